@@ -1,0 +1,5 @@
+"""The `voiceedge` command: one module a command group, gathered here."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)

@@ -1,0 +1,116 @@
+"""The one protocol between a flow and a call: a live call and the simulator both implement it, the engine knows no more."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from voiceedge.speech.heard import Expectation, Heard
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known when the call begins. `caller` and `called` are the user parts of their SIP URIs (personal data)."""
+
+    call_id: str
+    conversation_id: str
+    caller: str
+    called: str
+    headers: Mapping[str, str] = field(default_factory=dict)  # only those on the allow-list
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Something to say: the text with its values filled in, or the recording of it (an absolute path) where one exists."""
+
+    text: str
+    language: str
+    recording: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """Which keys answer a question: single keys that are answers at once, or `shortest`..`longest` digits ended by `end`."""
+
+    single: frozenset[str] = frozenset()
+    shortest: int = 0
+    longest: int = 0  # 0: no digits are collected
+    end: str = "#"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Keys and speech are awaited together from the first word of the prompt on (from its end where `barge_in` is off)."""
+
+    name: str
+    prompt: tuple[Utterance, ...]
+    keys: KeyRule
+    expectation: Expectation
+    barge_in: bool = True
+    no_input_s: float = 5.0  # silence after the prompt's end
+    between_keys_s: float = 3.0
+    longest_speech_s: float = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Keys without the end key. They may not fit the rule: whether they are an answer is the engine's decision."""
+
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoInput:
+    pass
+
+
+Reply = Heard | Keyed | NoInput
+
+
+class TransferResult(StrEnum):
+    DONE = "done"  # the other side took the call; our leg is over
+    REFUSED = "refused"  # target not on the allow-list
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A wish to let the conversation go on elsewhere. `slots` are the names of the slots to take along."""
+
+    channel: str  # such as "web-chat"
+    reason: str
+    intent: str | None
+    slots: Mapping[str, str]
+    expires_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverTicket:
+    token: str
+    channel: str
+
+
+class CallEnded(Exception):  # noqa: N818 - an ordinary end, not an error
+    """The caller has hung up, or the network has: raised by whatever the flow was waiting for."""
+
+
+class Call(Protocol):
+    @property
+    def facts(self) -> CallFacts: ...
+
+    async def say(self, utterances: Sequence[Utterance], *, barge_in: bool = True) -> None:
+        """Play to the end. With `barge_in` a key stops it and is kept for the next question."""
+
+    async def ask(self, question: Question) -> Reply:
+        """Play the prompt and return the caller's first complete answer."""
+
+    async def hand_over(self, request: HandOver) -> HandOverTicket | None:
+        """Issue and publish a ticket; None when that is impossible now (the flow has an exit for it)."""
+
+    async def transfer(self, target: str) -> TransferResult:
+        """Send the caller on (SIP REFER, RFC 3515)."""
+
+    async def hang_up(self) -> None:
+        """End the call after what is being said."""
