@@ -33,7 +33,7 @@ class CallAnswered(EventData):
 
 
 class StepEntered(EventData):
-    """The caller's way through the flow. `says` is the prompt's text with personal values masked; None for silent steps."""
+    """The caller's way through the flow. `says` is the prompt, personal values masked; None for silent steps."""
 
     type: ClassVar[str] = "voiceedge.step.entered"
     call_id: str
