@@ -1,0 +1,59 @@
+"""All that can happen to a call, in one queue: whoever waits, waits here, so that a hang-up reaches it at once."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from voiceedge.audio.pipeline import AudioEvent
+from voiceedge.clock import Clock, timeout
+from voiceedge.flow.call import CallEnded
+from voiceedge.sip.leg import LegEvent
+from voiceedge.speech.heard import Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """The last piece of a prompt has been given to the player."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Recognition has made up its mind about hearing number `hearing`."""
+
+    hearing: int
+    heard: Heard
+
+
+# How a call's helpers run side by side with it: in its TaskGroup, so that nothing outlives the call.
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+Signal = LegEvent | AudioEvent | Fed | Decided
+
+
+class Inbox:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._signals: asyncio.Queue[Signal | None] = asyncio.Queue()
+        self._ended = False
+
+    def post(self, signal: Signal) -> None:
+        self._signals.put_nowait(signal)
+
+    def end(self) -> None:
+        """The leg is over: every wait, present and future, raises CallEnded."""
+        self._ended = True
+        self._signals.put_nowait(None)
+
+    async def next(self, within_s: float | None) -> Signal | None:
+        """Return the next signal, or None when none came in `within_s`. Raises CallEnded."""
+        if self._ended:
+            raise CallEnded
+        try:
+            async with timeout(self._clock, within_s):
+                signal = await self._signals.get()
+        except TimeoutError:
+            return None
+        if signal is None:
+            raise CallEnded
+        return signal

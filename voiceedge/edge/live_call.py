@@ -1,0 +1,180 @@
+"""A flow's `Call` on a real leg: prompts on its channel, keys and speech from its inbox, tickets from control."""
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+import structlog
+
+from voiceedge.audio.pipeline import Offset, Onset, Played
+from voiceedge.clock import Clock
+from voiceedge.context.events import CallTransferred, Journal
+from voiceedge.edge.hearing import Hearing
+from voiceedge.edge.inbox import Decided, Inbox, Signal
+from voiceedge.edge.keys import KeyCollector
+from voiceedge.edge.speaker import Speaker
+from voiceedge.errors import LegEndedError, SipError
+from voiceedge.flow.call import (
+    CallEnded,
+    CallFacts,
+    HandOver,
+    HandOverTicket,
+    Keyed,
+    NoInput,
+    Question,
+    Reply,
+    TransferResult,
+    Utterance,
+)
+from voiceedge.sip.leg import Key, Leg
+from voiceedge.speech.heard import Decision, Expectation
+
+BACKCHANNEL_MS = 1200  # with the pre-roll; shorter and not understood: a cough or a "네", the prompt goes on
+BUSY, NO_ANSWER, REFUSED = {486, 600}, {408, 480, 487}, {403, 603}
+
+log = structlog.get_logger()
+
+
+class TicketOffice(Protocol):
+    async def hand_over(self, facts: CallFacts, request: HandOver) -> HandOverTicket | None:
+        """Issue and publish a ticket; None where control is away."""
+
+
+class LiveCall:
+    def __init__(
+        self,
+        leg: Leg,
+        facts: CallFacts,
+        inbox: Inbox,
+        speaker: Speaker,
+        new_hearing: Callable[[int, Expectation], Hearing],
+        office: TicketOffice,
+        journal: Journal,
+        clock: Clock,
+        transfer_targets: Sequence[str],
+    ) -> None:
+        self._leg, self._facts, self._inbox, self._speaker = leg, facts, inbox, speaker
+        self._new_hearing, self._office, self._journal, self._clock = new_hearing, office, journal, clock
+        self._transfer_targets = transfer_targets
+        self._typed_ahead: list[str] = []
+        self._hearings = 0
+
+    @property
+    def facts(self) -> CallFacts:
+        return self._facts
+
+    async def say(self, utterances: Sequence[Utterance], *, barge_in: bool = True) -> None:
+        if barge_in and self._typed_ahead:
+            return  # whoever has keyed the answer already does not wait for the question
+        self._speaker.start(utterances)
+        while self._speaker.busy:
+            match await self._inbox.next(None):
+                case Key(key=key):
+                    self._typed_ahead.append(key)
+                    if barge_in:
+                        await self._speaker.stop()
+                case Played() as played:
+                    self._speaker.played(played)
+
+    async def ask(self, question: Question) -> Reply:
+        collector = KeyCollector(question.keys)
+        while self._typed_ahead:
+            if (answer := collector.add(self._typed_ahead.pop(0))) is not None:
+                return Keyed(answer)
+        self._hearings += 1
+        hearing = self._new_hearing(self._hearings, question.expectation)
+        if not collector.keys:
+            self._speaker.start(question.prompt)
+        self._leg.channel.arm_barge_in(question.barge_in)
+        try:
+            return await self._listen(question, collector, hearing)
+        finally:
+            self._leg.channel.arm_barge_in(False)
+            hearing.cancel()
+            await self._speaker.stop()
+
+    async def _listen(self, question: Question, collector: KeyCollector, hearing: Hearing) -> Reply:
+        phase: tuple[str, float | None] | None = None
+        deadline: float | None = None
+        while True:
+            if phase != (phase := self._phase(question, collector, hearing)):
+                deadline = None if phase[1] is None else self._clock.monotonic() + phase[1]
+            signal = await self._inbox.next(None if deadline is None else max(0.0, deadline - self._clock.monotonic()))
+            match signal:
+                case Key(key=key):
+                    hearing.cancel()
+                    self._leg.channel.arm_barge_in(False)
+                    await self._speaker.stop()
+                    if (answer := collector.add(key)) is not None:
+                        return Keyed(answer)
+                case Decided(hearing=number, heard=heard) if number == self._hearings and not collector.keys:
+                    hearing.cancel()
+                    if heard.decision is Decision.REJECT and self._speaker.is_paused and heard.speech_ms < BACKCHANNEL_MS:
+                        self._speaker.resume()
+                        continue
+                    return heard
+                case None if collector.keys:
+                    return Keyed(collector.keys)
+                case None if hearing.is_speaking:
+                    hearing.cut()
+                case None:
+                    return NoInput()
+                case _:
+                    self._follow(signal, question, collector, hearing)
+
+    def _phase(self, question: Question, collector: KeyCollector, hearing: Hearing) -> tuple[str, float | None]:
+        """What is being waited for, and for how long at most from its beginning."""
+        if collector.keys:
+            return f"key after {collector.keys}", question.between_keys_s
+        if hearing.is_speaking:
+            return "end of speech", question.longest_speech_s
+        if hearing.active:
+            return "decision", None  # comes by itself
+        if self._speaker.busy:
+            return "end of prompt", None
+        return "answer", question.no_input_s
+
+    def _follow(self, signal: Signal, question: Question, collector: KeyCollector, hearing: Hearing) -> None:
+        match signal:
+            case Played():
+                self._speaker.played(signal)
+            case Onset() if not collector.keys and (question.barge_in or not self._speaker.busy):
+                if signal.barged_in:
+                    self._speaker.paused_by_caller()
+                hearing.onset(signal.position)
+            case Offset():
+                hearing.offset(signal.position)
+
+    async def hand_over(self, request: HandOver) -> HandOverTicket | None:
+        return await self._office.hand_over(self._facts, request)
+
+    async def transfer(self, target: str) -> TransferResult:
+        if not any(fnmatchcase(target, pattern) for pattern in self._transfer_targets):
+            log.warning("transfer_refused", target=target, remedy="add a pattern to sip.transfer_targets")
+            result = TransferResult.REFUSED
+        else:
+            result = await self._refer(target)
+        self._journal.record(CallTransferred(call_id=self._facts.call_id, target=target, result=result.value))
+        return result
+
+    async def _refer(self, target: str) -> TransferResult:
+        try:
+            code = await self._leg.transfer(target)
+        except LegEndedError as error:
+            raise CallEnded from error
+        except SipError as error:
+            log.warning("transfer_failed", target=target, problem=str(error))
+            return TransferResult.FAILED
+        if code < 300:  # noqa: PLR2004 - SIP success class
+            return TransferResult.DONE
+        if code in BUSY:
+            return TransferResult.BUSY
+        if code in NO_ANSWER:
+            return TransferResult.NO_ANSWER
+        return TransferResult.REFUSED if code in REFUSED else TransferResult.FAILED
+
+    async def hang_up(self) -> None:
+        try:
+            await self._leg.hang_up()
+        except LegEndedError:
+            return  # the caller was quicker

@@ -1,0 +1,22 @@
+"""Where the processes of one service find each other."""
+
+from pathlib import Path
+
+from voiceedge.config import Config
+
+
+def control_socket(config: Config) -> Path:
+    return config.site.run_dir / "control.sock"
+
+
+def speech_socket(config: Config) -> Path:
+    return config.site.run_dir / "speech.sock"
+
+
+def status_file(config: Config) -> Path:
+    """JSON: which processes run, and on which ports; written by the supervisor, gone when it has stopped."""
+    return config.site.run_dir / "status.json"
+
+
+def prompt_cache(config: Config) -> Path:
+    return config.site.data_dir / "prompts"

@@ -1,0 +1,71 @@
+"""Says utterances on a channel: the first sentence plays while the next is still being rendered."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from voiceedge.audio.pipeline import Channel, Played
+from voiceedge.audio.prompts import Samples
+from voiceedge.edge.inbox import Fed, Spawn
+from voiceedge.errors import PromptError
+from voiceedge.flow.call import Utterance
+
+log = structlog.get_logger()
+
+
+class Voice(Protocol):
+    """Where a worker gets its prompts' audio from."""
+
+    async def samples(self, utterance: Utterance, piece: int) -> Samples | None:
+        """Return piece number `piece` of the utterance at the bridge's rate, None after the last. Raises PromptError."""
+
+
+class Speaker:
+    def __init__(self, channel: Channel, voice: Voice, post: Callable[[Fed], None], spawn: Spawn) -> None:
+        self._channel, self._voice, self._post, self._spawn = channel, voice, post, spawn
+        self._feeding: asyncio.Task[None] | None = None
+        self._outstanding: set[int] = set()
+        self.is_paused = False
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._outstanding) or (self._feeding is not None and not self._feeding.done())
+
+    def start(self, utterances: Sequence[Utterance]) -> None:
+        self._feeding = self._spawn(self._feed(utterances))
+
+    def played(self, event: Played) -> None:
+        self._outstanding.discard(event.item)
+
+    def paused_by_caller(self) -> None:
+        """The channel has paused itself at the caller's first sound."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+        self._channel.resume()
+
+    async def stop(self) -> None:
+        """Fade out and forget what is left to say."""
+        if self._feeding:
+            self._feeding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._feeding
+        self._channel.stop()
+        self._outstanding.clear()
+        if self.is_paused:
+            self.resume()
+
+    async def _feed(self, utterances: Sequence[Utterance]) -> None:
+        for utterance in utterances:
+            piece = 0
+            try:
+                while (samples := await self._voice.samples(utterance, piece)) is not None:
+                    self._outstanding.add(self._channel.play(samples))
+                    piece += 1
+            except PromptError as error:
+                log.error("prompt_left_out", problem=str(error))  # noqa: TRY400 - the message says it all
+        asyncio.get_running_loop().call_soon(self._post, Fed())  # when `busy` no longer counts this task
