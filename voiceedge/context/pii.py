@@ -67,8 +67,8 @@ _SPOKEN = {
 }
 _DIGIT = re.compile(rf"\d|[{_SYLLABLES}]|(?<![a-z])(?:{'|'.join(_WORDS)})(?![a-z])", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\s\-.,·()/‐-―−]{0,3}|\s{0,2}(?:에|의|다시|하이픈|대시)\s{0,2}")
-_SHORTEST_CARD, _LONGEST = 13, 19  # ISO/IEC 7812-1
-_CARD = re.compile(r"[2-69]\d{12,18}")  # those that pay; 9 is Korea's own
+_SHORTEST_CARD, _LONGEST = 14, 19  # ISO/IEC 7812-1
+_CARD = re.compile(r"[2-69](?:\d{13,15}|\d{18})")  # the lengths and first digits of payment cards; 9 is domestic
 _PHONE = re.compile(
     r"(?:010\d{8}|01[16-9]\d{7,8}|02\d{7,8}|0(?:3[1-3]|4[1-4]|5[1-5]|6[0-4]|70|80)\d{7,8}|050\d\d{7,8}"
     r"|820?(?:10\d{8}|1[16-9]\d{7,8}|2\d{7,8}|(?:3[1-3]|4[1-4]|5[1-5]|6[0-4]|70|80)\d{7,8}))"
@@ -120,7 +120,7 @@ def _windows(run: list[_Digit], text: str) -> Iterator[_Window]:
         for last in ends:
             if not first <= last < first + _LONGEST:
                 continue
-            kind = _kind("".join(item.value for item in run[first : last + 1]), foreign=foreign and first == 0)
+            kind = _kind(run[first : last + 1], foreign=foreign and first == 0)
             if kind:
                 found = True
                 yield _Window(first, last, kind)
@@ -128,8 +128,10 @@ def _windows(run: list[_Digit], text: str) -> Iterator[_Window]:
         yield _Window(0, len(run) - 1, "spoken")
 
 
-def _kind(digits: str, *, foreign: bool) -> str | None:
-    if _RESIDENT.fullmatch(digits):
+def _kind(window: list[_Digit], *, foreign: bool) -> str | None:
+    digits = "".join(digit.value for digit in window)
+    breaks = {place for place, digit in enumerate(window) if place and digit.starts_group and not digit.spoken}
+    if _RESIDENT.fullmatch(digits) and breaks <= {6}:  # written as 880101-1234567
         return "resident"
     if _PHONE.fullmatch(digits) or (foreign and 8 <= len(digits) <= 15):  # noqa: PLR2004 - E.164
         return "phone"
