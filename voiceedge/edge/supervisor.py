@@ -153,6 +153,7 @@ class Supervisor:
         running.quick_deaths = running.quick_deaths + 1 if lived < 5 else 0  # noqa: PLR2004 - seconds
         delay = min(10.0, 0.1 * 2 ** (running.quick_deaths - 1)) if running.quick_deaths else 0.0
         running.start_at = time.monotonic() + delay
+        self._write_status()
         log.error("process_died", process=running.member.name, code=code, lived_s=round(lived, 1), again_in_s=delay)
 
     def _take_report(self, running: _Running) -> None:

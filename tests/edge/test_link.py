@@ -1,0 +1,96 @@
+"""Requests between processes over a unix socket."""
+
+import asyncio
+
+import pytest
+
+from voiceedge.edge.link import LIMIT, Head, LinkClient, LinkServer
+from voiceedge.errors import LinkError, StoreError
+
+
+async def echo(head: Head, payload: bytes) -> Head:
+    return {"said": head["text"], "bytes": len(payload)}
+
+
+async def never(_head: Head, _payload: bytes) -> Head:
+    await asyncio.Event().wait()
+    return {}
+
+
+async def full_disk(_head: Head, _payload: bytes) -> Head:
+    raise StoreError("the disk is full: make room")
+
+
+HANDLERS = {"echo": echo, "never": never, "full_disk": full_disk}
+
+
+@pytest.fixture
+async def client(tmp_path):
+    client = LinkClient(tmp_path / "a.sock")
+    yield client
+    await client.close()
+
+
+async def test_a_request_brings_its_answer_and_carries_bytes(tmp_path, client):
+    async with LinkServer(tmp_path / "a.sock", HANDLERS):
+        answer = await client.request("echo", {"text": "안녕"}, b"\x00" * 64_000, timeout_s=5)
+    assert (answer["said"], answer["bytes"]) == ("안녕", 64_000)
+
+
+async def test_a_slow_request_does_not_hold_up_the_next(tmp_path, client):
+    async with LinkServer(tmp_path / "a.sock", HANDLERS):
+        slow = asyncio.create_task(client.request("never", {}, timeout_s=60))
+        assert (await client.request("echo", {"text": "x"}, timeout_s=5))["said"] == "x"
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+
+
+async def test_no_answer_in_time_is_an_error_that_may_be_retried(tmp_path, client):
+    async with LinkServer(tmp_path / "a.sock", HANDLERS):
+        with pytest.raises(LinkError, match=r"no answer to never within 0\.05 s") as caught:
+            await client.request("never", {}, timeout_s=0.05)
+    assert caught.value.can_retry
+
+
+async def test_a_process_that_is_away_is_an_error_at_once(client):
+    with pytest.raises(LinkError, match="away"):
+        await client.request("echo", {"text": "x"}, timeout_s=5)
+
+
+async def test_the_client_finds_a_server_that_came_back(tmp_path, client):
+    for word in ("before", "after"):
+        async with LinkServer(tmp_path / "a.sock", HANDLERS):
+            async with asyncio.timeout(5):
+                while True:
+                    try:
+                        answer = await client.request("echo", {"text": word}, timeout_s=5)
+                        break
+                    except LinkError:
+                        await asyncio.sleep(0)  # the old connection's end has not been read yet
+            assert answer["said"] == word
+
+
+async def test_requests_under_way_fail_when_the_server_dies(tmp_path, client):
+    async with LinkServer(tmp_path / "a.sock", HANDLERS):
+        waiting = asyncio.create_task(client.request("never", {}, timeout_s=60))
+        await client.request("echo", {"text": "x"}, timeout_s=5)
+    with pytest.raises(LinkError):
+        await waiting
+
+
+async def test_a_refusal_tells_why_and_whether_to_retry(tmp_path, client):
+    async with LinkServer(tmp_path / "a.sock", HANDLERS):
+        with pytest.raises(LinkError, match="the disk is full") as caught:
+            await client.request("full_disk", {}, timeout_s=5)
+        assert caught.value.can_retry
+        with pytest.raises(LinkError):
+            await client.request("no such request", {}, timeout_s=5)
+
+
+async def test_a_frame_beyond_all_bounds_ends_the_connection_not_the_server(tmp_path, client):
+    async with LinkServer(tmp_path / "a.sock", HANDLERS):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "a.sock")
+        writer.write((LIMIT + 1).to_bytes(4) + (0).to_bytes(4))
+        assert await reader.read() == b""
+        writer.close()
+        assert (await client.request("echo", {"text": "x"}, timeout_s=5))["said"] == "x"
