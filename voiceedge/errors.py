@@ -53,3 +53,9 @@ class LinkError(VoiceEdgeError):
     """Another VoiceEdge process is away, or did not answer in time."""
 
     can_retry = True
+
+
+class SpeechBusyError(VoiceEdgeError):
+    """The deciding recogniser has too much to do; whoever asked decides without it."""
+
+    can_retry = True
