@@ -1,0 +1,111 @@
+/**
+ * @file ve_channel.h  One call leg: what the caller says comes in as frames, what the caller hears goes out.
+ *
+ *   frame in ─┬─ 20 ms blocks: level, WebRTC VAD ── activity ── onset/offset events, barge-in
+ *             └─ 8 → 16 kHz ── ring ── recognisers
+ *   frame out ── player ── queued prompts
+ *
+ * Threads: `ve_channel_put` and `ve_channel_get` belong to one thread, the media thread: no allocation, no lock, no system
+ * call but the hub's wake-up. One reader thread for events and audio, one thread at a time for everything else.
+ */
+#ifndef VE_CHANNEL_H
+#define VE_CHANNEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ve_activity.h"
+#include "ve_events.h"
+#include "ve_player.h"
+#include "ve_resample.h"
+#include "ve_ring.h"
+#include "ve_vad.h"
+
+#define VE_BLOCK_MS 20u
+#define VE_RING_SAMPLES (1u << 18) /* 16.4 s at 16 kHz */
+
+/* cffi: begin */
+struct ve_settings {
+    uint32_t rate;         /* 8000 or 16000 Hz */
+    uint32_t frame_ms;     /* 10 … 60 */
+    int vad_mode;          /* 0 (lenient) … 3 (strict) */
+    double threshold_dbov; /* a block below this level is never voiced */
+    uint32_t onset_ms;     /* this much voiced … */
+    uint32_t window_ms;    /* … within this is an onset; at most 640 */
+    uint32_t offset_ms;    /* this long unvoiced is an offset */
+    uint32_t pre_roll_ms;  /* how far before the start of speech an onset points */
+};
+
+struct ve_stats {
+    uint64_t frames_in, frames_out;
+    uint64_t silence_in, silence_out; /* of these, how many were silence */
+    uint64_t short_frames;            /* frames in which the queue ran dry, the end of a prompt included */
+    uint64_t events_dropped;
+    uint64_t longest_gap_ns; /* between two frames in */
+    uint64_t silent_ns;      /* CLOCK_MONOTONIC when a pause or stop last became silence; 0: never */
+};
+/* cffi: end */
+
+struct ve_channel {
+    struct ve_hub *hub;
+    struct ve_settings settings;
+    size_t frame_samples;
+    struct ve_queue events;
+    struct ve_player player;
+    struct ve_ring ring;
+    struct ve_resampler resampler;
+    struct ve_activity activity;
+    const struct ve_vad_api *vad_api;
+    void *vad;
+
+    int16_t block[VE_BLOCK_MS * 16]; /* gathers frames of any length into blocks */
+    size_t block_samples, block_fill;
+    uint64_t block_energy; /* the sum of squares a block must reach to be voiced */
+    uint64_t blocks;
+    uint64_t last_in_ns;
+
+    atomic_bool speaking;
+    _Atomic uint64_t frames_in, frames_out, silence_in, silence_out, longest_gap_ns;
+
+    void *port; /* the bridge's side of us, owned by ve_bridge.c */
+    void *pool;
+    int slot;
+    void (*release_pool)(void *pool);
+    atomic_bool attached; /* the bridge may still call us */
+};
+
+/* cffi: begin */
+struct ve_channel;
+
+/** A channel in `*channel` and 0, or -EINVAL (settings), -ENOMEM. `vad_api` and `hub` must outlive it. */
+int ve_channel_open(struct ve_channel **channel, const struct ve_settings *settings, const struct ve_vad_api *vad_api,
+                    struct ve_hub *hub);
+/** 0, or -EBUSY while the bridge holds it. */
+int ve_channel_free(struct ve_channel *channel);
+
+/** Take one frame of any length; NULL is `count` samples of silence. */
+void ve_channel_put(struct ve_channel *channel, const int16_t *samples, size_t count);
+/** Fill a frame and return true, or return false for silence. */
+bool ve_channel_get(struct ve_channel *channel, int16_t *out, size_t count);
+
+bool ve_channel_next_event(struct ve_channel *channel, struct ve_event *event);
+size_t ve_channel_read(const struct ve_channel *channel, uint64_t *position, int16_t *out, size_t limit);
+uint64_t ve_channel_head(const struct ve_channel *channel);
+bool ve_channel_speaking(const struct ve_channel *channel);
+
+int64_t ve_channel_play(struct ve_channel *channel, const int16_t *pcm, size_t length);
+void ve_channel_pause(struct ve_channel *channel);
+void ve_channel_resume(struct ve_channel *channel);
+void ve_channel_stop(struct ve_channel *channel);
+void ve_channel_arm_barge_in(struct ve_channel *channel, bool on);
+bool ve_channel_paused(const struct ve_channel *channel);
+uint64_t ve_channel_queued(const struct ve_channel *channel); /* id of the last item queued */
+uint64_t ve_channel_done(const struct ve_channel *channel);   /* items up to this id are not referenced any more */
+uint64_t ve_channel_played(const struct ve_channel *channel); /* samples */
+
+void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats);
+/* cffi: end */
+
+#endif

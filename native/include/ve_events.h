@@ -1,0 +1,63 @@
+/**
+ * @file ve_events.h  Events from the media thread: a lock-free queue a channel, and one eventfd that says "look".
+ *
+ * Queue: one producer (the media thread), one consumer (who drains the pipeline). A full queue drops the new event and
+ * counts it. Hub: written at most once between two drains, however many channels have something to say.
+ */
+#ifndef VE_EVENTS_H
+#define VE_EVENTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VE_QUEUE_EVENTS 256u /* a power of two */
+
+/* cffi: begin */
+enum ve_event_kind {
+    VE_ONSET = 1,  /* position: where to read from (speech start less pre-roll), 16 kHz samples; flag: paused the player */
+    VE_OFFSET = 2, /* position: end of speech, 16 kHz samples */
+    VE_PLAYED = 3, /* item: its id; position: samples of it played; flag: played to its end */
+    VE_CLOSED = 4  /* the bridge has let go of the port */
+};
+
+struct ve_event {
+    uint32_t kind; /* enum ve_event_kind */
+    bool flag;
+    uint64_t position;
+    uint64_t item;
+    uint64_t at_ns; /* CLOCK_MONOTONIC */
+};
+/* cffi: end */
+
+struct ve_queue {
+    struct ve_event events[VE_QUEUE_EVENTS];
+    _Atomic uint32_t written, read;
+    _Atomic uint64_t dropped;
+};
+
+/** False when the queue was full. Media thread only. */
+bool ve_queue_push(struct ve_queue *queue, struct ve_event event);
+/** False when it is empty. Consumer only. */
+bool ve_queue_pop(struct ve_queue *queue, struct ve_event *event);
+
+struct ve_hub {
+    int fd; /* eventfd, non-blocking */
+    atomic_bool awake;
+};
+
+/* cffi: begin */
+struct ve_hub;
+
+/** A hub, or NULL. */
+struct ve_hub *ve_hub_open(void);
+void ve_hub_close(struct ve_hub *hub);
+int ve_hub_fd(const struct ve_hub *hub);
+
+/** Make the fd readable unless it already is. Any thread. */
+void ve_hub_wake(struct ve_hub *hub);
+/** Make the fd unreadable; call it before draining the queues, so that nothing posted meanwhile is slept through. */
+void ve_hub_rest(struct ve_hub *hub);
+/* cffi: end */
+
+#endif

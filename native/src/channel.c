@@ -1,0 +1,252 @@
+#include "ve_channel.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "ve_clock.h"
+
+static bool acceptable(const struct ve_settings *settings)
+{
+    return (settings->rate == 8000 || settings->rate == 16000) && settings->frame_ms >= 10 && settings->frame_ms <= 60 &&
+           settings->vad_mode >= 0 && settings->vad_mode <= 3 && settings->threshold_dbov >= -100 &&
+           settings->threshold_dbov <= 0 && settings->offset_ms <= 60000 && settings->pre_roll_ms <= 5000;
+}
+
+static uint32_t blocks_in(uint32_t ms)
+{
+    return (ms + VE_BLOCK_MS - 1) / VE_BLOCK_MS;
+}
+
+/* 0 dBov is the level of a full-scale square wave, 32768² a sample (ITU-T G.100.1). */
+static uint64_t energy_at(double level_dbov, size_t samples)
+{
+    return (uint64_t)(pow(10, level_dbov / 10) * 32768.0 * 32768.0 * (double)samples);
+}
+
+int ve_channel_open(struct ve_channel **out, const struct ve_settings *settings, const struct ve_vad_api *vad_api,
+                    struct ve_hub *hub)
+{
+    if (!acceptable(settings))
+        return -EINVAL;
+    struct ve_channel *channel = calloc(1, sizeof *channel);
+    if (!channel)
+        return -ENOMEM;
+    channel->hub = hub;
+    channel->settings = *settings;
+    channel->slot = -1;
+    channel->frame_samples = settings->rate / 1000 * settings->frame_ms;
+    channel->block_samples = settings->rate / 1000 * VE_BLOCK_MS;
+    channel->block_energy = energy_at(settings->threshold_dbov, channel->block_samples);
+    channel->vad_api = vad_api;
+    ve_player_open(&channel->player, settings->rate, &channel->events);
+    ve_resampler_open(&channel->resampler);
+
+    int status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
+                                  blocks_in(settings->offset_ms));
+    if (!status)
+        status = ve_ring_open(&channel->ring, VE_RING_SAMPLES);
+    if (!status && !(channel->vad = ve_vad_open(vad_api, settings->vad_mode)))
+        status = -ENOMEM;
+    if (status) {
+        ve_channel_free(channel);
+        return status;
+    }
+    *out = channel;
+    return 0;
+}
+
+int ve_channel_free(struct ve_channel *channel)
+{
+    if (atomic_load_explicit(&channel->attached, memory_order_acquire))
+        return -EBUSY;
+    if (channel->vad)
+        channel->vad_api->destroy(channel->vad);
+    ve_ring_close(&channel->ring);
+    free(channel);
+    return 0;
+}
+
+static void note_arrival(struct ve_channel *channel, uint64_t now_ns)
+{
+    const uint64_t gap_ns = now_ns - channel->last_in_ns;
+    if (channel->last_in_ns && gap_ns > atomic_load_explicit(&channel->longest_gap_ns, memory_order_relaxed))
+        atomic_store_explicit(&channel->longest_gap_ns, gap_ns, memory_order_relaxed);
+    channel->last_in_ns = now_ns;
+}
+
+static uint64_t energy_of(const int16_t *samples, size_t count)
+{
+    uint64_t energy = 0;
+    for (size_t i = 0; i < count; i++)
+        energy += (uint64_t)(samples[i] * samples[i]);
+    return energy;
+}
+
+/* Where the block that was just completed ends less `blocks_ago` blocks, in 16 kHz samples. */
+static uint64_t position_of(const struct ve_channel *channel, uint32_t blocks_ago)
+{
+    return (channel->blocks - blocks_ago) * VE_BLOCK_MS * 16;
+}
+
+/* True when there is an event to be looked at. */
+static bool judge_block(struct ve_channel *channel, uint64_t now_ns)
+{
+    const bool voiced = energy_of(channel->block, channel->block_samples) >= channel->block_energy &&
+                        channel->vad_api->process(channel->vad, (int)channel->settings.rate, channel->block,
+                                                  (int)channel->block_samples) == 1;
+    struct ve_event event = {.at_ns = now_ns};
+    uint32_t blocks_ago = 0;
+    channel->blocks++;
+    const enum ve_activity_change change = ve_activity_step(&channel->activity, voiced, &blocks_ago);
+    if (change == VE_UNCHANGED)
+        return false;
+    event.position = position_of(channel, blocks_ago);
+    if (change == VE_STARTED) {
+        const uint64_t pre_roll = (uint64_t)channel->settings.pre_roll_ms * 16;
+        event.kind = VE_ONSET;
+        event.position -= event.position < pre_roll ? event.position : pre_roll;
+        event.flag = ve_player_barge_in(&channel->player);
+    } else {
+        event.kind = VE_OFFSET;
+    }
+    atomic_store_explicit(&channel->speaking, change == VE_STARTED, memory_order_release);
+    ve_queue_push(&channel->events, event);
+    return true;
+}
+
+static bool listen(struct ve_channel *channel, const int16_t *samples, size_t count, uint64_t now_ns)
+{
+    bool changed = false;
+    for (size_t i = 0; i < count; i++) {
+        channel->block[channel->block_fill++] = samples[i];
+        if (channel->block_fill == channel->block_samples) {
+            channel->block_fill = 0;
+            changed |= judge_block(channel, now_ns);
+        }
+    }
+    return changed;
+}
+
+static void keep(struct ve_channel *channel, const int16_t *samples, size_t count)
+{
+    if (channel->settings.rate == 16000) {
+        ve_ring_write(&channel->ring, samples, count);
+        return;
+    }
+    int16_t wide[2 * VE_RESAMPLE_MAX];
+    ve_ring_write(&channel->ring, wide, ve_resample(&channel->resampler, samples, count, wide));
+}
+
+void ve_channel_put(struct ve_channel *channel, const int16_t *samples, size_t count)
+{
+    static const int16_t silence[VE_RESAMPLE_MAX];
+    const uint64_t now_ns = ve_now_ns();
+    bool changed = false;
+    note_arrival(channel, now_ns);
+    atomic_fetch_add_explicit(&channel->frames_in, 1, memory_order_relaxed);
+    if (!samples)
+        atomic_fetch_add_explicit(&channel->silence_in, 1, memory_order_relaxed);
+    while (count > 0) {
+        const size_t part = count < VE_RESAMPLE_MAX ? count : VE_RESAMPLE_MAX;
+        const int16_t *from = samples ? samples : silence;
+        keep(channel, from, part); /* before listening: an event never points past what can be read */
+        changed |= listen(channel, from, part, now_ns);
+        if (samples)
+            samples += part;
+        count -= part;
+    }
+    if (changed)
+        ve_hub_wake(channel->hub);
+}
+
+bool ve_channel_get(struct ve_channel *channel, int16_t *out, size_t count)
+{
+    const uint64_t done = ve_player_done(&channel->player);
+    const bool sound = ve_player_render(&channel->player, out, count, ve_now_ns());
+    atomic_fetch_add_explicit(&channel->frames_out, 1, memory_order_relaxed);
+    if (!sound)
+        atomic_fetch_add_explicit(&channel->silence_out, 1, memory_order_relaxed);
+    if (ve_player_done(&channel->player) != done)
+        ve_hub_wake(channel->hub);
+    return sound;
+}
+
+bool ve_channel_next_event(struct ve_channel *channel, struct ve_event *event)
+{
+    return ve_queue_pop(&channel->events, event);
+}
+
+size_t ve_channel_read(const struct ve_channel *channel, uint64_t *position, int16_t *out, size_t limit)
+{
+    return ve_ring_read(&channel->ring, position, out, limit);
+}
+
+uint64_t ve_channel_head(const struct ve_channel *channel)
+{
+    return ve_ring_head(&channel->ring);
+}
+
+bool ve_channel_speaking(const struct ve_channel *channel)
+{
+    return atomic_load_explicit(&channel->speaking, memory_order_acquire);
+}
+
+int64_t ve_channel_play(struct ve_channel *channel, const int16_t *pcm, size_t length)
+{
+    return ve_player_queue(&channel->player, pcm, length);
+}
+
+void ve_channel_pause(struct ve_channel *channel)
+{
+    ve_player_pause(&channel->player);
+}
+
+void ve_channel_resume(struct ve_channel *channel)
+{
+    ve_player_resume(&channel->player);
+}
+
+void ve_channel_stop(struct ve_channel *channel)
+{
+    ve_player_stop(&channel->player);
+}
+
+void ve_channel_arm_barge_in(struct ve_channel *channel, bool on)
+{
+    atomic_store_explicit(&channel->player.armed, on, memory_order_release);
+}
+
+bool ve_channel_paused(const struct ve_channel *channel)
+{
+    return atomic_load_explicit(&channel->player.paused, memory_order_acquire);
+}
+
+uint64_t ve_channel_queued(const struct ve_channel *channel)
+{
+    return atomic_load_explicit(&channel->player.queued, memory_order_acquire);
+}
+
+uint64_t ve_channel_done(const struct ve_channel *channel)
+{
+    return ve_player_done(&channel->player);
+}
+
+uint64_t ve_channel_played(const struct ve_channel *channel)
+{
+    return atomic_load_explicit(&channel->player.played, memory_order_relaxed);
+}
+
+void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats)
+{
+    *stats = (struct ve_stats){
+        .frames_in = atomic_load_explicit(&channel->frames_in, memory_order_relaxed),
+        .frames_out = atomic_load_explicit(&channel->frames_out, memory_order_relaxed),
+        .silence_in = atomic_load_explicit(&channel->silence_in, memory_order_relaxed),
+        .silence_out = atomic_load_explicit(&channel->silence_out, memory_order_relaxed),
+        .short_frames = atomic_load_explicit(&channel->player.short_frames, memory_order_relaxed),
+        .events_dropped = atomic_load_explicit(&channel->events.dropped, memory_order_relaxed),
+        .longest_gap_ns = atomic_load_explicit(&channel->longest_gap_ns, memory_order_relaxed),
+        .silent_ns = atomic_load_explicit(&channel->player.silent_ns, memory_order_relaxed),
+    };
+}
