@@ -37,7 +37,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What each recogniser contributed; None where it took no part. Log probabilities are natural, means over tokens."""
+    """What each recogniser contributed; None where it took no part. Log probabilities are natural, a token's mean."""
 
     streaming_text: str | None = None  # Vosk, grammar
     transcript_text: str | None = None  # Whisper, free
