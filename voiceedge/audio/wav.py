@@ -1,0 +1,114 @@
+"""WAV files in and out: what studios and telephone systems hand over becomes 16-bit mono at the rate we need."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from voiceedge.errors import PromptError
+
+LONGEST_BYTES = 64 << 20
+_PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+_RATES = range(4000, 192_001)
+
+
+def load(path: Path, rate: int) -> NDArray[np.int16]:
+    """The file's audio: PCM of 8 to 32 bits, float, A-law or µ-law, any channels. Raises PromptError naming the file."""
+    try:
+        if path.stat().st_size > LONGEST_BYTES:
+            raise PromptError(f"{path}: longer than {LONGEST_BYTES >> 20} MB; cut it into shorter prompts.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise PromptError(f"{path}: cannot be read: {error.strerror}.") from error
+    try:
+        format_, body = _chunks(data)
+        samples, source_rate = _decode(format_, body)
+    except (ValueError, struct.error) as error:
+        reason = str(error) if isinstance(error, ValueError) else "its header is cut short"
+        raise PromptError(f"{path}: not a WAV file we can play: {reason}. Save it as 16-bit PCM.") from error
+    if source_rate != rate:
+        samples = np.asarray(soxr.resample(samples, source_rate, rate, quality="HQ"), np.float32)
+    return (samples.clip(-1.0, 1.0) * 32767.0).round().astype(np.int16)
+
+
+def save(path: Path, pcm: NDArray[np.int16], rate: int) -> None:
+    """Write 16-bit mono. Raises OSError."""
+    body = pcm.astype("<i2").tobytes()
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, _PCM, 1, rate, rate * 2, 2, 16, b"data", len(body)
+    )
+    path.write_bytes(header + body)
+
+
+def _chunks(data: bytes) -> tuple[bytes, bytes]:
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise ValueError("it does not begin as one")
+    format_, position = b"", 12
+    while position + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, position)
+        body = data[position + 8 : position + 8 + size]
+        if name == b"fmt ":
+            format_ = body
+        elif name == b"data":
+            if not format_:
+                raise ValueError("its format is missing")
+            if len(body) < size:
+                raise ValueError("it is cut short")
+            return format_, body
+        position += 8 + size + size % 2
+    raise ValueError("it holds no audio")
+
+
+def _decode(format_: bytes, body: bytes) -> tuple[NDArray[np.float32], int]:
+    """Samples in -1..1, mixed to one channel, and their rate."""
+    code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", format_)
+    if code == _EXTENSIBLE:
+        (code,) = struct.unpack_from("<H", format_, 24)
+    if rate not in _RATES or not 1 <= channels <= 8:  # noqa: PLR2004
+        raise ValueError(f"{rate} Hz in {channels} channels")
+    width = bits // 8 * channels
+    body = body[: len(body) // width * width] if width else b""
+    if not body:
+        raise ValueError("it holds no audio")
+    samples = _samples(code, bits, body)
+    return samples.reshape(-1, channels).mean(axis=1, dtype=np.float32), rate
+
+
+def _samples(code: int, bits: int, body: bytes) -> NDArray[np.float32]:
+    match code, bits:
+        case (1, 8):
+            return (np.frombuffer(body, np.uint8).astype(np.float32) - 128.0) / 128.0
+        case (1, 16):
+            return np.frombuffer(body, "<i2").astype(np.float32) / 32768.0
+        case (1, 24):
+            padded = np.zeros((len(body) // 3, 4), np.uint8)
+            padded[:, 1:] = np.frombuffer(body, np.uint8).reshape(-1, 3)
+            return (padded.view("<i4").ravel() / 2147483648.0).astype(np.float32)
+        case (1, 32):
+            return (np.frombuffer(body, "<i4") / 2147483648.0).astype(np.float32)
+        case (3, 32):
+            return np.nan_to_num(np.frombuffer(body, "<f4").astype(np.float32))
+        case (6, 8):
+            return _a_law(np.frombuffer(body, np.uint8))
+        case (7, 8):
+            return _mu_law(np.frombuffer(body, np.uint8))
+    raise ValueError(f"format {code} with {bits} bits")
+
+
+def _mu_law(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """ITU-T G.711 µ-law."""
+    inverted = ~codes
+    exponent = (inverted >> 4 & 7).astype(np.int32)
+    magnitude = ((((inverted & 15).astype(np.int32) << 3) + 132) << exponent) - 132
+    return (np.where(inverted & 128, -magnitude, magnitude) / 32768.0).astype(np.float32)
+
+
+def _a_law(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """ITU-T G.711 A-law."""
+    toggled = codes ^ 0x55
+    exponent = (toggled >> 4 & 7).astype(np.int32)
+    mantissa = ((toggled & 15).astype(np.int32) << 4) + 8
+    magnitude = np.where(exponent > 0, (mantissa + 256) << np.maximum(exponent - 1, 0), mantissa)
+    return (np.where(toggled & 128, magnitude, -magnitude) / 32768.0).astype(np.float32)
