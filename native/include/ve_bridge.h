@@ -8,7 +8,8 @@
  * libCreate and libInit; elsewhere PJSIP would abort, so we refuse with -EPERM.
  *
  * Removing a port is asynchronous: the bridge's clock lets go of it at its next tick, calls `on_destroy`, and only then is
- * `attached` false and the channel may be freed (VE_CLOSED tells). libDestroy lets go of all that remain.
+ * `attached` false and the channel may be freed (VE_CLOSED tells). After libDestroy closing a port is still right: it
+ * only notes that the bridge is gone.
  */
 #ifndef VE_BRIDGE_H
 #define VE_BRIDGE_H

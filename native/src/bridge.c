@@ -55,6 +55,7 @@ struct ve_bridge {
     pj_status (*remove_port)(int slot);
     pj_status (*connect)(int source, int sink);
     pj_status (*disconnect)(int source, int sink);
+    unsigned (*max_ports)(void);
     pj_status status;
 };
 
@@ -80,6 +81,7 @@ const char *ve_bridge_load(struct ve_bridge **out, const char *path, bool loaded
         {&bridge->remove_port, "pjsua_conf_remove_port"},
         {&bridge->connect, "pjsua_conf_connect"},
         {&bridge->disconnect, "pjsua_conf_disconnect"},
+        {&bridge->max_ports, "pjsua_conf_get_max_ports"},
     };
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
         void *address = dlsym(library, symbols[i].name);
@@ -232,22 +234,30 @@ int ve_bridge_open_port(struct ve_bridge *bridge, struct ve_channel *channel)
     return channel->slot;
 }
 
-int ve_bridge_connect(struct ve_bridge *bridge, struct ve_channel *channel, int call_slot)
+/* 0 when the two may be connected: PJSIP aborts on a slot out of range. */
+static int may_connect(const struct ve_bridge *bridge, const struct ve_channel *channel, int call_slot)
 {
     if (!on_pump_thread(bridge))
         return -EPERM;
     if (!channel->port)
         return -ENOTCONN;
+    return call_slot >= 0 && (unsigned)call_slot < bridge->max_ports() ? 0 : -EINVAL;
+}
+
+int ve_bridge_connect(struct ve_bridge *bridge, struct ve_channel *channel, int call_slot)
+{
+    const int reason = may_connect(bridge, channel, call_slot);
+    if (reason)
+        return reason;
     const pj_status hearing = bridge->connect(call_slot, channel->slot);
     return refused(bridge, hearing ? hearing : bridge->connect(channel->slot, call_slot));
 }
 
 int ve_bridge_disconnect(struct ve_bridge *bridge, struct ve_channel *channel, int call_slot)
 {
-    if (!on_pump_thread(bridge))
-        return -EPERM;
-    if (!channel->port)
-        return -ENOTCONN;
+    const int reason = may_connect(bridge, channel, call_slot);
+    if (reason)
+        return reason;
     const pj_status hearing = bridge->disconnect(call_slot, channel->slot);
     const pj_status speaking = bridge->disconnect(channel->slot, call_slot);
     return refused(bridge, hearing ? hearing : speaking);
@@ -255,10 +265,15 @@ int ve_bridge_disconnect(struct ve_bridge *bridge, struct ve_channel *channel, i
 
 int ve_bridge_close_port(struct ve_bridge *bridge, struct ve_channel *channel)
 {
-    if (!on_pump_thread(bridge))
-        return -EPERM;
     if (!channel->port)
         return -ENOTCONN;
+    if (bridge->state() == 0) { /* after libDestroy: no clock runs, the ports' memory has gone with everything */
+        channel->port = NULL;
+        atomic_store_explicit(&channel->attached, false, memory_order_release);
+        return 0;
+    }
+    if (!on_pump_thread(bridge))
+        return -EPERM;
     struct pj_port *port = channel->port;
     channel->port = NULL; /* before the last reference goes: its owner may free the channel at once */
     const pj_status removed = bridge->remove_port(channel->slot);

@@ -210,6 +210,7 @@ class Channel:
         self._lock = threading.Lock()  # among Python threads; the media thread knows nothing of it
         self._held: dict[int, Any] = {}  # item → the memory that the player reads from
         self._samples_lost = 0
+        self._bridging = False  # the pump thread is in a call that uses the memory
         self._released = False
 
     # --- the conference bridge: SIP pump thread only ---
@@ -360,7 +361,7 @@ class Channel:
         with self._lock:
             if self._native == ffi.NULL:
                 return True
-            if not self._released or lib.ve_channel_free(self._native) != 0:
+            if not self._released or self._bridging or lib.ve_channel_free(self._native) != 0:
                 return False
             self._native = ffi.NULL
             self._held.clear()
@@ -396,9 +397,16 @@ class Channel:
     def _on_bridge(self, call: Any, doing: str, *arguments: int) -> int:
         bridge = self._pipeline.bridge()
         with self._lock:
-            if self._native == ffi.NULL:
+            native = self._native
+            if native == ffi.NULL:
                 raise NativeError("This channel has been released: open a new one for a new call.")
-            status = int(call(bridge, self._native, *arguments))
+            self._bridging = True
+        try:  # without the lock: PJSIP may take its time, and call back into Python
+            status = int(call(bridge, native, *arguments))
+        finally:
+            self._bridging = False
+            if self._released:
+                self._pipeline.wake()
         if status == -errno.EPROTO:
             raise NativeError(f"PJSIP refused {doing} (status {lib.ve_bridge_status(bridge)}).")
         return _check(status, doing)
@@ -427,7 +435,7 @@ def _text(message: Any) -> str:
 
 def _raise(message: Any) -> None:
     if problem := _text(message):
-        raise NativeError(f"The audio pipeline does not fit the installed packages: {problem}.")
+        raise NativeError(f"The audio pipeline cannot work: {problem}.")
 
 
 def _load_bridge(*, loaded: bool) -> Any:

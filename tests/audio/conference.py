@@ -1,0 +1,155 @@
+"""A conference bridge with nothing but our channels in it, run as a program: PJSIP allows one life a process."""
+
+import json
+import os
+import select
+import sys
+import time
+
+import numpy as np
+import pjsua2 as pj
+
+from voiceedge.audio.pipeline import Channel, Closed, Pipeline, Played
+from voiceedge.errors import NativeError
+
+
+def start(bridge_rate: int, bridge_frame_ms: int) -> pj.Endpoint:
+    endpoint = pj.Endpoint()
+    endpoint.libCreate()
+    config = pj.EpConfig()
+    config.uaConfig.threadCnt = 0
+    config.logConfig.level = config.logConfig.consoleLevel = 1
+    config.medConfig.clockRate = bridge_rate
+    config.medConfig.sndClockRate = bridge_rate
+    config.medConfig.audioFramePtime = bridge_frame_ms
+    config.medConfig.threadCnt = 0
+    config.medConfig.hasIoqueue = False
+    config.medConfig.noVad = True
+    endpoint.libInit(config)
+    endpoint.libStart()
+    endpoint.audDevManager().setNullDev()
+    return endpoint
+
+
+def events_until(pipeline: Pipeline, kind: type, count: int = 1, patience_s: float = 20.0) -> list:
+    seen = []
+    deadline = time.monotonic() + patience_s
+    while sum(isinstance(event, kind) for event in seen) < count:
+        if not select.select([pipeline.fileno()], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TimeoutError(f"{count} × {kind.__name__} wanted, {seen} seen")
+        seen += pipeline.read_events()
+    return seen
+
+
+def noise(samples: int) -> np.ndarray:
+    return np.random.default_rng(7).integers(-9000, 9000, samples).astype(np.int16)
+
+
+def carry(pipeline: Pipeline, rate: int, frame_ms: int) -> dict:
+    """One channel plays into another: is every sample there, in order, unchanged?"""
+    here, there = pipeline.channel(rate, frame_ms), pipeline.channel(rate, frame_ms)
+    here.open_port()
+    there_slot = there.open_port()
+    here.connect(there_slot)
+    sent = noise(rate)
+    here.play(sent)
+    events_until(pipeline, Played)
+    deadline = time.monotonic() + 20
+    heard = np.empty(0, np.int16)
+    while time.monotonic() < deadline:
+        heard = there.read(0, there.head)[0][:: 16000 // rate]
+        if np.count_nonzero(heard) >= np.count_nonzero(sent):
+            break
+        time.sleep(0.02)
+    begin = int(np.flatnonzero(heard)[0]) - int(np.flatnonzero(sent)[0])
+    exact = np.array_equal(heard[begin : begin + rate], sent)
+    longest_gap_ms = there.stats().longest_gap_ms
+    here.disconnect(there_slot)
+    here.close_port()
+    there.close_port()
+    events_until(pipeline, Closed, 2)
+    here.release()
+    there.release()
+    pipeline.read_events()
+    return {"exact": exact, "longest_gap_ms": longest_gap_ms}
+
+
+def churn(pipeline: Pipeline, rounds: int) -> dict:
+    """Open, play, close, over and over: what is left behind?"""
+    pcm = noise(800)
+
+    def pair() -> tuple[Channel, Channel]:
+        one, other = pipeline.channel(), pipeline.channel()
+        one.open_port()
+        one.connect(other.open_port())
+        one.play(pcm)
+        return one, other
+
+    def resident_kb() -> int:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+    after_warm_up = handles = 0
+    for number in range(rounds):
+        pairs = [pair() for _ in range(5)]
+        for one, other in pairs:
+            one.close_port()
+            other.close_port()
+        for one, other in pairs:
+            one.release()
+            other.release()
+        events_until(pipeline, Closed, 10)
+        if number == rounds // 4:
+            after_warm_up, handles = resident_kb(), len(os.listdir("/proc/self/fd"))
+    return {
+        "grown_kb": resident_kb() - after_warm_up,
+        "handles_grown": len(os.listdir("/proc/self/fd")) - handles,
+    }
+
+
+def misuse(pipeline: Pipeline) -> dict:
+    """What must be refused, not crash."""
+    channel = pipeline.channel()
+    refusals = []
+    for attempt in (
+        lambda: channel.connect(0),
+        channel.close_port,
+        lambda: (channel.open_port(), channel.open_port()),
+        lambda: channel.connect(4321),
+        lambda: channel.feed(np.zeros(160, np.int16)),
+    ):
+        try:
+            attempt()
+        except NativeError as error:
+            refusals.append(str(error))
+    channel.release()
+    pipeline.read_events()
+    channel.close_port()  # also after the release
+    events_until(pipeline, Closed)
+    return {"refusals": refusals}
+
+
+def main(scene: str, *numbers: str) -> None:
+    values = [int(number) for number in numbers]
+    pipeline = Pipeline()
+    try:
+        pipeline.bridge_self_test()
+    except NativeError as error:
+        before = str(error)
+    endpoint = start(*values[:2])
+    pipeline.bridge_self_test()
+    result = {"carry": carry, "churn": churn, "misuse": misuse}[scene](pipeline, *values[2:])
+    if scene == "carry":
+        left_open = pipeline.channel(*values[2:])
+        left_open.open_port()
+        endpoint.libDestroy()
+        left_open.close_port()  # late, but not wrong
+        left_open.release()
+    else:
+        endpoint.libDestroy()
+    pipeline.close()
+    print(json.dumps(result | {"before_init": before}), flush=True)
+    os._exit(0)  # destructors of pjsua2 objects after libDestroy would abort
+
+
+main(*sys.argv[1:])
