@@ -148,13 +148,18 @@ class Mqtt(Section):
 class Context(Section):
     hand_over_s: float = Field(900.0, gt=0, description="How long a hand-over token lives, unless the flow says.")
     outbox_limit: int = Field(
-        1_000_000, ge=1000, description="Events kept for an absent broker; then the oldest published go."
+        1_000_000, ge=1000, description="Events kept in all; beyond it, or after a day, published ones go."
     )
 
 
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON lines.")
+
+
+class Appliance(Section):
+    profile: FilePath | None = Field(None, description="The machine this should be, from hardware/; doctor compares.")
+    trunk: FilePath | None = Field(None, description="The line this hangs on, from hardware/; doctor compares.")
 
 
 class Config(Section):
@@ -166,6 +171,7 @@ class Config(Section):
     mqtt: Mqtt = Mqtt()
     context: Context = Context()
     log: Log = Log()
+    appliance: Appliance = Appliance()
 
 
 def load(path: Path | None = None) -> Config:

@@ -1,17 +1,35 @@
 """The events of a call: what each says, as CloudEvents 1.0 data; every one of them has a JSON Schema made from here.
 
-No field carries personal data in the clear: whoever makes an event masks with `context.pii` first.
+No field carries personal data in the clear: whoever makes an event masks values by their class with `context.pii`, and
+free text is searched once more for numbers and addresses of persons when the event is made.
 """
 
+import unicodedata
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
+
+from voiceedge.context.pii import mask_text
+
+FreeText = Annotated[str, AfterValidator(mask_text)]
+
+
+LONGEST_TEXT = 4_000  # characters; no prompt and no turn comes near
 
 
 class EventData(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: ClassVar[str]
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _fit_to_publish(cls, value: object) -> object:
+        """Text may come from the network: no half characters, no control characters, no end in sight."""
+        if not isinstance(value, str):
+            return value
+        whole = value[:LONGEST_TEXT].encode(errors="replace").decode()
+        return "".join(" " if unicodedata.category(character) == "Cc" else character for character in whole)
 
 
 class CallStarted(EventData):
@@ -20,7 +38,7 @@ class CallStarted(EventData):
     type: ClassVar[str] = "voiceedge.call.started"
     call_id: str
     direction: Literal["in", "out"]
-    caller: str
+    caller: FreeText
     customer: str
     called: str
     flow: str
@@ -40,7 +58,7 @@ class StepEntered(EventData):
     flow: str
     step: str
     kind: str
-    says: str | None = None
+    says: FreeText | None = None
 
 
 class TurnHeard(EventData):
@@ -52,14 +70,17 @@ class TurnHeard(EventData):
     step: str
     by: Literal["speech", "keys", "none"]
     decision: Literal["accept", "confirm", "reject", "no_input"]
-    value: str | None = None
-    transcript: str | None = None
+    value: FreeText | None = None
+    transcript: FreeText | None = None
     confidence: float | None = None
     speech_ms: int | None = None
 
 
 class HandedOver(EventData):
-    """The conversation may go on in `channel` by whoever presents `token`: once, until `expires_at` (RFC 3339)."""
+    """The conversation may go on in `channel` by whoever presents `token`: once, until `expires_at` (RFC 3339).
+
+    `slots` are masked; whoever redeems the token gets them in the clear.
+    """
 
     type: ClassVar[str] = "voiceedge.conversation.handed_over"
     call_id: str
@@ -68,13 +89,13 @@ class HandedOver(EventData):
     token: str
     expires_at: str
     intent: str | None
-    slots: dict[str, str]
+    slots: dict[str, FreeText]
 
 
 class CallTransferred(EventData):
     type: ClassVar[str] = "voiceedge.call.transferred"
     call_id: str
-    target: str
+    target: FreeText
     result: Literal["done", "refused", "busy", "no_answer", "failed"]
 
 
@@ -100,4 +121,8 @@ class Journal(Protocol):
     """Where a call writes down what happens. Never blocks and never raises: delivery is somebody else's worry."""
 
     def record(self, event: EventData, conversation: Mapping[str, object] | None = None) -> None:
-        """Note the event and, where given, the fields of the conversation record that it changed."""
+        """Note the event and, where given, what it changed in the conversation's record.
+
+        `conversation` holds fields of `context.record.Changes`: "language", "intent", "outcome", "customer", and
+        "slots", name to `Slot(value, personal_data)`; slots keep their values in the clear, and are in no event.
+        """

@@ -1,0 +1,116 @@
+"""Where a worker's calls write down what happens: kept in memory, in order, until the control process has it safe."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
+
+import structlog
+from pydantic import ValidationError
+
+from voiceedge.bus.backoff import backoff
+from voiceedge.clock import Clock, sleep, timeout
+from voiceedge.context.cloudevents import StampedEvent, new_id
+from voiceedge.context.events import EventData
+from voiceedge.context.record import Changes
+from voiceedge.errors import LinkError, StoreError
+
+BATCH = 200
+LIMIT = 20_000  # events, some 20 MB: a thousand calls' worth while control is away
+SEND_S = 30.0
+
+Send = Callable[[Sequence[StampedEvent]], Awaitable[None]]
+log = structlog.get_logger()
+
+
+class Outgoing:
+    """One worker's events that nobody has acknowledged yet. `lost` counts those not kept: it should stay 0."""
+
+    def __init__(self, clock: Clock, limit: int = LIMIT) -> None:
+        self._clock, self._limit = clock, limit
+        self._events: deque[StampedEvent] = deque()
+        self._some, self._none = asyncio.Event(), asyncio.Event()
+        self._none.set()
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def put(self, event: StampedEvent) -> None:
+        if len(self._events) >= self._limit:
+            self._lose(event, "the control process has been away too long and memory for events is full")
+            return
+        self._events.append(event)
+        self._none.clear()
+        self._some.set()
+
+    async def drain(self, send: Send) -> None:
+        """Hand events on for ever, in order; what is not acknowledged is sent again, by the same id."""
+        delays, size = backoff(), BATCH
+        while True:
+            await self._some.wait()
+            batch = tuple(islice(self._events, size))
+            try:
+                async with timeout(self._clock, SEND_S):
+                    await send(batch)
+            except (LinkError, StoreError, TimeoutError) as error:
+                can_retry = getattr(error, "can_retry", True)
+                log.warning(
+                    "events_waiting", events=len(self._events), problem=str(error) or f"no answer in {SEND_S:g} s"
+                )
+                if can_retry:
+                    await sleep(self._clock, next(delays))
+                elif len(batch) > 1:
+                    size = 1  # find the one that is refused
+                else:
+                    self._lose(batch[0], str(error))
+                    self._forget(1)
+            else:
+                self._forget(len(batch))
+                delays, size = backoff(), BATCH
+
+    async def flushed(self, wait_s: float) -> bool:
+        """Wait until everything is acknowledged, `wait_s` at most; for a worker that is about to end."""
+        try:
+            async with timeout(self._clock, wait_s):
+                await self._none.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _forget(self, count: int) -> None:
+        for _ in range(count):
+            self._events.popleft()
+        if not self._events:
+            self._some.clear()
+            self._none.set()
+
+    def _lose(self, event: StampedEvent, problem: str) -> None:
+        self.lost += 1
+        if self.lost & (self.lost - 1) == 0:  # 1, 2, 4, 8 …: loud, but no flood
+            log.error("event_lost", lost=self.lost, type=event.type, conversation=event.conversation, problem=problem)
+
+
+class QueueJournal:
+    """The journal of one conversation's visit, such as a call."""
+
+    def __init__(self, outgoing: Outgoing, conversation: str, clock: Clock) -> None:
+        self._outgoing, self._conversation, self._clock = outgoing, conversation, clock
+
+    def record(self, event: EventData, conversation: Mapping[str, object] | None = None) -> None:
+        try:
+            changes = Changes.model_validate(dict(conversation or {}))
+        except ValidationError as error:
+            fields = [".".join(map(str, problem["loc"])) for problem in error.errors()]  # without the values
+            log.error("record_changes_refused", event_type=event.type, fields=fields)  # noqa: TRY400
+            changes = Changes()
+        self._outgoing.put(
+            StampedEvent(
+                id=new_id(self._clock),
+                time=self._clock.now(),
+                conversation=self._conversation,
+                type=event.type,
+                data=event,
+                changes=changes,
+            )
+        )

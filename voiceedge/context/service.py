@@ -1,0 +1,134 @@
+"""What the control process runs for conversations: the store, the outbox with its broker, and the resume tokens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from voiceedge.bus.broker import EmbeddedBroker
+from voiceedge.bus.client import Broker, Connection, connect
+from voiceedge.clock import Clock
+from voiceedge.config import Config, Mqtt
+from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.outbox import Outbox, status_message
+from voiceedge.context.record import Conversation
+from voiceedge.context.store import Store
+from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
+from voiceedge.errors import StoreError
+
+FLUSH_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextHealth:
+    """`problem` says why events wait and what to do, or is None; `pending` is None while the store fails."""
+
+    broker_url: str | None
+    broker_connected: bool
+    published: int
+    pending: int | None
+    problem: str | None
+
+
+class ContextService:
+    """`async with ContextService(config, clock) as service:`, or `start` and `stop` by the same task."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+        self._store = Store(config.site.data_dir, config.site.name)
+        self._outbox = Outbox(
+            self._store, self._connect, clock, site=config.site.name, keep=config.context.outbox_limit
+        )
+        self._embedded: EmbeddedBroker | None = None
+        self._given: Broker | None = None
+        if config.mqtt.url:
+            self._given = Broker.from_url(config.mqtt.url, config.mqtt)
+        else:
+            self._embedded = EmbeddedBroker(config.mqtt.embedded_host, config.mqtt.embedded_port)
+        self._running = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Raises StoreError where the database cannot be used; an absent broker only makes events wait."""
+        async with AsyncExitStack() as stack:
+            self._tokens = Tokens(self._store, self._config.site.data_dir, self._clock)
+            await self._store.open()
+            stack.push_async_callback(self._store.close)
+            if self._embedded:
+                stack.push_async_callback(self._embedded.stop)
+                stack.callback(broker_url_file(self._config).unlink, missing_ok=True)
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            publishing = tasks.create_task(self._outbox.run(), name="outbox")
+            stack.callback(publishing.cancel)
+            self._running = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Let the last events out, if that is quick; the others stay in the store for the next start."""
+        if self._outbox.state.connected:
+            await self._outbox.flushed(FLUSH_S)
+        await self._running.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def ingest(self, batch: Sequence[StampedEvent]) -> None:
+        """Return when the events are on the disk, or raise StoreError. An event that comes twice is kept once."""
+        if await self._store.ingest(batch):
+            self._outbox.wake()
+
+    async def conversation(self, conversation_id: str) -> Conversation | None:
+        return await self._store.conversation(conversation_id)
+
+    async def issue_token(self, conversation_id: str, channel: str, expires_s: float | None = None) -> str:
+        lives_s = self._config.context.hand_over_s if expires_s is None else expires_s
+        return await self._tokens.issue(conversation_id, channel, lives_s)
+
+    async def redeem_token(self, token: str, channel: str) -> Conversation:
+        """Burn the token; raises TokenRefusedError with the reason."""
+        conversation = await self._store.conversation(await self._tokens.redeem(token, channel))
+        if conversation is None:
+            raise TokenRefusedError(Refusal.UNKNOWN)
+        return conversation
+
+    @property
+    def broker_url(self) -> str | None:
+        """Where subscribers connect to; None until the embedded broker runs."""
+        return self._embedded.url if self._embedded else self._config.mqtt.url
+
+    async def health(self) -> ContextHealth:
+        state, pending, problem = self._outbox.state, None, self._outbox.state.problem
+        try:
+            pending = await self._store.count_pending()
+        except StoreError as error:
+            problem = str(error)
+        return ContextHealth(self.broker_url, state.connected, state.published, pending, problem)
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[Connection]:
+        site = self._config.site.name
+        will = status_message(site, online=False)
+        async with connect(
+            await self._broker(), client_id=f"voiceedge-{site}-{self._tokens.key_id}", will=will
+        ) as connection:
+            yield connection
+
+    async def _broker(self) -> Broker:
+        if self._given:
+            return self._given
+        assert self._embedded  # noqa: S101 - one of both is there
+        if self._embedded.url is None:
+            await self._embedded.start()
+            file = broker_url_file(self._config)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(str(self._embedded.url), encoding="utf-8")
+        return Broker.from_url(str(self._embedded.url), Mqtt())
+
+
+def broker_url_file(config: Config) -> Path:
+    """Tells other programs of this machine where the embedded broker listens, for as long as it does."""
+    return config.site.run_dir / "mqtt.url"

@@ -1,0 +1,176 @@
+"""What must survive: conversations, the outbox of events and the resume tokens, each change in one transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from voiceedge.context.cloudevents import StampedEvent, publish_form
+from voiceedge.context.database import Database
+from voiceedge.context.record import Conversation
+from voiceedge.context.tables import conversations, outbox, tokens
+
+Item = TypeVar("Item")
+
+FILE = "voiceedge.db"
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An event that waits for the broker."""
+
+    position: int
+    conversation: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    conversation: str
+    channel: str
+    expires_at_ms: int
+    redeemed_at_ms: int | None
+
+
+class Store:
+    def __init__(self, data_dir: Path, site: str) -> None:
+        self._database, self._site = Database(data_dir / FILE), site
+
+    async def open(self) -> None:
+        await self._database.open()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def ingest(self, batch: Sequence[StampedEvent]) -> int:
+        """Keep the events and what they change, all or nothing, leaving out those known by id. How many were new."""
+        async with self._database.begin() as connection:
+            known = await _known_ids(connection, [event.id for event in batch])
+            fresh = {event.id: event for event in batch if event.id not in known}
+            records = await _records(connection, {event.conversation for event in fresh.values()})
+            rows = []
+            for event in fresh.values():
+                record, sequence = records.get(event.conversation, (None, 0))
+                record = record or Conversation.begin(event.conversation, event.time)
+                records[event.conversation] = record.apply(event.time, event.data, event.changes), sequence + 1
+                body = publish_form(event, self._site, sequence + 1).model_dump_json()
+                rows.append({"event_id": event.id, "conversation_id": event.conversation, "body": body})
+            if rows:
+                await _save(connection, records.values())
+                await connection.execute(insert(outbox), rows)
+        return len(rows)
+
+    async def conversation(self, conversation_id: str) -> Conversation | None:
+        async with self._database.begin() as connection:
+            record, _ = (await _records(connection, {conversation_id})).get(conversation_id, (None, 0))
+        return record
+
+    async def pending(self, limit: int, after: int = 0) -> list[Pending]:
+        query = (
+            select(outbox.c.position, outbox.c.conversation_id, outbox.c.body)
+            .where(outbox.c.published_at_ms.is_(None), outbox.c.position > after)
+            .order_by(outbox.c.position)
+            .limit(limit)
+        )
+        async with self._database.begin() as connection:
+            return [Pending(*row) for row in await connection.execute(query)]
+
+    async def count_pending(self) -> int:
+        async with self._database.begin() as connection:
+            query = select(func.count()).where(outbox.c.published_at_ms.is_(None))
+            return (await connection.execute(query)).scalar_one()
+
+    async def mark_published(self, positions: Iterable[int], at: datetime) -> None:
+        async with self._database.begin() as connection:
+            for some in _portions(positions):
+                query = update(outbox).where(outbox.c.position.in_(some)).values(published_at_ms=_ms(at))
+                await connection.execute(query)
+
+    async def reoffer(self, span_ms: int) -> int:
+        """Make what was published in the last `span_ms` before the newest published event pending again; how many."""
+        newest = select(func.max(outbox.c.published_at_ms)).scalar_subquery()
+        query = update(outbox).where(outbox.c.published_at_ms >= newest - span_ms).values(published_at_ms=None)
+        async with self._database.begin() as connection:
+            return (await connection.execute(query)).rowcount
+
+    async def prune(self, before: datetime, keep: int) -> int:
+        """Forget tokens and events from before `before`, and the oldest published beyond `keep`; how many events."""
+        published = outbox.c.published_at_ms.is_not(None)
+        async with self._database.begin() as connection:
+            await connection.execute(delete(tokens).where(tokens.c.expires_at_ms < _ms(before)))
+            aged = await connection.execute(delete(outbox).where(outbox.c.published_at_ms < _ms(before)))
+            excess = (await connection.execute(select(func.count()).select_from(outbox))).scalar_one() - keep
+            if excess <= 0:
+                return aged.rowcount
+            oldest = select(outbox.c.position).where(published).order_by(outbox.c.position).limit(excess)
+            surplus = await connection.execute(delete(outbox).where(outbox.c.position.in_(oldest)))
+            return aged.rowcount + surplus.rowcount
+
+    async def add_token(self, token_id: str, conversation_id: str, channel: str, expires_at: datetime) -> None:
+        row = {"id": token_id, "conversation_id": conversation_id, "channel": channel, "expires_at_ms": _ms(expires_at)}
+        async with self._database.begin() as connection:
+            await connection.execute(insert(tokens).values(row))
+
+    async def burn_token(self, token_id: str, channel: str, now: datetime) -> tuple[bool, StoredToken | None]:
+        """Whether this very call burnt the token, and the token as it is known."""
+        usable = tokens.c.redeemed_at_ms.is_(None), tokens.c.expires_at_ms > _ms(now), tokens.c.channel == channel
+        async with self._database.begin() as connection:
+            burnt = await connection.execute(
+                update(tokens).where(tokens.c.id == token_id, *usable).values(redeemed_at_ms=_ms(now))
+            )
+            query = select(tokens.c.conversation_id, tokens.c.channel, tokens.c.expires_at_ms, tokens.c.redeemed_at_ms)
+            row = (await connection.execute(query.where(tokens.c.id == token_id))).one_or_none()
+        return burnt.rowcount == 1, StoredToken(*row) if row else None
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
+
+
+def _portions(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Few enough at a time for a statement's parameters."""
+    rest = list(items)
+    for start in range(0, len(rest), 500):
+        yield rest[start : start + 500]
+
+
+async def _known_ids(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
+    known: set[str] = set()
+    for some in _portions(ids):
+        known.update(await connection.scalars(select(outbox.c.event_id).where(outbox.c.event_id.in_(some))))
+    return known
+
+
+async def _records(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, tuple[Conversation | None, int]]:
+    records: dict[str, tuple[Conversation | None, int]] = {}
+    for some in _portions(ids):
+        query = select(conversations.c.id, conversations.c.record, conversations.c.last_sequence)
+        for name, text, last_sequence in await connection.execute(query.where(conversations.c.id.in_(some))):
+            try:
+                records[name] = Conversation.model_validate_json(text), last_sequence
+            except ValidationError:  # one broken record must not hold up every call's events
+                log.error("record_unreadable", conversation=name, remedy="its history begins anew")  # noqa: TRY400
+                records[name] = None, last_sequence
+    return records
+
+
+async def _save(connection: AsyncConnection, records: Iterable[tuple[Conversation | None, int]]) -> None:
+    rows = [
+        {
+            "id": record.id,
+            "record": record.model_dump_json(),
+            "last_sequence": sequence,
+            "updated_at_ms": _ms(record.updated_at),
+        }
+        for record, sequence in records
+        if record
+    ]
+    await connection.execute(delete(conversations).where(conversations.c.id.in_([row["id"] for row in rows])))
+    await connection.execute(insert(conversations), rows)
