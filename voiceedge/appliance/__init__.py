@@ -1,0 +1,1 @@
+"""The machine under the service: what it should be, and whether it is."""
