@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from voiceedge.errors import PromptError
 
 LONGEST_BYTES = 64 << 20
+LONGEST_S = 1800  # 64 MB at 8 bits and 4 kHz would unfold into gigabytes
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _RATES = range(4000, 192_001)
 
@@ -30,7 +31,7 @@ def load(path: Path, rate: int) -> NDArray[np.int16]:
         raise PromptError(f"{path}: not a WAV file we can play: {reason}. Save it as 16-bit PCM.") from error
     if source_rate != rate:
         samples = np.asarray(soxr.resample(samples, source_rate, rate, quality="HQ"), np.float32)
-    return (samples.clip(-1.0, 1.0) * 32767.0).round().astype(np.int16)
+    return (samples * 32768.0).round().clip(-32768, 32767).astype(np.int16)  # what was 16 bits before stays exactly so
 
 
 def save(path: Path, pcm: NDArray[np.int16], rate: int) -> None:
@@ -72,6 +73,8 @@ def _decode(format_: bytes, body: bytes) -> tuple[NDArray[np.float32], int]:
     body = body[: len(body) // width * width] if width else b""
     if not body:
         raise ValueError("it holds no audio")
+    if len(body) // width > LONGEST_S * rate:
+        raise ValueError(f"it lasts more than {LONGEST_S // 60} minutes")
     samples = _samples(code, bits, body)
     return samples.reshape(-1, channels).mean(axis=1, dtype=np.float32), rate
 
