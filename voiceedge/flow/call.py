@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from voiceedge.context.pii import PersonalDataClass
 from voiceedge.speech.heard import Expectation, Heard
 
 
@@ -84,6 +85,7 @@ class HandOver:
     intent: str | None
     slots: Mapping[str, str]
     expires_s: float = 900.0
+    classes: Mapping[str, PersonalDataClass] = field(default_factory=dict)  # of each slot, for whoever publishes it
 
 
 @dataclass(frozen=True, slots=True)

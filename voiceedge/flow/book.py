@@ -1,0 +1,124 @@
+"""All flows of a directory, checked together and replaced together while calls go on."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import structlog
+
+from voiceedge.errors import FlowError
+from voiceedge.flow.checks import check, check_across
+from voiceedge.flow.lint import lint
+from voiceedge.flow.loader import Draft, load
+from voiceedge.flow.model import Flow
+from voiceedge.flow.problem import Mark, Problem, errors_in
+
+log = structlog.get_logger()
+
+Flows = Mapping[str, Flow]
+
+
+class FlowBook:
+    """`flows` never changes in place: a call that holds it keeps the version it began with."""
+
+    def __init__(self, directory: Path, values: Mapping[str, str] | None = None) -> None:
+        """Raises FlowError with every problem. `values` override the flows' settings of the same name."""
+        self._directory, self._values = directory, dict(values or {})
+        self.flows: Flows = self._read()
+
+    def get(self, name: str) -> Flow:
+        """Raises FlowError."""
+        try:
+            return self.flows[name]
+        except KeyError:
+            known = ", ".join(sorted(self.flows))
+            raise FlowError(f'There is no flow "{name}" in {self._directory}. There are: {known}.') from None
+
+    def reload(self) -> list[Problem]:
+        """Take the directory as it is now, all of it or nothing: with an error in any file the running version stays."""
+        drafts = read_directory(self._directory)
+        problems = sorted(problem for draft in drafts for problem in draft.problems)
+        broken = errors_in(problems)
+        if broken or not drafts:
+            log.error(
+                "flows kept as they were", errors=len(broken), first=str(broken[0]) if broken else "no flow files"
+            )
+            return broken or [_nothing_in(self._directory)]
+        self.flows = self._made_from(drafts)
+        log.info("flows loaded", flows=sorted(self.flows), warnings=len(problems))
+        return problems
+
+    def _read(self) -> Flows:
+        drafts = read_directory(self._directory)
+        broken = errors_in(sorted(problem for draft in drafts for problem in draft.problems))
+        if not drafts:
+            broken = [_nothing_in(self._directory)]
+        if broken:
+            raise FlowError("\n".join(str(problem) for problem in broken))
+        return self._made_from(drafts)
+
+    def _made_from(self, drafts: Iterable[Draft]) -> Flows:
+        flows = {}
+        for draft in drafts:
+            flow = draft.flow()
+            settings = flow.header.settings | {
+                key: value for key, value in self._values.items() if key in flow.header.settings
+            }
+            header = flow.header.model_copy(update={"settings": settings})
+            flows[flow.name] = Flow(header, flow.steps, flow.path, flow.warnings)
+        return MappingProxyType(flows)
+
+
+def flow_files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.suffix in {".yaml", ".yml"} and path.is_file())
+
+
+def read_directory(directory: Path) -> list[Draft]:
+    """Every flow file of a directory with all its problems. Raises FlowError when there is no such directory."""
+    try:
+        return _checked([load(path) for path in flow_files(directory)])
+    except OSError as error:
+        raise FlowError(
+            f"{directory}: cannot be read: {error.strerror}. Set [flows] dir to where the flow files lie."
+        ) from error
+
+
+def check_paths(paths: Iterable[Path]) -> list[Problem]:
+    """The problems of these files and directories, by file and line. Sub-flows are looked for beside each file."""
+    found: set[Problem] = set()
+    for path in paths:
+        if path.is_dir():
+            drafts = read_directory(path)
+            found |= {problem for draft in drafts for problem in draft.problems}
+            if not drafts:
+                found.add(_nothing_in(path))
+        else:
+            found |= {problem for draft in with_neighbours(path)[:1] for problem in draft.problems}
+    return sorted(found)
+
+
+def with_neighbours(path: Path) -> list[Draft]:
+    """The draft of `path` first, then those of the other flows of its directory, all checked."""
+    parent = path.parent
+    neighbours = [other for other in flow_files(parent) if other.name != path.name] if parent.is_dir() else []
+    return _checked([load(path), *(load(other) for other in neighbours)])
+
+
+def _checked(drafts: list[Draft]) -> list[Draft]:
+    by_name: dict[str, Draft] = {}
+    for draft in drafts:
+        check(draft)
+        if draft.header is None:
+            continue
+        first = by_name.setdefault(draft.header.flow, draft)
+        if first is not draft:
+            draft.error(("flow",), f'"{draft.header.flow}" is also the name of {first.path.name}. Rename one of them.')
+    check_across(by_name)
+    for draft in drafts:
+        lint(draft)
+        draft.problems.sort()
+    return drafts
+
+
+def _nothing_in(directory: Path) -> Problem:
+    return Problem(directory, Mark(1, 1), "holds no flow files. Put files that end in .yaml there.")

@@ -1,0 +1,322 @@
+"""The flow engine: walks one call through its flow, and never lets an error, a loop or a silence trap the caller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+
+from voiceedge.clock import Clock
+from voiceedge.context.events import Journal, StepEntered, TurnHeard
+from voiceedge.errors import FlowError, VoiceEdgeError
+from voiceedge.flow.asking import Answer, Asking, Option
+from voiceedge.flow.book import Flows
+from voiceedge.flow.call import Call, CallEnded, HandOver, NoInput, Question, Reply, TransferResult
+from voiceedge.flow.expression import ExpressionError
+from voiceedge.flow.frame import Frame, SlotValue, Spoken
+from voiceedge.flow.look_up import Found, LookUps, NotFound, Request, fill_url
+from voiceedge.flow.model import (
+    AGAIN,
+    Ask,
+    Choose,
+    HandOverStep,
+    HangUp,
+    LookUp,
+    Return,
+    Run,
+    Say,
+    Set,
+    Step,
+    Transfer,
+)
+from voiceedge.flow.template import TemplateError, plain
+
+MOST_SILENT_STEPS = 100  # without a word or key from the caller
+MOST_STEPS = 2000
+MOST_FLOWS = 8  # sub-flows inside one another
+MOST_ERRORS = 3
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOutcome:
+    """How a run ended. `outcome` is the last step's own word for it, or its name; `slots` are the outermost flow's."""
+
+    outcome: str
+    ended_by: Literal["flow", "caller", "transfer"]
+    intent: str | None
+    slots: Mapping[str, SlotValue]
+    journey: tuple[str, ...]  # steps as flow/step
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    outcome: str
+    by: Literal["flow", "transfer"]
+
+
+class _StepFailed(Exception):  # noqa: N818 - it never leaves this module
+    """A step could not do its work; the message names no value."""
+
+
+class FlowRun:
+    """One call's run through the flows as they are now; a later reload does not touch it."""
+
+    def __init__(self, flows: Flows, name: str, call: Call, journal: Journal, clock: Clock, look_ups: LookUps) -> None:
+        """Raises FlowError when there is no such flow."""
+        if name not in flows:
+            raise FlowError(f'There is no flow "{name}". There are: {", ".join(sorted(flows))}.')
+        self._flows, self._call, self._journal, self._clock, self._look_ups = flows, call, journal, clock, look_ups
+        self._frames = [Frame.enter(flows[name], {})]
+        self._intent: str | None = None
+        self._journey: list[str] = []
+        self._silent_steps = self._errors = 0
+        self._changed: dict[str, Any] = {}  # of the conversation, not yet recorded
+
+    async def run(self) -> FlowOutcome:
+        """To the end of the flow or the call. Raises nothing of its own."""
+        try:
+            end = await self._walk()
+            if end.by == "flow":
+                await self._call.hang_up()
+            return self._outcome(end.outcome, end.by)
+        except CallEnded:
+            return self._outcome("caller_hung_up", "caller")
+
+    @property
+    def call_id(self) -> str:
+        return self._call.facts.call_id
+
+    def values(self) -> dict[str, Any]:
+        return self._frames[-1].values(self._call.facts, self._clock.now())
+
+    async def put(self, question: Question, spoken: Spoken, kind: str) -> Reply:
+        self._enter(kind, spoken.masked)
+        reply = await self._call.ask(question)
+        if not isinstance(reply, NoInput):
+            self._silent_steps = 0
+        return reply
+
+    def note(self, turn: TurnHeard) -> None:
+        self._record(turn)
+
+    async def _walk(self) -> _End:
+        while True:
+            frame = self._frames[-1]
+            step = frame.flow.steps[frame.at]
+            self._journey.append(f"{frame.flow.name}/{frame.at}")
+            self._silent_steps += 1
+            if self._silent_steps > MOST_SILENT_STEPS or len(self._journey) > MOST_STEPS:
+                log.error("flow turns in circles", flow=frame.flow.name, step=frame.at)
+                return await self._apologise()
+            try:
+                target = await self._take(frame, step)
+            except (_StepFailed, TemplateError, ExpressionError, VoiceEdgeError) as error:
+                reason = str(error) if not isinstance(error, VoiceEdgeError) else type(error).__name__
+                log.warning("flow step failed", flow=frame.flow.name, step=frame.at, reason=reason)
+                target = self._error_exit(step)
+            if target is None:
+                return await self._apologise()
+            if isinstance(target, _End):
+                return target
+            self._frames[-1].at = target
+
+    async def _take(self, frame: Frame, step: Step) -> "str | _End | None":
+        """Do the step and say where it leads, in the innermost flow after it; None: nowhere, it failed."""
+        match step:
+            case Say():
+                spoken = frame.spoken(step.say, self.values(), recording=step.recording or frame.at)
+                self._enter(step.kind, spoken.masked)
+                await self._call.say(spoken.utterances, barge_in=step.barge_in)
+                return step.next
+            case Ask():
+                return await self._ask(frame, step)
+            case HangUp():
+                return await self._hang_up(frame, step)
+            case Transfer():
+                return await self._transfer(frame, step)
+            case HandOverStep():
+                return await self._hand_over(frame, step)
+        self._enter(step.kind, None)
+        match step:
+            case Choose():
+                return self._choose(step)
+            case Set():
+                values = self.values()
+                self._fill(frame, {name: frame.calculate(value, values) for name, value in step.set.items()})
+                return step.next
+            case LookUp():
+                return await self._look_up(frame, step)
+            case Run():
+                return self._run(frame, step)
+            case Return():
+                return self._return(frame, step)
+        raise _StepFailed(f"no step of kind {step.kind}")
+
+    async def _ask(self, frame: Frame, step: Ask) -> str:
+        universals = [
+            Option(name, choice, depth, universal=True)
+            for depth, outer in reversed(list(enumerate(self._frames)))
+            for name, choice in outer.flow.header.anywhere.items()
+        ]
+        answer = await Asking(self, frame, frame.at, step, universals, len(self._frames) - 1).run()
+        if answer is None:
+            return _known(step.otherwise or frame.flow.header.otherwise)
+        if answer.option is None:
+            self._fill(frame, {step.into: answer.digits} if step.into else {})
+            return _known(step.next)
+        return self._follow(frame, step, answer, answer.option)
+
+    def _follow(self, frame: Frame, step: Ask, answer: Answer, option: Option) -> str:
+        if option.choice.intent:
+            self._intent = option.choice.intent
+            self._changed["intent"] = self._intent
+        target = _known(option.choice.next or (None if option.universal else step.next))
+        if not option.universal:
+            if step.into and answer.digits is None and not step.digits:
+                self._fill(frame, {step.into: option.name})
+            return frame.at if target == AGAIN else target
+        if target == AGAIN:
+            return frame.at
+        del self._frames[option.depth + 1 :]  # an answer of an outer flow leaves the inner ones
+        return target
+
+    def _choose(self, step: Choose) -> str:
+        values = self.values()
+        for branch in step.choose:
+            result = branch.when.evaluate(values)
+            if not isinstance(result, bool):
+                raise _StepFailed(f"{branch.when.source}: is neither true nor false")
+            if result:
+                return branch.next
+        return step.otherwise
+
+    async def _look_up(self, frame: Frame, step: LookUp) -> str:
+        values = self.values()
+        request = Request(
+            url=fill_url(step.look_up, values),
+            headers={
+                name: _header(text.fill(values, lambda _, value: plain(value))) for name, text in step.headers.items()
+            },
+            body=None
+            if step.send is None
+            else {key: frame.calculate(value, values) for key, value in step.send.items()},
+            timeout_s=step.timeout_s,
+        )
+        match await self._look_ups.ask(request):
+            case Found(values=found):
+                self._fill(frame, {step.into: dict(found)})
+                return step.found
+            case NotFound():
+                return step.not_found
+            case failed:
+                raise _StepFailed(f"look-up: {failed.reason}")
+
+    async def _hand_over(self, frame: Frame, step: HandOverStep) -> str:
+        reason = step.reason.fill(self.values(), lambda _, value: plain(value))
+        self._enter(step.kind, None)
+        filled = frame.filled_slots()
+        taken = {name: filled[name] for name in step.take if name in filled}
+        ticket = await self._call.hand_over(
+            HandOver(
+                channel=step.hand_over,
+                reason=reason,
+                intent=self._intent,
+                slots={name: slot.text for name, slot in taken.items()},
+                expires_s=step.valid_s,
+                classes={name: slot.class_ for name, slot in taken.items()},
+            )
+        )
+        return step.next if ticket else step.failed
+
+    async def _transfer(self, frame: Frame, step: Transfer) -> "str | _End":
+        target = step.transfer.fill(self.values(), lambda _, value: plain(value))
+        self._enter(step.kind, None)
+        match await self._call.transfer(target):
+            case TransferResult.DONE:
+                return _End(step.outcome or frame.at, "transfer")
+            case TransferResult.BUSY:
+                return step.busy or step.failed
+            case TransferResult.NO_ANSWER:
+                return step.no_answer or step.failed
+            case _:
+                return step.failed
+
+    async def _hang_up(self, frame: Frame, step: HangUp) -> _End:
+        spoken = frame.spoken(step.hang_up, self.values(), recording=step.recording or frame.at)
+        self._enter(step.kind, spoken.masked or None)
+        if spoken.utterances:
+            await self._call.say(spoken.utterances, barge_in=False)
+        return _End(step.outcome or frame.at, "flow")
+
+    def _run(self, frame: Frame, step: Run) -> str:
+        flow = self._flows.get(step.run)
+        if flow is None or len(self._frames) >= MOST_FLOWS:
+            raise _StepFailed("the sub-flow is missing or too deep")
+        values = self.values()
+        given = {name: frame.calculate(value, values) for name, value in step.give.items()}
+        self._frames.append(Frame.enter(flow, given))
+        return flow.header.start
+
+    def _return(self, frame: Frame, step: Return) -> "str | _End":
+        if len(self._frames) == 1:
+            return _End(step.result, "flow")
+        self._frames.pop()
+        outer = self._frames[-1]
+        run = outer.flow.steps[outer.at]
+        if not isinstance(run, Run) or step.result not in run.on:
+            raise _StepFailed("the sub-flow returned to nowhere")
+        self._fill(outer, {name: frame.slots.get(inner) for name, inner in run.into.items()})
+        return run.on[step.result]
+
+    def _error_exit(self, step: Step) -> str | None:
+        self._errors += 1
+        if self._errors > MOST_ERRORS:
+            return None
+        if isinstance(step, LookUp):
+            return step.error
+        if isinstance(step, HandOverStep | Transfer):
+            return step.failed
+        while self._frames[-1].flow.header.on_error is None and len(self._frames) > 1:
+            self._frames.pop()
+        return self._frames[-1].flow.header.on_error
+
+    async def _apologise(self) -> _End:
+        frame = self._frames[-1]
+        try:
+            spoken = frame.spoken(frame.words.sorry, self.values())
+            self._enter("sorry", spoken.masked)
+            await self._call.say(spoken.utterances, barge_in=False)
+        except (TemplateError, VoiceEdgeError) as error:
+            log.error("apology failed", flow=frame.flow.name, reason=type(error).__name__)
+        return _End("error", "flow")
+
+    def _fill(self, frame: Frame, slots: Mapping[str, Any]) -> None:
+        frame.slots.update(slots)
+        if frame is self._frames[0]:
+            noted = self._changed.setdefault("slots", {})
+            noted |= {name: {"value": value, "class": str(frame.class_of(name))} for name, value in slots.items()}
+
+    def _enter(self, kind: str, says: str | None) -> None:
+        frame = self._frames[-1]
+        self._record(StepEntered(call_id=self.call_id, flow=frame.flow.name, step=frame.at, kind=kind, says=says))
+
+    def _record(self, event: StepEntered | TurnHeard) -> None:
+        changed, self._changed = self._changed, {}
+        self._journal.record(event, changed or None)
+
+    def _outcome(self, outcome: str, by: Literal["flow", "caller", "transfer"]) -> FlowOutcome:
+        return FlowOutcome(outcome, by, self._intent, self._frames[0].filled_slots(), tuple(self._journey))
+
+
+def _known(target: str | None) -> str:
+    if target is None:
+        raise _StepFailed("no way on")  # the loader does not let such a flow pass
+    return target
+
+
+def _header(text: str) -> str:
+    if not text.isprintable():
+        raise _StepFailed("a header value holds control characters")
+    return text

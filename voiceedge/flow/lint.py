@@ -1,0 +1,63 @@
+"""What works but could serve callers better: long menus, long prompts, phrases that sound alike."""
+
+from itertools import combinations
+
+from voiceedge.flow.loader import Draft
+from voiceedge.flow.model import Ask, Choice, Header, Part
+from voiceedge.flow.source import Location
+from voiceedge.flow.template import Template
+from voiceedge.speech import jamo
+
+MOST_OPTIONS = 5
+LONGEST_PROMPT_S = 30.0
+ALIKE = 0.25  # jamo distance
+_CHARACTERS_A_SECOND = {"ko": 6.5, "en": 15.0}  # unhurried speech; Hangul syllables, Latin letters
+
+
+def lint(draft: Draft) -> None:
+    """Add warnings to the draft."""
+    header = draft.header
+    if header is None:
+        return
+    _check_alike(draft, header.anywhere, ("anywhere",))
+    for name, step in draft.steps.items():
+        place: Location = ("steps", name)
+        if isinstance(step, Ask):
+            if len(step.choices) > MOST_OPTIONS:
+                message = (
+                    f"{len(step.choices)} choices are more than callers remember. Group them: {MOST_OPTIONS} at most."
+                )
+                draft.warn((*place, "choices"), message, key=True)
+            _check_alike(draft, header.anywhere | step.choices if step.anywhere else step.choices, (*place, "choices"))
+        _check_length(draft, header, place, step)
+
+
+def _check_length(draft: Draft, header: Header, place: Location, step: Part) -> None:
+    for key in ("say", "ask", "no_input", "no_match", "hang_up"):
+        texts: tuple[Template, ...] = getattr(step, key, None) or ()
+        alone = key in {"no_input", "no_match"}  # said one at a time
+        for seconds in (
+            [_seconds(text, header) for text in texts] if alone else [sum(_seconds(text, header) for text in texts)]
+        ):
+            if seconds > LONGEST_PROMPT_S:
+                message = f"takes about {seconds:.0f} s to say. Callers stop listening after {LONGEST_PROMPT_S:.0f} s: shorten or split it."
+                draft.warn((*place, key), f'"{key}" {message}', key=True)
+                break
+
+
+def _seconds(text: Template, header: Header) -> float:
+    spoken = "".join(part if isinstance(part, str) else "00000" for part in text.parts)
+    return sum(character.isalnum() for character in spoken) / _CHARACTERS_A_SECOND[header.language]
+
+
+def _check_alike(draft: Draft, choices: dict[str, Choice], place: Location) -> None:
+    for (name, choice), (other_name, other) in combinations(choices.items(), 2):
+        for phrase in choice.say:
+            for other_phrase in other.say:
+                if jamo.letters(phrase) == jamo.letters(other_phrase) and phrase.split() == other_phrase.split():
+                    continue  # the same phrase is an error of its own, or a choice that stands before one from anywhere
+                if min(jamo.distance(phrase, other_phrase), jamo.distance(other_phrase, phrase)) <= ALIKE:
+                    where = (*place, other_name, "say")
+                    where = where if where in draft.source.keys else (*place, name, "say")
+                    message = f'"{other_phrase}" sounds like "{phrase}" of "{name}". Callers would be asked often; word one of them otherwise.'
+                    draft.warn(where, message, key=True)

@@ -1,0 +1,168 @@
+"""A call without a telephone: the other side types what a caller says or keys, and everything is shown."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from voiceedge.flow.call import (
+    CallEnded,
+    CallFacts,
+    HandOver,
+    HandOverTicket,
+    Keyed,
+    KeyRule,
+    NoInput,
+    Question,
+    Reply,
+    TransferResult,
+    Utterance,
+)
+from voiceedge.speech import jamo
+from voiceedge.speech.heard import Decision, Evidence, Expectation, Heard
+
+SURE, LIKELY = 0.2, 0.5  # jamo distance up to which a phrase is taken, or taken after a confirmation
+HANG_UP = "/hangup"
+_MS_A_CHARACTER = 150
+_SPOKEN_DIGITS = {
+    "ko": dict(zip("영공일이삼사오육륙칠팔구", "001234566789", strict=True)),
+    "en": dict(
+        zip("zero oh one two three four five six seven eight nine".split(), "00123456789", strict=True),
+    ),
+}
+
+ReadLine = Callable[[Question], Awaitable[str | None]]
+
+
+class Screen(Protocol):
+    """Where a simulated call is shown."""
+
+    def said(self, text: str, recording: str | None) -> None: ...
+
+    def expects(self, question: Question) -> None: ...
+
+    def understood(self, reply: Reply) -> None: ...
+
+    def noted(self, text: str) -> None: ...
+
+
+class SimulatedCall:
+    """Implements `flow.call.Call`. `read` gives a line for a question, or None where there are no more: the caller hangs up."""
+
+    def __init__(
+        self,
+        read: ReadLine,
+        screen: Screen,
+        facts: CallFacts | None = None,
+        *,
+        transfer: TransferResult = TransferResult.DONE,
+        hand_over: bool = True,
+    ) -> None:
+        self._read, self._screen, self._transfer, self._hand_over = read, screen, transfer, hand_over
+        self._facts = facts or CallFacts("simulated", "simulated", caller="01012345678", called="15880000")
+        self._ended = False
+
+    @property
+    def facts(self) -> CallFacts:
+        return self._facts
+
+    async def say(self, utterances: Sequence[Utterance], *, barge_in: bool = True) -> None:  # noqa: ARG002
+        self._check()
+        self._show(utterances)
+
+    async def ask(self, question: Question) -> Reply:
+        self._check()
+        self._show(question.prompt)
+        self._screen.expects(question)
+        line = await self._read(question)
+        if line is None or line.strip() == HANG_UP:
+            self._ended = True
+            raise CallEnded
+        reply = interpret(line, question)
+        self._screen.understood(reply)
+        return reply
+
+    async def hand_over(self, request: HandOver) -> HandOverTicket | None:
+        self._check()
+        taken = ", ".join(request.slots) or "nothing"
+        self._screen.noted(f"hand over to {request.channel}: {request.reason} (takes along: {taken})")
+        return HandOverTicket("simulated-token", request.channel) if self._hand_over else None
+
+    async def transfer(self, target: str) -> TransferResult:
+        self._check()
+        self._screen.noted(f"transfer to {target}: {self._transfer}")
+        self._ended = self._transfer is TransferResult.DONE
+        return self._transfer
+
+    async def hang_up(self) -> None:
+        self._ended = True
+
+    def _show(self, utterances: Sequence[Utterance]) -> None:
+        for utterance in utterances:
+            self._screen.said(utterance.text, utterance.recording)
+
+    def _check(self) -> None:
+        if self._ended:
+            raise CallEnded
+
+
+def interpret(line: str, question: Question) -> Reply:
+    """What a live call would have made of it: digits and [1] are keys, nothing is silence, the rest is speech."""
+    text = line.strip()
+    if not text:
+        return NoInput()
+    keys = re.fullmatch(r"\[([0-9*#]+)\]|([0-9*#]+)", text)
+    if keys:
+        return Keyed(_until_end(keys[1] or keys[2], question.keys))
+    return understand(text, question.expectation)
+
+
+def understand(text: str, expectation: Expectation) -> Heard:
+    """Typed words as recognised speech, by their distance from the phrases expected."""
+    speech_ms = len(text) * _MS_A_CHARACTER
+    digits = _spoken_digits(text, expectation.language) if expectation.digits else None
+    rule = expectation.digits
+    if digits and rule and rule.shortest <= len(digits) <= rule.longest:
+        return Heard(Decision.ACCEPT, digits, None, text, 1.0, speech_ms)
+    ranked = sorted((_distance(text, phrase.text), phrase.text, phrase.value) for phrase in expectation.phrases)
+    if not ranked:
+        return Heard(Decision.REJECT, None, None, text, 0.0, speech_ms)
+    distance, phrase, value = ranked[0]
+    confidence = max(0.0, 1.0 - distance)
+    evidence = Evidence(transcript_text=text, jamo_distance=round(distance, 3))
+    if distance <= SURE:
+        decision = Decision.ACCEPT
+    elif distance <= LIKELY:
+        decision = Decision.CONFIRM
+    else:
+        return Heard(Decision.REJECT, None, None, text, confidence, speech_ms, evidence)
+    return Heard(decision, value, phrase, text, confidence, speech_ms, evidence)
+
+
+def _distance(text: str, phrase: str) -> float:
+    """The whole text's, or that of the part most like the phrase where it makes up most of what was said."""
+    inside, share = jamo.distance_inside(text, phrase)
+    return min(jamo.distance(text, phrase), inside + (1.0 - share))
+
+
+def _spoken_digits(text: str, language: str) -> str | None:
+    names: Mapping[str, str] = _SPOKEN_DIGITS.get(language, {})
+    words = text.lower().split() if language == "en" else [letter for letter in text if not letter.isspace()]
+    out = []
+    for word in words:
+        cleaned = word.strip(" ,.-")
+        if not cleaned:
+            continue
+        digit = cleaned if cleaned.isascii() and cleaned.isdigit() else names.get(cleaned)
+        if digit is None:
+            return None
+        out.append(digit)
+    return "".join(out) or None
+
+
+def _until_end(keys: str, rule: KeyRule) -> str:
+    """A single key answers at once; a number ends at its end key or its greatest length."""
+    if keys[0] in rule.single:
+        return keys[0]
+    if rule.longest:
+        return keys.split(rule.end, 1)[0][: rule.longest]
+    return keys[0]

@@ -1,0 +1,70 @@
+"""What a flow says where its author left it to the language: apologies, confirmations, yes and no."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from voiceedge.flow.model import Header
+from voiceedge.flow.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All of them set. Those for no input and no match are followed by the question; "confirm" knows {heard}."""
+
+    no_input: tuple[Template, ...]
+    no_match: tuple[Template, ...]
+    not_right: tuple[Template, ...]
+    confirm: tuple[Template, ...]
+    confirm_digits: tuple[Template, ...]
+    sorry: tuple[Template, ...]
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+
+
+YES_KEY, NO_KEY = "1", "2"
+
+
+def _texts(*texts: str) -> tuple[Template, ...]:
+    return tuple(Template.parse(text) for text in texts)
+
+
+_BUILT_IN: Mapping[str, Words] = {
+    "ko": Words(
+        no_input=_texts("말씀이 들리지 않았습니다.", "죄송합니다만 아직 말씀이 들리지 않습니다."),
+        no_match=_texts("죄송합니다. 잘 알아듣지 못했습니다.", "죄송합니다. 이번에도 알아듣지 못했습니다."),
+        not_right=_texts("네, 다시 여쭤보겠습니다."),
+        confirm=_texts("{heard}, 맞으십니까?"),
+        confirm_digits=_texts("{heard:digits}, 맞으십니까? 맞으시면 일 번, 아니시면 이 번을 눌러 주셔도 됩니다."),
+        sorry=_texts(
+            "죄송합니다. 잠시 문제가 생겨 통화를 이어 가지 못하게 되었습니다. 잠시 후 다시 전화해 주시기 바랍니다."
+        ),
+        yes=("네", "예", "네 맞아요", "맞아요", "맞습니다", "그래요", "네 맞습니다"),
+        no=("아니요", "아니오", "아니에요", "아닙니다", "틀려요", "아니 틀렸어요"),
+    ),
+    "en": Words(
+        no_input=_texts("I didn't hear anything.", "Sorry, I still can't hear you."),
+        no_match=_texts("Sorry, I didn't catch that.", "Sorry, I still didn't understand."),
+        not_right=_texts("All right, let me ask again."),
+        confirm=_texts("{heard}, is that right?"),
+        confirm_digits=_texts("{heard:digits}, is that right? You can also press one for yes or two for no."),
+        sorry=_texts(
+            "I'm sorry, something went wrong and we cannot continue this call. Please call again a little later."
+        ),
+        yes=("yes", "yeah", "yes please", "that's right", "correct"),
+        no=("no", "nope", "no thanks", "that's wrong", "not correct"),
+    ),
+}
+
+
+def words_of(header: Header) -> Words:
+    own, built_in = header.words, _BUILT_IN[header.language]
+    return Words(
+        no_input=own.no_input or built_in.no_input,
+        no_match=own.no_match or built_in.no_match,
+        not_right=own.not_right or built_in.not_right,
+        confirm=own.confirm or built_in.confirm,
+        confirm_digits=own.confirm_digits or built_in.confirm_digits,
+        sorry=own.sorry or built_in.sorry,
+        yes=own.yes or built_in.yes,
+        no=own.no or built_in.no,
+    )
