@@ -23,6 +23,12 @@ REFUSED_CREDENTIALS = {4, 5, 134, 135}  # CONNACK of MQTT 3.1.1 §3.2.2.3, and a
 SUBACK_FAILURE = 0x80
 
 
+class BusRefusedError(BusError):
+    """The broker is there and does not want us: somebody must change a setting first."""
+
+    can_retry = False
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     topic: str
@@ -96,7 +102,9 @@ class Connection:
         except aiomqtt.MqttError:
             raise self._lost() from None
         if any(_number(code) >= SUBACK_FAILURE for code in granted):
-            raise BusError(f"the broker {self._broker} does not let this user read {topic}: see its access list.")
+            raise BusRefusedError(
+                f"the broker {self._broker} does not let this user read {topic}: see its access list."
+            )
 
     async def messages(self) -> AsyncIterator[Message]:
         """What is subscribed to, for as long as the connection lasts; its end is raised."""
@@ -177,14 +185,16 @@ def _password(settings: Mqtt) -> str | None:
         return settings.password_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise BusError(f"mqtt.password_file: {settings.password_file} cannot be read: {reason}.") from None
+        raise BusRefusedError(f"mqtt.password_file: {settings.password_file} cannot be read: {reason}.") from None
 
 
 def _tls_context(settings: Mqtt) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
-        raise BusError(f"mqtt.ca_file: {settings.ca_file} is not readable as PEM certificates: {error}.") from None
+        raise BusRefusedError(
+            f"mqtt.ca_file: {settings.ca_file} is not readable as PEM certificates: {error}."
+        ) from None
 
 
 def _number(code: Any) -> int:
@@ -195,10 +205,12 @@ def _number(code: Any) -> int:
 def _refused(broker: Broker, error: aiomqtt.MqttError) -> BusError:
     if _number(getattr(error, "rc", None)) in REFUSED_CREDENTIALS:
         who = f"the user {broker.settings.username}" if broker.settings.username else "a client without a user"
-        return BusError(
+        return BusRefusedError(
             f"the broker {broker} refuses {who}: set mqtt.username, and put that user's password into the file that "
             f"mqtt.password_file names ({broker.settings.password_file or 'unset'})."
         )
     if "certificate" in str(error).lower():
-        return BusError(f"the broker {broker} has a certificate that is not trusted ({error}): see mqtt.ca_file.")
+        return BusRefusedError(
+            f"the broker {broker} has a certificate that is not trusted ({error}): see mqtt.ca_file."
+        )
     return BusError(f"the broker {broker} cannot be reached ({error}): start it, or correct mqtt.url.")

@@ -33,7 +33,10 @@ class EventData(BaseModel):
 
 
 class CallStarted(EventData):
-    """An INVITE was taken. `caller` is masked; `customer` is a keyed hash that stays the same for the same number."""
+    """An INVITE was taken.
+
+    `caller` is masked; `customer` is a keyed hash that stays the same for the same number.
+    """
 
     type: ClassVar[str] = "voiceedge.call.started"
     call_id: str
@@ -45,13 +48,18 @@ class CallStarted(EventData):
 
 
 class CallAnswered(EventData):
+    """The caller is connected."""
+
     type: ClassVar[str] = "voiceedge.call.answered"
     call_id: str
     set_up_ms: int  # INVITE received to 200 sent
 
 
 class StepEntered(EventData):
-    """The caller's way through the flow. `says` is the prompt, personal values masked; None for silent steps."""
+    """The caller came to a step of a flow.
+
+    `says` is the prompt, personal values masked; None for silent steps.
+    """
 
     type: ClassVar[str] = "voiceedge.step.entered"
     call_id: str
@@ -62,7 +70,10 @@ class StepEntered(EventData):
 
 
 class TurnHeard(EventData):
-    """An answer, or the lack of one. `value` and `transcript` are masked as the slot's class demands."""
+    """An answer, or the lack of one.
+
+    `value` and `transcript` are masked as the slot's class demands.
+    """
 
     type: ClassVar[str] = "voiceedge.turn.heard"
     call_id: str
@@ -93,6 +104,8 @@ class HandedOver(EventData):
 
 
 class CallTransferred(EventData):
+    """The flow sent the caller to `target`, and what came of it."""
+
     type: ClassVar[str] = "voiceedge.call.transferred"
     call_id: str
     target: FreeText
@@ -100,7 +113,10 @@ class CallTransferred(EventData):
 
 
 class CallEnded(EventData):
-    """`cause`: what ended it; `sip_code` the final or BYE status, `talk_ms` from answer to end."""
+    """The call is over.
+
+    `cause` is what ended it, `sip_code` the final or BYE status, `talk_ms` lasts from answer to end.
+    """
 
     type: ClassVar[str] = "voiceedge.call.ended"
     call_id: str
