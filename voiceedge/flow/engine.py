@@ -8,6 +8,7 @@ import structlog
 
 from voiceedge.clock import Clock
 from voiceedge.context.events import Journal, StepEntered, TurnHeard
+from voiceedge.context.record import Slot
 from voiceedge.errors import FlowError, VoiceEdgeError
 from voiceedge.flow.asking import Answer, Asking, Option
 from voiceedge.flow.book import Flows
@@ -72,7 +73,7 @@ class FlowRun:
         self._intent: str | None = None
         self._journey: list[str] = []
         self._silent_steps = self._errors = 0
-        self._changed: dict[str, Any] = {}  # of the conversation, not yet recorded
+        self._changed: dict[str, Any] = {"language": flows[name].header.language}  # not yet in the conversation's record
 
     async def run(self) -> FlowOutcome:
         """To the end of the flow or the call. Raises nothing of its own."""
@@ -296,7 +297,8 @@ class FlowRun:
         frame.slots.update(slots)
         if frame is self._frames[0]:
             noted = self._changed.setdefault("slots", {})
-            noted |= {name: {"value": value, "class": str(frame.class_of(name))} for name, value in slots.items()}
+            kept = {name: SlotValue(value, frame.class_of(name)) for name, value in slots.items() if value is not None}
+            noted |= {name: Slot(value=slot.text, personal_data=slot.class_) for name, slot in kept.items()}
 
     def _enter(self, kind: str, says: str | None) -> None:
         frame = self._frames[-1]
