@@ -1,0 +1,109 @@
+"""Reading and writing the few parts of SIP messages we care about (RFC 3261), on the assumption that the sender is hostile."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from urllib.parse import unquote
+
+import structlog
+
+log = structlog.get_logger()
+
+LONGEST_VALUE = 1024
+LONGEST_USER = 128
+LONGEST_CALL_ID = 256
+LONGEST_URI = 512
+
+_QUOTED = re.compile(r'^\s*"(?:\\.|[^"\\])*"')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
+_TARGET = re.compile(r"(?:sips?|tel):[^\s<>\"\x00-\x1f\x7f]{1,500}\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What we read of a request: the user that was asked for, who asked, and the wanted headers."""
+
+    call_id: str
+    called: str
+    caller: str
+    remote_uri: str
+    headers: Mapping[str, str]
+
+
+def read_request(raw: str, wanted: Iterable[str]) -> Request:
+    """Never raises: what cannot be read is empty. Header names come out as spelled in `wanted`."""
+    text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    head = text.partition("\r\n\r\n")[0]
+    first, _, rest = head.partition("\r\n")
+    lines = re.sub(r"\r\n[ \t]+", " ", rest).split("\r\n")
+    names = {name.casefold(): name for name in wanted}
+    headers: dict[str, str] = {}
+    call_id = sender = ""
+    for line in lines:
+        name, _, value = line.partition(":")
+        name = name.strip().casefold()
+        if name in {"from", "f"} and not sender:
+            sender = address(value)
+        elif name in {"call-id", "i"} and not call_id:
+            call_id = one_line(value, LONGEST_CALL_ID)
+        if (known := names.get(name)) is not None:
+            joined = f"{headers[known]}, {value.strip()}" if known in headers else value
+            headers[known] = one_line(joined)
+    parts = first.split(" ")
+    target = parts[1] if len(parts) > 1 else ""
+    return Request(call_id, user_part(target), user_part(sender), sender, headers)
+
+
+def address(value: str) -> str:
+    """The URI in a From, To or Contact value, with or without display name and angle brackets."""
+    value = _QUOTED.sub("", value)
+    start = value.find("<")
+    uri = value[start + 1 :].partition(">")[0] if start >= 0 else value.partition(";")[0]
+    return one_line(uri, LONGEST_URI)
+
+
+def user_part(uri: str) -> str:
+    """`sip:+8210;x=y:secret@host` gives `+8210`; empty where the URI names no user."""
+    scheme, _, rest = uri.strip().partition(":")
+    if scheme.casefold() == "tel":
+        user = rest
+    elif "@" in rest:
+        user = rest.partition("@")[0].partition(":")[0]
+    else:
+        return ""
+    return one_line(unquote(user.partition(";")[0], errors="replace"), LONGEST_USER)
+
+
+def one_line(value: str, longest: int = LONGEST_VALUE) -> str:
+    """Bounded, and without anything that could begin another line or header."""
+    return _CONTROL.sub(" ", value[: longest * 2]).strip()[:longest]
+
+
+def is_target(uri: str) -> bool:
+    """Whether `uri` can stand in Refer-To or a request line without becoming anything else."""
+    return _TARGET.match(uri) is not None
+
+
+def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
+    """Whether a configured pattern (fnmatch) covers all of `uri`; letters' case does not matter."""
+    return any(fnmatchcase(uri.casefold(), pattern.casefold()) for pattern in patterns)
+
+
+def outgoing(headers: Mapping[str, str] | None, allowed: Iterable[str]) -> dict[str, str]:
+    """Only what the allow-list names, each as one line: a flow's value can never add a header of its own."""
+    known = {name.casefold() for name in (*allowed, "Reason", "Retry-After")}
+    kept = {}
+    for name, value in (headers or {}).items():
+        if name.casefold() in known and _NAME.match(name):
+            kept[name] = one_line(value)
+        else:
+            log.warning("header_not_allowed", name=one_line(name, 64))
+    return kept
+
+
+def reason(code: int, text: str) -> str:
+    """A Reason header value (RFC 3326)."""
+    quoted = one_line(text, 120).replace("\\", "\\\\").replace('"', '\\"')
+    return f'SIP;cause={code};text="{quoted}"'

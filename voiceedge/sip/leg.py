@@ -1,0 +1,185 @@
+"""A leg: one call as the rest of the program sees it, in asyncio, for as long as it lasts and never beyond."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from voiceedge.audio.pipeline import Channel
+from voiceedge.errors import LegEndedError, SipError
+from voiceedge.sip.call import FORBIDDEN, OK, LiveCall
+from voiceedge.sip.events import Ended, Event, Key
+from voiceedge.sip.headers import is_allowed, is_target, outgoing
+from voiceedge.sip.keys import KEYS
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+QUEUED_KEYS = 128  # that nobody has taken yet; a flood of further ones is dropped
+HANG_UP_S = 2.0  # how long hang_up waits for the other side's word
+TRANSFER_S = 30.0
+
+_TIMEOUT = 408
+_ACCEPTED = 202
+_MULTIPLE = 300
+
+
+class Desk(Protocol):
+    """The endpoint, as a leg needs it."""
+
+    headers_out: tuple[str, ...]
+    transfer_targets: tuple[str, ...]
+
+    async def ask(self, number: int, question: Callable[[LiveCall], T]) -> T:
+        """Ask in the pump; LegEndedError when the call is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegFacts:
+    """What is known when the leg begins. `id` is the Call-ID; `caller` and `called` are user parts (personal data)."""
+
+    id: str
+    caller: str
+    called: str
+    remote_uri: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Leg:
+    """After Ended every method raises LegEndedError; `channel` is released then and refuses commands by NativeError."""
+
+    def __init__(self, desk: Desk, number: int, channel: Channel, facts: LegFacts) -> None:
+        self.number = number  # names the leg in logs, where a Call-ID could be anything
+        self.channel = channel
+        self.received_ns = time.monotonic_ns()
+        self.ended: Ended | None = None
+        self._facts = facts
+        self._desk = desk
+        self._events: deque[Event] = deque()
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
+
+    @property
+    def id(self) -> str:
+        return self._facts.id
+
+    @property
+    def caller(self) -> str:
+        return self._facts.caller
+
+    @property
+    def called(self) -> str:
+        return self._facts.called
+
+    @property
+    def remote_uri(self) -> str:
+        return self._facts.remote_uri
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._facts.headers
+
+    async def events(self) -> AsyncIterator[Event]:
+        """All that happened and happens; ends after Ended. One listener at a time."""
+        while True:
+            while not self._events:
+                self._news.clear()
+                await self._news.wait()
+            event = self._events.popleft()
+            yield event
+            if isinstance(event, Ended):
+                return
+
+    async def ringing(self) -> None:
+        await self._ask(LiveCall.ring)
+
+    async def answer(self, headers: Mapping[str, str] | None = None) -> None:
+        """200 OK. Audio may be played from MediaUp on, which comes at once."""
+        allowed = outgoing(headers, self._desk.headers_out)
+        await self._ask(lambda call: call.take(allowed))
+
+    async def reject(self, code: int, headers: Mapping[str, str] | None = None) -> None:
+        allowed = outgoing(headers, self._desk.headers_out)
+        await self._ask(lambda call: call.refuse(code, allowed))
+
+    async def hang_up(self, code: int = 0, reason: str = "") -> None:
+        """BYE (with a Reason header where a reason is given), or the refusal `code` where we have not answered yet."""
+        await self._ask(lambda call: call.end("us", code, reason))
+        try:
+            async with asyncio.timeout(HANG_UP_S):
+                await self._over.wait()
+        except TimeoutError:
+            log.info("sip_bye_unanswered", leg=self.number)  # Ended follows when PJSIP gives up
+
+    async def transfer(
+        self, target: str, headers: Mapping[str, str] | None = None, *, deadline_s: float = TRANSFER_S
+    ) -> int:
+        """Send the other side on (REFER) and return what became of it, as a SIP status.
+
+        2xx: it took place, and the leg ends with cause `transfer`; 202 means the other side accepted and hung up before it
+        told the end. 403: not in `sip.transfer_targets` (nothing was sent), or refused. 408: no word within `deadline_s`.
+        Whatever is not 2xx leaves the leg as it was.
+        """
+        if not is_target(target):
+            raise SipError("This is no SIP or tel URI a call can be sent to; check the flow's transfer target.")
+        if not is_allowed(target, self._desk.transfer_targets):
+            log.warning("transfer_target_not_allowed", leg=self.number)
+            return FORBIDDEN
+        allowed = outgoing(headers, self._desk.headers_out)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[int] = loop.create_future()
+        accepted = False
+
+        def told(code: int, final: bool) -> None:  # noqa: FBT001
+            nonlocal accepted
+            accepted = accepted or code < _MULTIPLE
+            if final and not result.done():
+                result.set_result(code)
+
+        report = partial(loop.call_soon_threadsafe, told)
+        await self._ask(lambda call: call.transfer(target, allowed, report))
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait({result, over}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+        if result.done():
+            code = result.result()
+            if code < _MULTIPLE and not self.ended:
+                await self._ask(lambda call: call.end("transfer", OK, ""))
+            return code
+        if self.ended:
+            if accepted:
+                return _ACCEPTED
+            raise LegEndedError("The caller hung up before the transfer was accepted.")
+        return _TIMEOUT
+
+    async def send_key(self, key: str, duration_ms: int = 160) -> None:
+        """Press a key (RFC 4733); returns when it has been queued behind keys still being sent."""
+        if key not in KEYS:
+            raise SipError(f"{key!r} is no key: use 0-9, *, # or A-D.")
+        await self._ask(lambda call: call.press(key, duration_ms))
+
+    def take_event(self, event: Event) -> None:
+        """From the endpoint, in the event loop."""
+        if self.ended:
+            return
+        if isinstance(event, Key) and len(self._events) >= QUEUED_KEYS:
+            log.warning("keys_dropped", leg=self.number)
+            return
+        if isinstance(event, Ended):
+            self.ended = event
+            self.channel.release()
+            self._over.set()
+        self._events.append(event)
+        self._news.set()
+
+    async def _ask(self, question: Callable[[LiveCall], T]) -> T:
+        if self.ended:
+            raise LegEndedError("This leg is over.")
+        return await self._desk.ask(self.number, question)

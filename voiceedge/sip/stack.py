@@ -1,0 +1,264 @@
+"""The SIP stack as the pump drives it: every object of PJSIP lives and dies here, in the pump's thread."""
+
+import gc
+import ipaddress
+import itertools
+import socket
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+import pjsua2 as pj
+import structlog
+
+from voiceedge.audio.pipeline import Channel, Pipeline
+from voiceedge.config import Sip
+from voiceedge.errors import LegEndedError, SipError
+from voiceedge.sip import library
+from voiceedge.sip.call import LiveCall, never_raises
+from voiceedge.sip.events import Ended, Event
+from voiceedge.sip.gate import Gate
+from voiceedge.sip.headers import read_request, user_part
+from voiceedge.sip.leg import Leg, LegFacts
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+BRIDGE_RATE = 8000  # telephone calls stay at 8 kHz; only what the recogniser hears is widened
+FRAME_MS = 20
+TRANSACTION_S = 8  # a dead caller holds a slot this long, not PJSIP's 32 s
+FAREWELL_S = 2.0  # how long tear_down waits for the other sides to confirm our BYEs
+MORE_CALLS_THAN_ANY = 10_000  # PJSIP lowers it to what it was built for
+
+_CODECS = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/16000"}
+_HIGHEST_PRIORITY = 250
+
+NewLeg = Callable[[int, Channel, LegFacts], Leg]
+Admit = Callable[[Leg, bool], None]
+Tell = Callable[[Leg, Event], None]
+
+
+class _Account(pj.Account):  # type: ignore[misc]
+    def __init__(self, on_invite: Callable[[int, str], None]) -> None:
+        super().__init__()
+        self._on_invite = on_invite
+
+    @never_raises
+    def onIncomingCall(self, told: Any) -> None:  # noqa: N802 - where this fails, PJSIP answers 500
+        self._on_invite(told.callId, told.rdata.wholeMsg)
+
+
+class Stack:
+    """`new_leg` makes a leg, `admit` and `tell` carry it and its events to the event loop in that order."""
+
+    def __init__(self, settings: Sip, pipeline: Pipeline, new_leg: NewLeg, admit: Admit, tell: Tell) -> None:
+        self._settings, self._pipeline = settings, pipeline
+        self._new_leg, self._admit, self._tell = new_leg, admit, tell
+        self.port = 0
+        self.capacity = 0
+        self._endpoint: pj.Endpoint | None = None
+        self._account: _Account | None = None
+        self._calls: dict[int, LiveCall] = {}
+        self._ended: list[LiveCall] = []
+        self._numbers = itertools.count(1)
+        self._clock_runs = False
+
+    # --- the pump's machine ---
+
+    def set_up(self) -> tuple[str, int]:
+        library.silence_log()
+        self._endpoint = pj.Endpoint()
+        self._endpoint.libCreate()
+        self._endpoint.libInit(self._library_settings())
+        library.set_transaction_timeout(TRANSACTION_S)
+        library.halve_g722()
+        self._pipeline.bridge_self_test()
+        most = self._settings.max_calls or library.call_slots()
+        self.capacity = min(most, library.call_slots())
+        self._choose_codecs()
+        address = self._listen()
+        self._endpoint.libStart()
+        self._endpoint.audDevManager().setNoDev()  # no sound clock while nobody calls
+        Gate(self._is_full, self._settings.retry_after_s)
+        return address
+
+    def poll(self, timeout_ms: int) -> None:
+        self._pj().libHandleEvents(timeout_ms)
+        self._ended.clear()  # their destructors run here, outside their own callbacks
+
+    def tear_down(self) -> None:
+        if self._endpoint is None:
+            return
+        for call in list(self._calls.values()):
+            try:
+                call.end("us", pj.PJSIP_SC_SERVICE_UNAVAILABLE, "shutting down")
+            except pj.Error:
+                log.warning("sip_bye_failed")
+        until = time.monotonic() + FAREWELL_S
+        while self._calls and time.monotonic() < until:
+            self.poll(FRAME_MS)
+        for call in self._calls.values():
+            call.abandon()
+        for _ in range(3 if self._clock_runs else 0):  # the bridge lets go of ports at its next tick
+            self.poll(FRAME_MS)
+        self._calls.clear()
+        self._ended.clear()
+        self._account = None
+        gc.collect()  # whatever outlives libDestroy aborts the process in its destructor
+        self._endpoint.libDestroy()
+        self._endpoint = None
+        gc.collect()
+
+    # --- asked by the endpoint ---
+
+    def put(self, number: int, question: Callable[[LiveCall], T]) -> T:
+        call = self._calls.get(number)
+        if call is None:
+            raise LegEndedError("This leg is over.")
+        try:
+            return question(call)
+        except pj.Error:
+            if number not in self._calls:  # it ended under our hands
+                raise LegEndedError("This leg is over.") from None
+            raise
+
+    def dial(self, uri: str, headers: Mapping[str, str]) -> Leg:
+        if self._is_full():
+            raise SipError("No line is free: wait for a call to end, or raise sip.max_calls.")
+        self._run_clock()
+        channel = self._pipeline.channel(rate=BRIDGE_RATE, frame_ms=FRAME_MS)
+        number = next(self._numbers)
+        leg = self._new_leg(number, channel, LegFacts("", "", user_part(uri), uri))
+        call = self._enter(leg, incoming=False)
+        try:
+            call.dial(uri, headers)
+        except pj.Error as error:
+            if number in self._calls:
+                library.retire(call)
+                self.over(call)
+                self._tell(leg, Ended("failed", pj.PJSIP_SC_SERVICE_UNAVAILABLE, "not sent"))
+            raise SipError(f"The call could not be placed: {error.reason}") from None
+        return leg
+
+    def tick(self) -> None:
+        """Now and then while there are calls, and once after the last."""
+        now = time.monotonic()
+        for call in list(self._calls.values()):
+            if call.silent_for(now) >= self._settings.no_rtp_s:
+                call.end("no_rtp", pj.PJSIP_SC_REQUEST_TIMEOUT, "no audio received")
+        if not self._calls and self._clock_runs:
+            self._clock_runs = False
+            self._pj().audDevManager().setNoDev()
+
+    # --- told by calls ---
+
+    def over(self, call: LiveCall) -> None:
+        del self._calls[call.number]
+        self._ended.append(call)
+
+    # --- inside ---
+
+    def _pj(self) -> pj.Endpoint:
+        if self._endpoint is None:
+            raise SipError("The SIP endpoint is not running.")
+        return self._endpoint
+
+    def _is_full(self) -> bool:
+        return max(len(self._calls), library.calls_held()) >= self.capacity
+
+    def _invited(self, call_id: int, raw: str) -> None:
+        request = read_request(raw, self._settings.headers_in)
+        self._run_clock()
+        channel = self._pipeline.channel(rate=BRIDGE_RATE, frame_ms=FRAME_MS)
+        facts = LegFacts(request.call_id, request.caller, request.called, request.remote_uri, request.headers)
+        self._enter(self._new_leg(next(self._numbers), channel, facts), incoming=True, call_id=call_id)
+
+    def _enter(self, leg: Leg, *, incoming: bool, call_id: int | None = None) -> LiveCall:
+        call = LiveCall(self._account, self, leg.number, leg.channel, partial(self._tell, leg), call_id)
+        self._calls[leg.number] = call
+        self._admit(leg, incoming)
+        return call
+
+    def _run_clock(self) -> None:
+        """PJSIP's null device is the bridge's 20 ms clock: worth its wake-ups only while somebody calls."""
+        if not self._clock_runs:
+            self._pj().audDevManager().setNullDev()
+            self._clock_runs = True
+
+    def _library_settings(self) -> pj.EpConfig:
+        made = pj.EpConfig()
+        made.uaConfig.threadCnt = 0  # the pump is the only thread of PJSIP's that knows signalling
+        made.uaConfig.maxCalls = MORE_CALLS_THAN_ANY
+        made.uaConfig.userAgent = "VoiceEdge"
+        made.uaConfig.natTypeInSdp = 0
+        made.uaConfig.mwiUnsolicitedEnabled = False
+        made.medConfig.hasIoqueue = False  # packets wake the pump: see docs/adr on the media threads
+        made.medConfig.threadCnt = 0
+        made.medConfig.clockRate = made.medConfig.sndClockRate = BRIDGE_RATE
+        made.medConfig.audioFramePtime = FRAME_MS
+        made.medConfig.ecTailLen = 0
+        made.medConfig.noVad = True
+        made.logConfig.level = made.logConfig.consoleLevel = made.logConfig.msgLogging = 0
+        return made
+
+    def _choose_codecs(self) -> None:
+        endpoint = self._pj()
+        for codec in endpoint.codecEnum2():
+            endpoint.codecSetPriority(codec.codecId, 0)
+        for rank, name in enumerate(self._settings.codecs):
+            endpoint.codecSetPriority(_CODECS[name], _HIGHEST_PRIORITY - rank)
+
+    def _listen(self) -> tuple[str, int]:
+        """Open the SIP sockets and the account behind them; returns an address that reaches the UDP one from here."""
+        endpoint, settings = self._pj(), self._settings
+        host = _resolve(settings.host)
+        any_address = ipaddress.ip_address(host).is_unspecified
+        self.port = settings.port or _free_port(host)
+        here = pj.TransportConfig()
+        here.port = self.port
+        here.boundAddress = "" if any_address else host
+        here.publicAddress = settings.public_host or ""
+        kinds = [(pj.PJSIP_TRANSPORT_UDP, "UDP")] + [(pj.PJSIP_TRANSPORT_TCP, "TCP")] * settings.tcp
+        opened = []
+        for kind, name in kinds:
+            try:
+                opened.append(endpoint.transportCreate(kind, here))
+            except pj.Error as error:
+                raise SipError(
+                    f"Cannot listen on {settings.host}:{self.port}/{name}: {error.reason}. "
+                    "Stop what uses it, or set sip.host and sip.port."
+                ) from None
+        account = pj.AccountConfig()
+        account.idUri = f"sip:voiceedge@{endpoint.transportGetInfo(opened[0]).localName}"
+        account.mediaConfig.lockCodecEnabled = False  # one codec is agreed in the answer; no re-INVITE to say it again
+        audio = account.mediaConfig.transportConfig
+        first, last = settings.rtp_ports
+        audio.port, audio.portRange = first, last - first
+        audio.boundAddress, audio.publicAddress = here.boundAddress, here.publicAddress
+        self._account = _Account(self._invited)
+        self._account.create(account, True)
+        library.check_call_layout(self._account)
+        return ("127.0.0.1" if any_address else host), self.port
+
+
+def _resolve(host: str) -> str:
+    try:
+        return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]  # type: ignore[return-value]
+    except OSError as error:
+        raise SipError(f"sip.host {host!r} is no IPv4 address of this machine: {error}") from error
+
+
+def _free_port(host: str) -> int:
+    """A port that is free on UDP and TCP alike."""
+    for _ in range(20):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
+            stream.bind((host, 0))
+            port = int(stream.getsockname()[1])
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+                try:
+                    datagrams.bind((host, port))
+                except OSError:
+                    continue
+                return port
+    raise SipError("No port is free on UDP and TCP alike; set sip.port.")
