@@ -1,6 +1,6 @@
 # An index of scripts/: each target runs the script of its name.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check test lock clean
+.PHONY: help setup demo run check test docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -10,8 +10,9 @@ demo: ## a whole call with a simulated caller, in the terminal
 run: ## the service in the foreground
 check: ## lint, format, types, C warnings
 test: ## check, then all tests
+docs: ## write what is made from the code
 lock: ## solve the requirements anew
-setup demo run check test lock:
+setup demo run check test docs lock:
 	@scripts/$@
 
 clean: ## remove everything that scripts/setup and a run left here
