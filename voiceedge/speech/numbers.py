@@ -35,7 +35,7 @@ _KO_AFTER = (
     "인데요",
     "번인데요",
 )
-_KO_TOKEN = re.compile("|".join([r"\d+", *sorted({*_KO_DIGITS, *_KO_POWERS}, key=len, reverse=True), r"\s+"]))
+_KO_TOKEN = re.compile("|".join([r"[0-9]+", *sorted({*_KO_DIGITS, *_KO_POWERS}, key=len, reverse=True), r"\s+"]))
 
 _EN_DIGITS = {
     **dict(
@@ -87,12 +87,12 @@ _EN_FILLERS = frozenset(
 def digit_strings(text: str, language: str, wanted: DigitString) -> tuple[str, ...]:
     """Every way to read the whole text as one digit string of a wanted length, the likeliest first."""
     read = _korean if language == "ko" else _english
-    readings = dict.fromkeys(read(unicodedata.normalize("NFC", text).lower()))
+    readings = dict.fromkeys(read(unicodedata.normalize("NFKC", text).lower()))
     return tuple(digits for digits in readings if wanted.shortest <= len(digits) <= wanted.longest)
 
 
 def _korean(text: str) -> Iterator[str]:
-    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)  # 12,345
+    text = re.sub(r"(?<=[0-9]),(?=[0-9]{3})", "", text)  # 12,345
     text = re.sub(r"[^\w\s]", " ", text).strip()
     text = _KO_BEFORE.sub("", text)
     # 이요 may be "two" and "please": the longest ending is tried first, the reading that fits the length wins.
@@ -147,11 +147,11 @@ def _quantity(tokens: list[str]) -> str | None:
 
 
 def _english(text: str) -> Iterator[str]:
-    words = re.sub(r"[^\w\s']", " ", re.sub(r"(?<=\d)[,\- ](?=\d)", "", text)).split()
+    words = re.sub(r"[^\w\s']", " ", re.sub(r"(?<=[0-9])[,\- ](?=[0-9])", "", text)).split()
     out, times = "", 1
     expects_unit = False  # after "twenty": 2 is written, its last digit is open
     for word in words:
-        digits = _EN_DIGITS.get(word) or _EN_TEENS.get(word) or (word if word.isdecimal() else None)
+        digits = _EN_DIGITS.get(word) or _EN_TEENS.get(word) or (word if re.fullmatch("[0-9]+", word) else None)
         if expects_unit and (digits is None or len(digits) > 1 or digits == "0"):
             out += "0"
         expects_unit = word in _EN_TENS
