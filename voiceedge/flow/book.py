@@ -10,7 +10,7 @@ from voiceedge.errors import FlowError
 from voiceedge.flow.checks import check, check_across
 from voiceedge.flow.lint import lint
 from voiceedge.flow.loader import Draft, load
-from voiceedge.flow.model import Flow
+from voiceedge.flow.model import Flow, Run
 from voiceedge.flow.problem import Mark, Problem, errors_in
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ class FlowBook:
                 "flows kept as they were", errors=len(broken), first=str(broken[0]) if broken else "no flow files"
             )
             return broken or [_nothing_in(self._directory)]
-        self.flows = self._made_from(drafts)
+        self.flows = _made_from(drafts, self._values)
         log.info("flows loaded", flows=sorted(self.flows), warnings=len(problems))
         return problems
 
@@ -55,18 +55,35 @@ class FlowBook:
             broken = [_nothing_in(self._directory)]
         if broken:
             raise FlowError("\n".join(str(problem) for problem in broken))
-        return self._made_from(drafts)
+        return _made_from(drafts, self._values)
 
-    def _made_from(self, drafts: Iterable[Draft]) -> Flows:
-        flows = {}
-        for draft in drafts:
-            flow = draft.flow()
-            settings = flow.header.settings | {
-                key: value for key, value in self._values.items() if key in flow.header.settings
-            }
-            header = flow.header.model_copy(update={"settings": settings})
-            flows[flow.name] = Flow(header, flow.steps, flow.path, flow.warnings)
-        return MappingProxyType(flows)
+
+def flows_beside(path: Path, values: Mapping[str, str] | None = None) -> tuple[Flows, str]:
+    """The flow of one file with its sub-flows from the same directory, and its name. Raises FlowError."""
+    draft, *others = with_neighbours(path)
+    needed = {draft.header.flow} if draft.header else set()
+    by_name = {other.header.flow: other for other in others if other.header} | {name: draft for name in needed}
+    waiting = list(needed)
+    while waiting:
+        runs = {step.run for step in by_name[waiting.pop()].steps.values() if isinstance(step, Run)}
+        found = (runs & by_name.keys()) - needed
+        needed |= found
+        waiting += found
+    wanted = [by_name[name] for name in needed] if draft.header else [draft]
+    broken = errors_in(sorted(problem for one in wanted for problem in one.problems))
+    if broken or draft.header is None:
+        raise FlowError("\n".join(str(problem) for problem in broken))
+    return _made_from(wanted, values or {}), draft.header.flow
+
+
+def _made_from(drafts: Iterable[Draft], values: Mapping[str, str]) -> Flows:
+    flows = {}
+    for draft in drafts:
+        flow = draft.flow()
+        own = {key: value for key, value in values.items() if key in flow.header.settings}
+        header = flow.header.model_copy(update={"settings": flow.header.settings | own})
+        flows[flow.name] = Flow(header, flow.steps, flow.path, flow.warnings)
+    return MappingProxyType(flows)
 
 
 def flow_files(directory: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from voiceedge.flow.loader import UNKNOWN, Draft, strings_in
 from voiceedge.flow.model import AGAIN, Ask, Choice, Header, Run, Step
-from voiceedge.flow.problem import nearest
+from voiceedge.flow.problem import nearest, nearest_name
 from voiceedge.flow.source import Location
 from voiceedge.flow.template import Template
 
@@ -218,10 +218,9 @@ def _check_ways(draft: Draft, header: Header) -> None:
     known_roots = [root for root in roots if root in draft.names]
     reached = _closure(known_roots, ways)
     if header.start in draft.names:
-        for name in draft.names - reached:
-            draft.error(
-                ("steps", name), f'no step leads to "{name}". Lead to it from another step, or remove it.', key=True
-            )
+        for name in _heads(draft, draft.names - reached, ways):
+            message = f'no step leads to "{name}". Lead to it from another step, or remove it.'
+            draft.error(("steps", name), message, key=True)
     ends = {name for name in draft.names if _may_end(draft, name)}
     back: dict[str, set[str]] = {name: set() for name in draft.names}
     for name, targets in ways.items():
@@ -239,6 +238,17 @@ def _check_ways(draft: Draft, header: Header) -> None:
     _check_order(draft, header, ways)
 
 
+def _heads(draft: Draft, names: frozenset[str], ways: dict[str, set[str]]) -> Iterator[str]:
+    """The few of these steps from which all of them are reached: those are what is wrong."""
+    led_to = {target for name in names for target in ways[name] if target != name}
+    in_file = sorted(names, key=lambda name: (name in led_to, draft.source.at_key(("steps", name))))
+    seen: set[str] = set()
+    for name in in_file:
+        if name not in seen:
+            seen |= _closure([name], ways)
+            yield name
+
+
 def _ways_from(draft: Draft, header: Header, name: str) -> set[str]:
     step = draft.steps.get(name)
     targets = {target for _, target in step.targets()} if step else set()
@@ -247,7 +257,9 @@ def _ways_from(draft: Draft, header: Header, name: str) -> set[str]:
     if step is None or name in draft.hurt:
         body = draft.source.data["steps"] if isinstance(draft.source.data, dict) else {}
         targets |= set(strings_in(body.get(name))) if isinstance(body, dict) else set()
-    return {target for target in targets if target in draft.names}
+    # A misspelt target was reported already; what it was meant to lead to is not reported as well.
+    meant = {target if target in draft.names else nearest_name(target, draft.names) for target in targets}
+    return {target for target in meant if target in draft.names}
 
 
 def _may_end(draft: Draft, name: str) -> bool:

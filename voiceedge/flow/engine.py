@@ -73,7 +73,9 @@ class FlowRun:
         self._intent: str | None = None
         self._journey: list[str] = []
         self._silent_steps = self._errors = 0
-        self._changed: dict[str, Any] = {"language": flows[name].header.language}  # not yet in the conversation's record
+        self._changed: dict[str, Any] = {
+            "language": flows[name].header.language
+        }  # not yet in the conversation's record
 
     async def run(self) -> FlowOutcome:
         """To the end of the flow or the call. Raises nothing of its own."""

@@ -227,6 +227,10 @@ def _explain(model: type[BaseModel], detail: ErrorDetails, location: Location, a
             return f'"{key}" must hold names and values, not {_named(value)}. Write them indented below it.'
         case "tuple_type" | "list_type":
             return f'"{key}" must be a list, not {_named(value)}. Write it as [first, second].'
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f'"{key}" must be a whole number, not {_named(value)}.'
+        case "float_parsing" | "float_type":
+            return f'"{key}" must be a number, not {_named(value)}.'
         case "bool_parsing" | "bool_type":
             return f'"{key}" is either true or false, not {_named(value)}.'
         case _:

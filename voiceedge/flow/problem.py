@@ -27,10 +27,15 @@ class Problem:
         return f"{self.path}:{self.mark.line}:{self.mark.column}: {kind}{self.message}"
 
 
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean "next"?`, or nothing where no known name is near."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{found[0]}"?' if found else ""
+    found = nearest_name(name, known)
+    return f' Did you mean "{found}"?' if found else ""
 
 
 def errors_in(problems: Iterable[Problem]) -> list[Problem]:

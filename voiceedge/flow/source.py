@@ -14,6 +14,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.tokens import ScalarToken
 
 from voiceedge.flow.problem import Mark, Problem
 
@@ -74,9 +75,7 @@ def parse(text: str, path: Path) -> Source:
             return source
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-        source.add(place, _explain(error))
+        source.add(*_explain(error, text))
         return source
     except YAMLError as error:
         source.add(Mark(1, 1), f"is not YAML: {str(error).splitlines()[0]}. Remove what is not text.")
@@ -173,10 +172,30 @@ _HINTS = {
 }
 
 
-def _explain(error: MarkedYAMLError) -> str:
-    problem = str(error.problem or error.context or "not YAML")
-    context = str(error.context or "")
-    for sign, hint in _HINTS.items():
-        if sign in problem or sign in context:
-            return f"cannot be read as YAML: {hint}. The rest is checked once this is right."
-    return f"cannot be read as YAML: {problem}. The rest is checked once this is right."
+_AT_ITS_BEGINNING = ("found unexpected end of stream", "expected ',' or")  # the end is far from what is wrong
+
+
+def _explain(error: MarkedYAMLError, text: str) -> tuple[Mark, str]:
+    problem, context = str(error.problem or error.context or "not YAML"), str(error.context or "")
+    begins_there = error.context_mark and problem.startswith(_AT_ITS_BEGINNING)
+    found = error.context_mark if begins_there else error.problem_mark or error.context_mark
+    mark = Mark(found.line + 1, found.column + 1) if found else Mark(1, 1)
+    reason = next((hint for sign, hint in _HINTS.items() if sign in problem or sign in context), problem)
+    opened = _open_quote(text, mark.line)
+    if opened and not begins_there:
+        mark, reason = opened, "a quotation mark is not closed. Close the text with the mark it began with"
+    return mark, f"cannot be read as YAML: {reason}. The rest is checked once this is right."
+
+
+def _open_quote(text: str, error_line: int) -> Mark | None:
+    """Where a quoted text begins that swallowed lines up to the error: the next quotation mark closed it by mistake."""
+    last = None
+    try:
+        for token in YAML(typ="safe", pure=True).scan(text):
+            if isinstance(token, ScalarToken) and token.style in {'"', "'"} and token.start_mark.line < token.end_mark.line:
+                last = token
+    except YAMLError:
+        pass
+    if last is None or last.end_mark.line + 1 != error_line:
+        return None
+    return Mark(last.start_mark.line + 1, last.start_mark.column + 1)

@@ -1,0 +1,190 @@
+"""`voiceedge flow`: check flow files, and try one without a telephone."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.prompt import Prompt
+
+from voiceedge.cli import app
+from voiceedge.clock import RealClock
+from voiceedge.context.events import EventData, StepEntered
+from voiceedge.errors import FlowError
+from voiceedge.flow.book import Flows, check_paths, flows_beside
+from voiceedge.flow.call import Keyed, NoInput, Question, Reply, TransferResult
+from voiceedge.flow.engine import FlowOutcome, FlowRun
+from voiceedge.flow.look_up import Answer, Failed, Found, HttpLookUps, LookUps, NotFound, Request
+from voiceedge.flow.problem import errors_in
+from voiceedge.flow.simulator import SimulatedCall
+from voiceedge.speech.heard import Decision
+
+flow_app = typer.Typer(no_args_is_help=True, help="Check flow files, and try them without a telephone.")
+app.add_typer(flow_app, name="flow")
+
+_MOST_SHOWN = 6
+
+
+@flow_app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Flow files, or directories of them.")],
+    strict: Annotated[bool, typer.Option(help="Let warnings fail too.")] = False,
+) -> None:
+    """Tell every problem with its file, line and column. Exit code 0: fine, 1: problems, 2: wrong usage."""
+    missing = [str(path) for path in files if not path.exists()]
+    if missing:
+        typer.echo(f"There is no {', '.join(missing)}. Name flow files or a directory of them.", err=True)
+        raise typer.Exit(2)
+    problems = check_paths(files)
+    for problem in problems:
+        typer.echo(str(problem))
+    errors = len(errors_in(problems))
+    warnings = len(problems) - errors
+    if problems:
+        typer.echo(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}", err=True)
+    else:
+        typer.echo("All fine.", err=True)
+    raise typer.Exit(1 if errors or (strict and warnings) else 0)
+
+
+@flow_app.command("try")
+def try_(
+    file: Annotated[Path, typer.Argument(help="The flow file.", exists=True, dir_okay=False)],
+    answer: Annotated[
+        str | None, typer.Option(help='What every look-up finds, as JSON; "null" finds nothing. Default: really ask.')
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="A setting of the flow, as name=value.")] = None,
+    transfer: Annotated[TransferResult, typer.Option(help="What becomes of a transfer.")] = TransferResult.DONE,
+) -> None:
+    """Be the caller: type words or keys, nothing to stay silent, /hangup to hang up."""
+    try:
+        values = dict(_pair(item) for item in setting or [])
+        fixed = _FixedAnswer.read(answer) if answer is not None else None
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    try:
+        flows, name = flows_beside(file, values)
+    except FlowError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    unknown = values.keys() - flows[name].header.settings.keys()
+    if unknown:
+        typer.echo(f"The flow has no setting {', '.join(sorted(unknown))}. See its settings:", err=True)
+        raise typer.Exit(2)
+    screen = _Terminal(Console(highlight=False, soft_wrap=True))
+    outcome = asyncio.run(_run(flows, name, screen, fixed, transfer))
+    screen.ended(outcome)
+
+
+async def _run(
+    flows: Flows, name: str, screen: "_Terminal", fixed: LookUps | None, transfer: TransferResult
+) -> FlowOutcome:
+    clock = RealClock()
+    async with httpx.AsyncClient() as client:
+        call = SimulatedCall(screen.read, screen, transfer=transfer)
+        return await FlowRun(flows, name, call, screen, clock, fixed or HttpLookUps(client, clock)).run()
+
+
+class _FixedAnswer:
+    """The same answer for every look-up."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    @classmethod
+    def read(cls, text: str) -> "_FixedAnswer":
+        try:
+            values: Any = json.loads(text)
+        except ValueError:
+            raise ValueError(f'--answer {text}: is not JSON. Write it as \'{{"status": "shipped"}}\'.') from None
+        if values is None:
+            return cls(NotFound())
+        return cls(Found(values) if isinstance(values, dict) else Failed("the answer is not a JSON object"))
+
+    async def ask(self, request: Request) -> Answer:  # noqa: ARG002
+        return self._answer
+
+
+class _Terminal:
+    """Shows a simulated call as it happens, and reads what the caller says. Also its journal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._is_terminal = console, sys.stdin.isatty()
+
+    def record(self, event: EventData, conversation: object = None) -> None:  # noqa: ARG002
+        if isinstance(event, StepEntered):
+            self._console.print(f"[dim]── {event.flow}/{event.step} · {event.kind}[/dim]")
+
+    def said(self, text: str, recording: str | None) -> None:
+        mark = " [dim](recording)[/dim]" if recording else ""
+        self._console.print(f"[bold cyan]VoiceEdge[/bold cyan]  {escape(text)}{mark}")
+
+    def expects(self, question: Question) -> None:
+        phrases: dict[str, str] = {}
+        for phrase in question.expectation.phrases:
+            phrases.setdefault(phrase.value, phrase.text)
+        shown = [f"“{text}”" for text in list(phrases.values())[:_MOST_SHOWN]]
+        shown += ["…"] if len(phrases) > _MOST_SHOWN else []
+        rule = question.keys
+        if rule.longest:
+            length = f"{rule.shortest}" if rule.shortest == rule.longest else f"{rule.shortest}-{rule.longest}"
+            shown.append(f"{length} digits")
+        if rule.single:
+            shown.append("keys " + " ".join(sorted(rule.single)))
+        self._console.print(f"[dim]             {escape('  '.join(shown))}[/dim]")
+
+    async def read(self, question: Question) -> str | None:  # noqa: ARG002
+        if self._is_terminal:
+            try:
+                return await asyncio.to_thread(
+                    Prompt.ask,
+                    "[bold yellow]Caller   [/bold yellow] ",
+                    console=self._console,
+                    default="",
+                    show_default=False,
+                )
+            except (EOFError, KeyboardInterrupt):
+                return None
+        line = await asyncio.to_thread(sys.stdin.readline)
+        if not line:
+            return None
+        self._console.print(f"[bold yellow]Caller[/bold yellow]     {escape(line.rstrip()) or '[dim](silence)[/dim]'}")
+        return line
+
+    def understood(self, reply: Reply) -> None:
+        match reply:
+            case NoInput():
+                text = "[dim]heard nothing[/dim]"
+            case Keyed(keys=keys):
+                text = f"[dim]keyed[/dim] {escape(keys)}"
+            case heard:
+                colour = {Decision.ACCEPT: "green", Decision.CONFIRM: "yellow", Decision.REJECT: "red"}[heard.decision]
+                what = f" {escape(heard.value)}" if heard.value else ""
+                text = f"[{colour}]{heard.decision}[/{colour}]{what} [dim]({heard.confidence:.0%} sure)[/dim]"
+        self._console.print(f"             {text}")
+
+    def noted(self, text: str) -> None:
+        self._console.print(f"[magenta]             {escape(text)}[/magenta]")
+
+    def ended(self, outcome: FlowOutcome) -> None:
+        slots = ", ".join(f"{name}={slot.masked}" for name, slot in outcome.slots.items())
+        self._console.rule(style="dim")
+        self._console.print(f"[bold]{escape(outcome.outcome)}[/bold], ended by the {outcome.ended_by}")
+        self._console.print(f"[dim]intent {outcome.intent or 'none'} · slots {escape(slots) or 'none'}[/dim]")
+
+
+def _pair(item: str) -> tuple[str, str]:
+    name, separator, value = item.partition("=")
+    if not separator or not name:
+        raise ValueError(f"--setting {item}: write it as name=value.")
+    return name, value
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
