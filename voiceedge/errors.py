@@ -1,12 +1,10 @@
 """One tree of errors: each says whether trying again can help, and its message tells the reader what to do."""
 
-from typing import ClassVar
-
 
 class VoiceEdgeError(Exception):
     """The root. `can_retry` is True where the same call may succeed later without anyone changing anything."""
 
-    can_retry: ClassVar[bool] = False
+    can_retry: bool = False
 
 
 class ConfigError(VoiceEdgeError):

@@ -18,6 +18,9 @@ FreeText = Annotated[str, AfterValidator(mask_text)]
 LONGEST_TEXT = 4_000  # characters; no prompt and no turn comes near
 
 
+Cause = Literal["flow", "caller", "transfer", "no_rtp", "cancelled", "rejected", "failed", "shutdown"]
+
+
 class EventData(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: ClassVar[str]
@@ -120,7 +123,7 @@ class CallEnded(EventData):
 
     type: ClassVar[str] = "voiceedge.call.ended"
     call_id: str
-    cause: Literal["flow", "caller", "transfer", "no_rtp", "cancelled", "rejected", "failed", "shutdown"]
+    cause: Cause
     sip_code: int
     reason: str
     duration_ms: int

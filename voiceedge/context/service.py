@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,7 +16,7 @@ from voiceedge.context.outbox import Outbox, status_message
 from voiceedge.context.record import Conversation
 from voiceedge.context.store import Store
 from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
-from voiceedge.errors import StoreError
+from voiceedge.errors import BusError, StoreError
 
 FLUSH_S = 3.0
 
@@ -58,6 +58,8 @@ class ContextService:
             if self._embedded:
                 stack.push_async_callback(self._embedded.stop)
                 stack.callback(broker_url_file(self._config).unlink, missing_ok=True)
+                with suppress(BusError):  # the outbox says why, and tries again
+                    await self._broker()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             publishing = tasks.create_task(self._outbox.run(), name="outbox")
             stack.callback(publishing.cancel)

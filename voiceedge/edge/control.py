@@ -1,11 +1,12 @@
 """The control process: keeps the conversations, sends their events on, and issues the tickets of those that move."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from urllib.parse import urlsplit
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.service import ContextService
 from voiceedge.edge import paths
 from voiceedge.edge.link import Head, LinkServer
@@ -14,23 +15,28 @@ from voiceedge.edge.supervisor import Facts, Reporter
 
 async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) -> None:
     """`before` holds the embedded broker's port, kept over a restart so that subscribers find it again."""
-    async with ContextService(config, clock, broker_port=before.get("mqtt_port")) as service:
+    mqtt = config.mqtt.model_copy(update={"embedded_port": before.get("mqtt_port", config.mqtt.embedded_port)})
+    async with ContextService(config.model_copy(update={"mqtt": mqtt}), clock) as service:
 
         async def ingest(head: Head, _: bytes) -> Head:
-            await service.ingest_json(head["events"])
+            await service.ingest([StampedEvent.model_validate(event) for event in head["events"]])
             return {}
 
         async def issue(head: Head, _: bytes) -> Head:
-            ticket = await service.issue_token(head["conversation"], head["channel"], head["expires_s"])
-            return {"token": ticket.token, "expires_at": ticket.expires_at}
+            return {"token": await service.issue_token(head["conversation"], head["channel"], head["expires_s"])}
 
         async def redeem(head: Head, _: bytes) -> Head:
-            return {"conversation": await service.redeem_token(head["token"], head["channel"])}
+            conversation = await service.redeem_token(head["token"], head["channel"])
+            return {"conversation": conversation.model_dump(mode="json")}
 
         async def health(_head: Head, _payload: bytes) -> Head:
-            return dict(await service.health())
+            return asdict(await service.health())
 
         handlers = {"ingest": ingest, "issue_token": issue, "redeem_token": redeem, "health": health}
         async with LinkServer(paths.control_socket(config), handlers):
-            reporter.ready({"mqtt_url": service.broker_url})
+            reporter.ready(_facts(service.broker_url))
             await asyncio.Event().wait()
+
+
+def _facts(broker_url: str | None) -> Facts:
+    return {"mqtt_url": broker_url, "mqtt_port": urlsplit(broker_url).port} if broker_url else {}

@@ -1,47 +1,32 @@
-"""One answer by ear: follows the caller's voice from onset to silence and decides while it waits whether more will come.
+"""One answer by ear: follows the caller from onset to silence and decides while it waits whether more will come.
 
-    voice    ____▁▃▅▇▅▃▁____________▅▇▅▁______________________
-    channel      onset   offset     onset offset
-    this         listen  decide →✗  listen decide ───► Decided
-                         (300 ms after the last sound; dropped when the caller goes on)
+voice    ____▁▃▅▇▅▃▁____________▅▇▅▁______________________
+channel      onset   offset     onset offset
+this         listen  decide →✗  listen decide ───► Decided
+                     (300 ms after the last sound; dropped when the caller goes on)
 """
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Protocol
 
 import structlog
 
-from voiceedge.audio.pipeline import Channel
-from voiceedge.audio.prompts import Samples
+from voiceedge.audio.pipeline import Channel, VoiceSettings
 from voiceedge.clock import Clock, sleep
+from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.inbox import Decided, Spawn
 from voiceedge.errors import VoiceEdgeError
-from voiceedge.speech.decision import decide, is_complete
-from voiceedge.speech.deciding import WhisperEvidence
+from voiceedge.speech.decision import decide
+from voiceedge.speech.evidence import StreamingEvidence
 from voiceedge.speech.heard import Decision, Expectation, Heard
-from voiceedge.speech.streaming import StreamingEvidence, StreamingTurn
 
 RATE = 16000
 FEED_S = 0.1
-SETTLE_S = 0.5  # of silence before an answer is taken for whole
+SETTLE_S = 0.8  # of silence before what is not understood is taken for whole
 SETTLE_DIGITS_S = 1.0  # people pause between groups of digits
-OFFSET_S = 0.3  # of silence that has passed when the channel reports the offset
+OFFSET_S = VoiceSettings().offset_ms / 1000  # of silence that has passed when the channel reports the offset
 
 log = structlog.get_logger()
-
-
-class Ears(Protocol):
-    """What a worker hears with: Vosk in its own threads, Whisper in another process."""
-
-    threads: Executor
-
-    def listen(self, expectation: Expectation) -> StreamingTurn | None:
-        """Return a recogniser that listens along, None where there is none for the language."""
-
-    async def judge(self, samples: Samples, expectation: Expectation) -> WhisperEvidence | None:
-        """Return Whisper's evidence, None where it is away or too busy."""
 
 
 class Hearing:
@@ -51,8 +36,9 @@ class Hearing:
         self,
         number: int,
         expectation: Expectation,
+        *,
         channel: Channel,
-        ears: Ears,
+        ears: WorkerEars,
         clock: Clock,
         post: Callable[[Decided], None],
         spawn: Spawn,
@@ -105,10 +91,17 @@ class Hearing:
         samples, _ = self._channel.read(self._start, self._end - self._start)
         whisper = await self._ears.judge(samples, self._expectation)
         heard = decide(self._expectation, streaming, whisper, speech_ms=len(samples) * 1000 // RATE)
-        settle_s = SETTLE_DIGITS_S if self._expectation.digits else SETTLE_S
-        if not is_complete(heard, self._expectation):
-            await sleep(self._clock, max(0.0, self._silent_since + settle_s - self._clock.monotonic()))
+        await sleep(self._clock, max(0.0, self._silent_since + self._settle_s(heard) - self._clock.monotonic()))
         return heard
+
+    def _settle_s(self, heard: Heard) -> float:
+        """How much silence makes this answer a whole one: little where nothing more can be meant."""
+        digits = self._expectation.digits
+        if heard.value is None:
+            return SETTLE_S
+        if digits and heard.phrase is None and len(heard.value) < digits.longest:
+            return SETTLE_DIGITS_S
+        return 0.0
 
     async def _listen(self) -> StreamingEvidence | None:
         """Feed the streaming recogniser until the offset; after a pause that was none, it hears everything once more."""
@@ -121,7 +114,7 @@ class Hearing:
             samples, position = self._channel.read(position, max(0, until - position))
             if turn and len(samples):
                 try:
-                    await loop.run_in_executor(self._ears.threads, turn.accept, samples)
+                    await loop.run_in_executor(self._ears.threads, turn.accept, samples.tobytes())
                 except VoiceEdgeError:
                     turn = None
             if not speaking:

@@ -8,7 +8,7 @@ from typing import Any
 from voiceedge.audio.pipeline import AudioEvent
 from voiceedge.clock import Clock, timeout
 from voiceedge.flow.call import CallEnded
-from voiceedge.sip.leg import LegEvent
+from voiceedge.sip.events import Event
 from voiceedge.speech.heard import Heard
 
 
@@ -28,7 +28,7 @@ class Decided:
 # How a call's helpers run side by side with it: in its TaskGroup, so that nothing outlives the call.
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
-Signal = LegEvent | AudioEvent | Fed | Decided
+Signal = Event | AudioEvent | Fed | Decided
 
 
 class Inbox:

@@ -1,4 +1,4 @@
-"""Collects keys into an answer by a question's rule: a menu key at once, digits until the end key, the last one or a pause."""
+"""Collects keys into an answer: a menu key at once, digits until the end key, the last one or a pause."""
 
 from voiceedge.flow.call import KeyRule
 
@@ -9,7 +9,7 @@ class KeyCollector:
         self.keys = ""
 
     def add(self, key: str) -> str | None:
-        """Return the answer when `key` completes it. Where a menu key may also begin a number, only the pause after it tells."""
+        """Return the answer when `key` completes it. Where a digit may begin a number, only the pause after it tells."""
         if self._rule.longest and self.keys and key == self._rule.end:
             return self.keys
         self.keys += key

@@ -1,6 +1,6 @@
-"""Requests and answers between VoiceEdge's processes over a unix socket: a JSON head and, where there is one, raw bytes.
+"""Requests and answers between VoiceEdge's processes over a unix socket: a JSON head and perhaps raw bytes.
 
-A frame is two big-endian uint32 (bytes of head, bytes of payload), the head and the payload. Answers may come in any order.
+A frame is two big-endian uint32 (bytes of head, bytes of payload), the head and the payload. Answers come in any order.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
@@ -27,7 +27,9 @@ log = structlog.get_logger()
 async def _read(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
     head_size, payload_size = _SIZES.unpack(await reader.readexactly(_SIZES.size))
     if max(head_size, payload_size) > LIMIT:
-        raise LinkError(f"a frame of {head_size} + {payload_size} bytes came over the link; the limit is {LIMIT} a part")
+        raise LinkError(
+            f"a frame of {head_size} + {payload_size} bytes came over the link; the limit is {LIMIT} a part"
+        )
     head = json.loads(await reader.readexactly(head_size))
     return head, await reader.readexactly(payload_size)
 
@@ -43,7 +45,7 @@ class LinkServer:
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self._path, self._handlers = path, handlers
 
-    async def __aenter__(self) -> "LinkServer":
+    async def __aenter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()  # what a killed predecessor left behind
@@ -95,7 +97,7 @@ class LinkRefusedError(LinkError):
 
     def __init__(self, message: str, *, can_retry: bool) -> None:
         super().__init__(message)
-        self.can_retry = can_retry  # type: ignore[misc] - of this one refusal
+        self.can_retry = can_retry
 
 
 class LinkClient:

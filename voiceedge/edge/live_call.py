@@ -1,8 +1,6 @@
 """A flow's `Call` on a real leg: prompts on its channel, keys and speech from its inbox, tickets from control."""
 
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
-from typing import Protocol
 
 import structlog
 
@@ -13,6 +11,7 @@ from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Decided, Inbox, Signal
 from voiceedge.edge.keys import KeyCollector
 from voiceedge.edge.speaker import Speaker
+from voiceedge.edge.tickets import TicketOffice
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.call import (
     CallEnded,
@@ -26,7 +25,8 @@ from voiceedge.flow.call import (
     TransferResult,
     Utterance,
 )
-from voiceedge.sip.leg import Key, Leg
+from voiceedge.sip.events import Key
+from voiceedge.sip.leg import Leg
 from voiceedge.speech.heard import Decision, Expectation
 
 BACKCHANNEL_MS = 1200  # with the pre-roll; shorter and not understood: a cough or a "네", the prompt goes on
@@ -35,27 +35,21 @@ BUSY, NO_ANSWER, REFUSED = {486, 600}, {408, 480, 487}, {403, 603}
 log = structlog.get_logger()
 
 
-class TicketOffice(Protocol):
-    async def hand_over(self, facts: CallFacts, request: HandOver) -> HandOverTicket | None:
-        """Issue and publish a ticket; None where control is away."""
-
-
 class LiveCall:
     def __init__(
         self,
+        *,
         leg: Leg,
         facts: CallFacts,
         inbox: Inbox,
         speaker: Speaker,
         new_hearing: Callable[[int, Expectation], Hearing],
-        office: TicketOffice,
+        tickets: TicketOffice,
         journal: Journal,
         clock: Clock,
-        transfer_targets: Sequence[str],
     ) -> None:
         self._leg, self._facts, self._inbox, self._speaker = leg, facts, inbox, speaker
-        self._new_hearing, self._office, self._journal, self._clock = new_hearing, office, journal, clock
-        self._transfer_targets = transfer_targets
+        self._new_hearing, self._tickets, self._journal, self._clock = new_hearing, tickets, journal, clock
         self._typed_ahead: list[str] = []
         self._hearings = 0
 
@@ -89,9 +83,10 @@ class LiveCall:
         try:
             return await self._listen(question, collector, hearing)
         finally:
-            self._leg.channel.arm_barge_in(False)
             hearing.cancel()
-            await self._speaker.stop()
+            if not self._leg.ended:
+                self._leg.channel.arm_barge_in(False)
+                await self._speaker.stop()
 
     async def _listen(self, question: Question, collector: KeyCollector, hearing: Hearing) -> Reply:
         phase: tuple[str, float | None] | None = None
@@ -109,7 +104,11 @@ class LiveCall:
                         return Keyed(answer)
                 case Decided(hearing=number, heard=heard) if number == self._hearings and not collector.keys:
                     hearing.cancel()
-                    if heard.decision is Decision.REJECT and self._speaker.is_paused and heard.speech_ms < BACKCHANNEL_MS:
+                    if (
+                        heard.decision is Decision.REJECT
+                        and self._speaker.is_paused
+                        and heard.speech_ms < BACKCHANNEL_MS
+                    ):
                         self._speaker.resume()
                         continue
                     return heard
@@ -146,14 +145,10 @@ class LiveCall:
                 hearing.offset(signal.position)
 
     async def hand_over(self, request: HandOver) -> HandOverTicket | None:
-        return await self._office.hand_over(self._facts, request)
+        return await self._tickets.hand_over(self._facts, request, self._journal)
 
     async def transfer(self, target: str) -> TransferResult:
-        if not any(fnmatchcase(target, pattern) for pattern in self._transfer_targets):
-            log.warning("transfer_refused", target=target, remedy="add a pattern to sip.transfer_targets")
-            result = TransferResult.REFUSED
-        else:
-            result = await self._refer(target)
+        result = await self._refer(target)
         self._journal.record(CallTransferred(call_id=self._facts.call_id, target=target, result=result.value))
         return result
 
@@ -163,7 +158,7 @@ class LiveCall:
         except LegEndedError as error:
             raise CallEnded from error
         except SipError as error:
-            log.warning("transfer_failed", target=target, problem=str(error))
+            log.warning("transfer_failed", problem=str(error))
             return TransferResult.FAILED
         if code < 300:  # noqa: PLR2004 - SIP success class
             return TransferResult.DONE

@@ -3,28 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import structlog
 
 from voiceedge.audio.pipeline import Channel, Played
-from voiceedge.audio.prompts import Samples
 from voiceedge.edge.inbox import Fed, Spawn
-from voiceedge.errors import PromptError
+from voiceedge.edge.voice import WorkerVoice
+from voiceedge.errors import NativeError, PromptError
 from voiceedge.flow.call import Utterance
 
 log = structlog.get_logger()
 
 
-class Voice(Protocol):
-    """Where a worker gets its prompts' audio from."""
-
-    async def samples(self, utterance: Utterance, piece: int) -> Samples | None:
-        """Return piece number `piece` of the utterance at the bridge's rate, None after the last. Raises PromptError."""
-
-
 class Speaker:
-    def __init__(self, channel: Channel, voice: Voice, post: Callable[[Fed], None], spawn: Spawn) -> None:
+    def __init__(self, channel: Channel, voice: WorkerVoice, post: Callable[[Fed], None], spawn: Spawn) -> None:
         self._channel, self._voice, self._post, self._spawn = channel, voice, post, spawn
         self._feeding: asyncio.Task[None] | None = None
         self._outstanding: set[int] = set()
@@ -61,11 +53,11 @@ class Speaker:
 
     async def _feed(self, utterances: Sequence[Utterance]) -> None:
         for utterance in utterances:
-            piece = 0
-            try:
-                while (samples := await self._voice.samples(utterance, piece)) is not None:
-                    self._outstanding.add(self._channel.play(samples))
-                    piece += 1
-            except PromptError as error:
-                log.error("prompt_left_out", problem=str(error))  # noqa: TRY400 - the message says it all
+            for piece in self._voice.library.pieces(utterance):
+                try:
+                    self._outstanding.add(self._channel.play(await self._voice.samples(piece)))
+                except NativeError:
+                    return  # the call is over
+                except PromptError as error:
+                    log.error("prompt_left_out", problem=str(error))  # noqa: TRY400 - the message says it all
         asyncio.get_running_loop().call_soon(self._post, Fed())  # when `busy` no longer counts this task

@@ -1,11 +1,11 @@
-"""The speech process: Whisper's decisions and the prompts' rendering for all workers, at a lower priority than the calls."""
+"""The speech process: Whisper's decisions and the prompts' rendering for all workers, behind the calls in priority."""
 
 import asyncio
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from contextlib import AsyncExitStack
 
 import structlog
 
@@ -14,77 +14,103 @@ from voiceedge.audio.prompts import Piece, PromptLibrary
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.edge import paths
-from voiceedge.edge.link import Head, LinkServer
+from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.supervisor import Facts, Reporter
 from voiceedge.edge.wire import expectation_from_json, piece_from_json
-from voiceedge.errors import FlowError, LinkError, ModelMissingError, PromptError
+from voiceedge.errors import FlowError, ModelMissingError, PromptError
 from voiceedge.flow.book import FlowBook
+from voiceedge.flow.frame import fixed_prompts
+from voiceedge.speech.deciding import Whisper
 from voiceedge.speech.models import whisper_directory
 from voiceedge.speech.service import Decider
 
-BELOW_CALLS, BELOW_DECISIONS = 5, 15  # nice values
+BELOW_CALLS, BELOW_DECISIONS = 5, 10  # nice values, the second on top of the first
 
 log = structlog.get_logger()
 
 
 async def main(config: Config, clock: Clock, reporter: Reporter, _: Facts) -> None:
     os.nice(BELOW_CALLS)
+    whisper = _whisper(config)
     library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
-    decider = _decider(config, clock)
-    on_demand = ThreadPoolExecutor(1, "render")
-    ahead = ThreadPoolExecutor(1, "render-ahead", initializer=_step_back)
-    progress = {"prompts_done": 0, "prompts_all": 0}
+    async with AsyncExitStack() as stack:
+        decider = None
+        if whisper:
+            decider = Decider(whisper, clock, queue=config.speech.queue, decide_s=config.speech.decide_s)
+            await stack.enter_async_context(decider)
+        desk = SpeechDesk(decider, library)
+        await stack.enter_async_context(LinkServer(paths.speech_socket(config), desk.handlers()))
+        flows_changed = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, flows_changed.set)
+        reporter.ready({"whisper": whisper is not None})
+        while True:
+            await desk.render_ahead(config)
+            await flows_changed.wait()
+            flows_changed.clear()
 
-    async def decide(head: Head, payload: bytes) -> Head:
-        if decider is None:
-            raise LinkError("no deciding recogniser is installed")
-        evidence = await decider.decide(payload, expectation_from_json(head["expectation"]))
-        return evidence.to_json()
 
-    async def render(head: Head, _: bytes) -> Head:
-        await asyncio.get_running_loop().run_in_executor(on_demand, library.render, piece_from_json(head["piece"]))
+class SpeechDesk:
+    """Answers the workers' requests; what a call waits for goes before what is rendered ahead."""
+
+    def __init__(self, decider: Decider | None, library: PromptLibrary) -> None:
+        self._decider, self._library = decider, library
+        self._on_demand = ThreadPoolExecutor(1, "render")
+        self._ahead = ThreadPoolExecutor(1, "render-ahead", initializer=_step_back)
+        self._done = self._all = 0
+        self._rendered_ahead = False
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"decide": self.decide, "render": self.render, "health": self.health}
+
+    async def decide(self, head: Head, payload: bytes) -> Head:
+        if self._decider is None:
+            raise ModelMissingError("no deciding recogniser is installed; see `voiceedge doctor`")
+        evidence = await self._decider.decide(payload, expectation_from_json(head["expectation"]))
+        return {"evidence": evidence.to_json()}
+
+    async def render(self, head: Head, _: bytes) -> Head:
+        piece = piece_from_json(head["piece"])
+        await asyncio.get_running_loop().run_in_executor(self._on_demand, self._library.render, piece)
         return {}
 
-    async def health(_head: Head, _payload: bytes) -> Head:
-        return {"whisper": decider is not None, "synthesis": library.renderer.name, **progress}
+    async def health(self, _head: Head, _payload: bytes) -> Head:
+        return {
+            "whisper": self._decider is not None,
+            "prompts_done": self._done,
+            "prompts_all": self._all,
+            "prompts_ready": self._rendered_ahead,
+        }
 
-    handlers = {"decide": decide, "render": render, "health": health}
-    async with LinkServer(paths.speech_socket(config), handlers):
-        reporter.ready({"whisper": decider is not None})
-        pieces = _pieces_of(config, library)
-        progress["prompts_all"] = len(pieces)
+    async def render_ahead(self, config: Config) -> None:
+        """Every sentence of every flow that is the same for all callers, once, so that no caller waits for it."""
+        try:
+            book = FlowBook(config.flows.dir, config.flows.values)
+        except FlowError:
+            return  # the worker says what is wrong with it
+        prompts = [utterance for flow in book.flows.values() for utterance in fixed_prompts(flow)]
+        pieces = list(dict.fromkeys(piece for prompt in prompts for piece in self._library.pieces(prompt)))
+        self._rendered_ahead, self._done, self._all = False, 0, len(pieces)
         for piece in pieces:
-            await asyncio.get_running_loop().run_in_executor(ahead, _render_ahead, library, piece)
-            progress["prompts_done"] += 1
-        await asyncio.Event().wait()
+            await asyncio.get_running_loop().run_in_executor(self._ahead, self._render_one, piece)
+            self._done += 1
+        self._rendered_ahead = True
+
+    def _render_one(self, piece: Piece) -> None:
+        try:
+            self._library.render(piece)
+        except PromptError as error:
+            log.error("prompt_not_rendered", problem=str(error))  # noqa: TRY400 - the message says it all
 
 
-def _decider(config: Config, clock: Clock) -> Decider | None:
+def _whisper(config: Config) -> Whisper | None:
     if not config.speech.enabled:
         return None
     try:
-        return Decider(whisper_directory(config.speech, config.site.data_dir), config.speech, clock)
+        return Whisper(whisper_directory(config.speech, config.site.data_dir), config.speech.threads)
     except ModelMissingError as error:
-        log.warning("speech_reduced", problem=str(error), effect="Vosk alone: callers confirm what they said, or use keys")
+        log.warning("speech_reduced", problem=str(error), effect="what Vosk hears is confirmed; keys always work")
         return None
 
 
-def _pieces_of(config: Config, library: PromptLibrary) -> list[Piece]:
-    """Every sentence of every flow that is the same for all callers, in the flows' order, once."""
-    try:
-        book = FlowBook.load(config.flows)
-    except FlowError:
-        return []  # the worker says what is wrong with it
-    return list(dict.fromkeys(piece for utterance in book.utterances() for piece in library.pieces(utterance)))
-
-
-def _render_ahead(library: PromptLibrary, piece: Piece) -> None:
-    try:
-        if library.lookup(piece) is None:
-            library.render(piece)
-    except PromptError as error:
-        log.error("prompt_not_rendered", problem=str(error))  # noqa: TRY400 - the message says it all
-
-
 def _step_back() -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BELOW_DECISIONS)
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BELOW_CALLS + BELOW_DECISIONS)

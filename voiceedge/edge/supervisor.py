@@ -51,7 +51,7 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Member:
-    """A kind of process. `main` runs in the child until SIGTERM and gets the facts its predecessor reported (its ports)."""
+    """A kind of process. `main` runs in the child until SIGTERM and gets its predecessor's facts (its ports)."""
 
     name: str
     main: Callable[[Reporter, Facts], Coroutine[Any, Any, None]]
@@ -82,7 +82,7 @@ class Supervisor:
         self._announced = False
 
     def run(self) -> int:
-        """Return the process's exit code when told to stop (SIGTERM, SIGINT) or when a member finds the settings wrong."""
+        """Return the exit code when told to stop (SIGTERM, SIGINT) or when a member finds the settings wrong."""
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake = (wake_read, wake_write)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
@@ -218,7 +218,7 @@ class Supervisor:
 
 
 def _become(member: Member, reporter: Reporter, facts: Facts, parent: int, inherited: list[int]) -> None:
-    """The child's whole life; it never returns. Objects of C libraries must not be torn down by the interpreter's exit."""
+    """The child's whole life; it never returns, as C libraries do not survive the interpreter's own end."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)

@@ -1,4 +1,4 @@
-"""What the service tells systemd: ready, reloading, alive, stopping (sd_notify(3)); silent where systemd does not listen."""
+"""What the service tells systemd: ready, reloading, alive, stopping (sd_notify(3)); silent without systemd."""
 
 import os
 import socket

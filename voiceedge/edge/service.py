@@ -1,0 +1,43 @@
+"""The whole service of one machine: what `voiceedge run` starts."""
+
+import functools
+import gc
+
+import structlog
+
+from voiceedge.clock import RealClock
+from voiceedge.config import Config
+from voiceedge.edge import control, logs, paths, speech_process, worker
+from voiceedge.edge.supervisor import Member, Supervisor
+from voiceedge.errors import ModelMissingError
+from voiceedge.speech.models import vosk_directory
+from voiceedge.speech.streaming import VoskModel
+
+log = structlog.get_logger()
+
+
+def run(config: Config) -> int:
+    """Serve until told to stop; return the process's exit code."""
+    logs.configure(config.log)
+    for directory in (config.site.data_dir, config.site.run_dir):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clock = RealClock()
+    vosk = _vosk(config)
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays shared with the children
+    members = [
+        Member("control", functools.partial(control.main, config, clock), stop_rank=1),
+        Member("speech", functools.partial(speech_process.main, config, clock), stop_rank=1),
+        Member("worker-1", functools.partial(worker.main, config, clock, vosk)),
+    ]
+    return Supervisor(members, paths.status_file(config)).run()
+
+
+def _vosk(config: Config) -> VoskModel | None:
+    if not config.speech.enabled:
+        return None
+    try:
+        return VoskModel(vosk_directory(config.speech))
+    except ModelMissingError as error:
+        log.warning("speech_reduced", problem=str(error), effect="nothing listens along; Whisper alone decides")
+        return None

@@ -1,0 +1,164 @@
+"""One call from INVITE to its last event: binds a leg to a flow, and cleans up in one place however it ends."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from voiceedge.clock import Clock
+from voiceedge.config import Config
+from voiceedge.context.cloudevents import new_id
+from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal
+from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.edge.ears import WorkerEars
+from voiceedge.edge.hearing import Hearing
+from voiceedge.edge.inbox import Inbox
+from voiceedge.edge.live_call import LiveCall
+from voiceedge.edge.speaker import Speaker
+from voiceedge.edge.tickets import TicketOffice
+from voiceedge.edge.voice import WorkerVoice
+from voiceedge.errors import LegEndedError, SipError
+from voiceedge.flow.book import FlowBook
+from voiceedge.flow.call import CallFacts
+from voiceedge.flow.engine import FlowRun
+from voiceedge.flow.look_up import LookUps
+from voiceedge.sip.events import Ended
+from voiceedge.sip.leg import Leg
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all calls of a worker share."""
+
+    config: Config
+    clock: Clock
+    book: FlowBook
+    ears: WorkerEars
+    voice: WorkerVoice
+    tickets: TicketOffice
+    look_ups: LookUps
+    journal_of: Callable[[str], Journal]
+    pseudonym_of: Callable[[str], str]
+
+
+class Session:
+    def __init__(self, leg: Leg, around: Surroundings, stopping: Callable[[], bool]) -> None:
+        self._leg, self._around, self._stopping = leg, around, stopping
+        self.inbox = Inbox(around.clock)
+        self._began = around.clock.monotonic()
+        self._answered: float | None = None
+        self._ended: Ended | None = None
+        self._outcome: str | None = None
+        self._facts = CallFacts(
+            call_id=leg.id,
+            conversation_id=new_id(around.clock),
+            caller=leg.caller,
+            called=leg.called,
+            headers=leg.headers,
+        )
+        self._journal = around.journal_of(self._facts.conversation_id)
+
+    async def run(self) -> None:
+        """Serve the call to its end. Whatever goes wrong ends this call only."""
+        flows = self._around.config.flows
+        flow = flows.routes.get(self._leg.called, flows.default)
+        with structlog.contextvars.bound_contextvars(conversation=self._facts.conversation_id):
+            self._journal.record(
+                CallStarted(
+                    call_id=self._leg.id,
+                    direction="in",
+                    caller=mask(self._leg.caller, PersonalDataClass.PERSONAL),
+                    customer=self._around.pseudonym_of(self._leg.caller),
+                    called=self._leg.called,
+                    flow=flow,
+                )
+            )
+            problem: str | None = None
+            try:
+                async with asyncio.TaskGroup() as group:
+                    watching = group.create_task(self._watch())
+                    serving = group.create_task(self._serve(flow, group))
+                    await asyncio.wait({serving})
+                    await self._let_go()
+                    await watching  # the leg's end is always reported
+            except* (SipError, LegEndedError) as errors:
+                problem = str(errors.exceptions[0])
+            except* Exception:
+                log.exception("call_failed")
+                problem = "internal error"
+            finally:
+                self._note_end(problem)
+
+    async def _serve(self, flow: str, group: asyncio.TaskGroup) -> None:
+        leg, around = self._leg, self._around
+        try:
+            await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
+            self._answered = around.clock.monotonic()
+            set_up_ms = (time.monotonic_ns() - leg.received_ns) // 1_000_000
+            self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=set_up_ms))
+            call = self._live_call(group)
+            run = FlowRun(around.book.flows, flow, call, self._journal, around.clock, around.look_ups)
+            self._outcome = (await run.run()).outcome
+        except LegEndedError:
+            pass  # told by the leg's last event
+        except Exception:
+            log.exception("flow_failed", flow=flow)
+            self._outcome = "failed"
+
+    def _live_call(self, group: asyncio.TaskGroup) -> LiveCall:
+        leg, around, inbox = self._leg, self._around, self.inbox
+        return LiveCall(
+            leg=leg,
+            facts=self._facts,
+            inbox=inbox,
+            speaker=Speaker(leg.channel, around.voice, inbox.post, group.create_task),
+            new_hearing=lambda number, expectation: Hearing(
+                number,
+                expectation,
+                channel=leg.channel,
+                ears=around.ears,
+                clock=around.clock,
+                post=inbox.post,
+                spawn=group.create_task,
+            ),
+            tickets=around.tickets,
+            journal=self._journal,
+            clock=around.clock,
+        )
+
+    async def _watch(self) -> None:
+        async for event in self._leg.events():
+            if isinstance(event, Ended):
+                self._ended = event
+                self.inbox.end()
+                return
+            self.inbox.post(event)
+
+    async def _let_go(self) -> None:
+        if self._ended is None:
+            try:
+                await self._leg.hang_up()
+            except LegEndedError:
+                return  # the caller was quicker
+
+    def _note_end(self, problem: str | None) -> None:
+        now = self._around.clock.monotonic()
+        end = self._ended or Ended("failed", 500, problem or "")
+        cause: Cause = "flow" if end.cause == "us" else end.cause
+        if self._stopping() and cause == "flow":
+            cause = "shutdown"
+        self._journal.record(
+            CallEnded(
+                call_id=self._leg.id,
+                cause=cause,
+                sip_code=end.sip_code,
+                reason=end.reason,
+                duration_ms=round((now - self._began) * 1000),
+                talk_ms=round((now - self._answered) * 1000) if self._answered is not None else 0,
+                outcome=self._outcome,
+            )
+        )

@@ -1,0 +1,117 @@
+"""A worker process: SIP, audio, Vosk and flows for as many calls as one SIP stack carries."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+
+import httpx
+import structlog
+
+from voiceedge.audio import synthesis
+from voiceedge.audio.pipeline import Pipeline
+from voiceedge.audio.prompts import PromptLibrary
+from voiceedge.clock import Clock
+from voiceedge.config import Config
+from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.journal import Outgoing, QueueJournal
+from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.edge import paths
+from voiceedge.edge.ears import WorkerEars
+from voiceedge.edge.link import LinkClient
+from voiceedge.edge.session import Session, Surroundings
+from voiceedge.edge.supervisor import Facts, Reporter
+from voiceedge.edge.tickets import TicketOffice
+from voiceedge.edge.voice import WorkerVoice
+from voiceedge.errors import ConfigError, FlowError
+from voiceedge.flow.book import FlowBook
+from voiceedge.flow.look_up import HttpLookUps
+from voiceedge.sip.endpoint import SipEndpoint
+from voiceedge.sip.leg import Leg
+from voiceedge.speech.streaming import VoskModel
+
+INGEST_S = 10.0
+FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
+FLUSH_S = 3.0  # … and for the last events
+
+log = structlog.get_logger()
+
+
+async def main(config: Config, clock: Clock, vosk: VoskModel | None, reporter: Reporter, before: Facts) -> None:
+    """`before` holds the SIP port of a predecessor, kept over a restart so that the world finds it again."""
+    sip = config.sip.model_copy(update={"port": before.get("sip_port", config.sip.port)})
+    book = _book(config)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, book.reload)
+    control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
+    outgoing = Outgoing(clock)
+    key = pseudonym_key(config.site.data_dir)
+    library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
+
+    async def send(events: Sequence[StampedEvent]) -> None:
+        dumped = [event.model_dump(mode="json") for event in events]
+        await control.request("ingest", {"events": dumped}, timeout_s=INGEST_S)
+
+    async with httpx.AsyncClient() as http, asyncio.TaskGroup() as group:
+        draining = group.create_task(outgoing.drain(send))
+        around = Surroundings(
+            config=config,
+            clock=clock,
+            book=book,
+            ears=WorkerEars(vosk, speech, config.speech.decide_s),
+            voice=WorkerVoice(library, speech),
+            tickets=TicketOffice(control, clock),
+            look_ups=HttpLookUps(http, clock),
+            journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
+            pseudonym_of=lambda number: pseudonym(number, key),
+        )
+        switchboard = Switchboard(around, group)
+        endpoint = SipEndpoint(sip, switchboard.pipeline, switchboard.take)
+        await endpoint.start()
+        try:
+            reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity})
+            await asyncio.Event().wait()
+        finally:
+            switchboard.stopping = True
+            await endpoint.stop()
+            await switchboard.all_over(FAREWELL_S)
+            await outgoing.flushed(FLUSH_S)
+            draining.cancel()
+
+
+def _book(config: Config) -> FlowBook:
+    try:
+        return FlowBook(config.flows.dir, config.flows.values)
+    except FlowError as error:
+        raise ConfigError(str(error)) from error
+
+
+class Switchboard:
+    """The calls of this worker, each with what it hears."""
+
+    def __init__(self, around: Surroundings, group: asyncio.TaskGroup) -> None:
+        self.pipeline = Pipeline()
+        self.stopping = False
+        self._around, self._group = around, group
+        self._sessions: dict[int, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        asyncio.get_running_loop().add_reader(self.pipeline.fileno(), self._hear)
+
+    def take(self, leg: Leg) -> None:
+        task = self._group.create_task(self._serve(leg))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def all_over(self, within_s: float) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
+
+    async def _serve(self, leg: Leg) -> None:
+        session = self._sessions[id(leg.channel)] = Session(leg, self._around, lambda: self.stopping)
+        try:
+            await session.run()
+        finally:
+            del self._sessions[id(leg.channel)]
+
+    def _hear(self) -> None:
+        for event in self.pipeline.read_events():
+            if session := self._sessions.get(id(event.channel)):
+                session.inbox.post(event)
