@@ -1,6 +1,7 @@
 """`voiceedge events`: follow what happens in conversations, a line an event."""
 
 import asyncio
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
@@ -26,16 +27,17 @@ from voiceedge.context.follow import follow
 from voiceedge.context.service import broker_url_file
 from voiceedge.errors import VoiceEdgeError
 
-LABELS = {
-    CallStarted.type: ("started", "bold"),
-    CallAnswered.type: ("answered", "green"),
-    StepEntered.type: ("step", "cyan"),
-    TurnHeard.type: ("heard", "yellow"),
-    HandedOver.type: ("handed over", "magenta"),
-    CallTransferred.type: ("transferred", "magenta"),
-    CallEnded.type: ("ended", "bold"),
+# By type: a label, its style, and what to say of the data.
+KINDS = {
+    CallStarted.type: ("started", "bold", "{caller} → {called}  ({flow})"),
+    CallAnswered.type: ("answered", "green", "after {set_up_ms} ms"),
+    StepEntered.type: ("step", "cyan", "{step}  {says}"),
+    TurnHeard.type: ("heard", "yellow", "{transcript}  [{by} {decision} {value} {confidence}]"),
+    HandedOver.type: ("handed over", "magenta", "to {channel}: {reason}"),  # its token is for the customer only
+    CallTransferred.type: ("transferred", "magenta", "to {target}: {result}"),
+    CallEnded.type: ("ended", "bold", "{cause}  {outcome}  ({duration_ms} ms, {sip_code})"),
 }
-LABEL_WIDTH = max(len(label) for label, _ in LABELS.values())
+LABEL_WIDTH = max(len(label) for label, _, _ in KINDS.values())
 
 
 @app.command()
@@ -79,40 +81,17 @@ async def _follow(broker: Broker, notes: Console, *, as_json: bool) -> None:
 
 def line(event: CloudEvent) -> Text:
     """Local time, the end of the conversation's id, what happened, and what there is to say about it."""
-    label, style = LABELS.get(event.type, (event.type, ""))
+    label, style, template = KINDS.get(event.type, (event.type, "", ""))
+    said = defaultdict(str, {name: _plain(value) for name, value in event.data.items()})
     return Text.assemble(
         (f"{event.time.astimezone():%H:%M:%S}  ", "dim"),
         (f"{event.subject[-6:]:<6}  ", "blue"),
         (f"{label:<{LABEL_WIDTH}}  ", style),
-        _printable(_details(event)),
+        " ".join(template.format_map(said).split()).replace(" ]", "]"),
     )
 
 
-def _details(event: CloudEvent) -> str:
-    def said(name: str) -> str:
-        value = event.data.get(name)
-        return "" if value is None else str(value)
-
-    match event.type:
-        case CallStarted.type:
-            return f"{said('caller')} → {said('called')}  ({said('flow')})"
-        case CallAnswered.type:
-            return f"after {said('set_up_ms')} ms"
-        case StepEntered.type:
-            return f"{said('step')}  {said('says')}"
-        case TurnHeard.type:
-            heard = said("transcript") or said("value") or "—"
-            sure = f"{event.data['confidence']:.2f}" if isinstance(event.data.get("confidence"), float) else ""
-            return f"{heard}  [{' '.join(filter(None, (said('by'), said('decision'), said('value'), sure)))}]"
-        case HandedOver.type:
-            return f"to {said('channel')}: {said('reason')}"  # the token is for the customer only
-        case CallTransferred.type:
-            return f"to {said('target')}: {said('result')}"
-        case CallEnded.type:
-            return f"{said('cause')}  {said('outcome')}  ({said('duration_ms')} ms, {said('sip_code')})"
-    return ""
-
-
-def _printable(text: str) -> str:
-    """One line without control characters: what came over the network must not steer the terminal."""
+def _plain(value: object) -> str:
+    """Without control characters: what came over the network must not steer the terminal."""
+    text = "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
     return "".join(character if character.isprintable() else " " for character in text)
