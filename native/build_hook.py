@@ -8,7 +8,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from build_native import TARGET, build  # noqa: E402 - hatchling loads this file without its folder on the path
+from build_native import TARGET, build
 
 
 class NativeBuildHook(BuildHookInterface[Any]):

@@ -44,7 +44,7 @@ struct ve_player {
     struct ve_queue *events;
     uint64_t position;       /* in the current item */
     uint32_t gain, full;     /* samples of fade that are left of `full` */
-    uint32_t faded;          /* samples of the current item spent on fading out */
+    uint32_t faded;          /* samples of the current item said since it last was at full level */
     bool sounding;           /* the last sample given out was not silence of our making */
 };
 

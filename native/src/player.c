@@ -82,16 +82,13 @@ static size_t emit(struct ve_player *player, const struct ve_item *item, bool fa
         count = (size_t)left;
     if (fade > 0 && count > fade)
         count = fade;
-    if (fade == 0) {
+    if (fade == 0)
         memcpy(out, pcm, count * sizeof *out);
-        player->faded = 0;
-    }
     for (size_t i = 0; fade > 0 && i < count; i++) {
         player->gain = falling ? player->gain - 1 : player->gain + 1;
         out[i] = (int16_t)(pcm[i] * (int32_t)player->gain / (int32_t)player->full);
     }
-    if (falling)
-        player->faded += (uint32_t)count;
+    player->faded = player->gain == player->full ? 0 : player->faded + (uint32_t)count;
     player->position += count;
     player->sounding = true;
     atomic_fetch_add_explicit(&player->played, count, memory_order_relaxed);

@@ -5,6 +5,7 @@ import os
 import select
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pjsua2 as pj
@@ -86,10 +87,12 @@ def churn(pipeline: Pipeline, rounds: int) -> dict:
         return one, other
 
     def resident_kb() -> int:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
-    after_warm_up = handles = 0
+    def handles() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    memory_before = handles_before = 0
     for number in range(rounds):
         pairs = [pair() for _ in range(5)]
         for one, other in pairs:
@@ -100,10 +103,10 @@ def churn(pipeline: Pipeline, rounds: int) -> dict:
             other.release()
         events_until(pipeline, Closed, 10)
         if number == rounds // 4:
-            after_warm_up, handles = resident_kb(), len(os.listdir("/proc/self/fd"))
+            memory_before, handles_before = resident_kb(), handles()
     return {
-        "grown_kb": resident_kb() - after_warm_up,
-        "handles_grown": len(os.listdir("/proc/self/fd")) - handles,
+        "grown_kb": resident_kb() - memory_before,
+        "handles_grown": handles() - handles_before,
     }
 
 
@@ -148,7 +151,8 @@ def main(scene: str, *numbers: str) -> None:
     else:
         endpoint.libDestroy()
     pipeline.close()
-    print(json.dumps(result | {"before_init": before}), flush=True)
+    sys.stdout.write(json.dumps(result | {"before_init": before}) + "\n")
+    sys.stdout.flush()
     os._exit(0)  # destructors of pjsua2 objects after libDestroy would abort
 
 

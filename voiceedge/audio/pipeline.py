@@ -1,4 +1,4 @@
-"""The typed face of the C pipeline: call legs that hear and speak with no Python in the media thread (native/include)."""
+"""The typed face of the C pipeline (native/): call legs that hear and speak with no Python in the media thread."""
 
 import errno
 import importlib.machinery
@@ -102,9 +102,10 @@ class ChannelStats:
 
 
 class Pipeline:
-    """All channels of this process and the one descriptor that says when to look at them. Create it after any fork.
+    """All channels of this process and the one descriptor that says when to look at them.
 
-    One thread reads events and audio. Channels may be commanded from any thread; only their ports belong to the SIP pump.
+    Create it after any fork. One thread reads events and audio. Channels may be commanded from any thread; only their
+    ports belong to the SIP pump.
     """
 
     def __init__(self) -> None:
@@ -160,7 +161,9 @@ class Pipeline:
             native_settings = ffi.new("struct ve_settings *", with_rate)
         except (OverflowError, TypeError) as error:
             raise NativeError(f"These channel settings are out of range: {with_rate}") from error
-        _check(lib.ve_channel_open(out, native_settings, self._vad_api, self._hub), f"opening a channel with {with_rate}")
+        _check(
+            lib.ve_channel_open(out, native_settings, self._vad_api, self._hub), f"opening a channel with {with_rate}"
+        )
         channel = Channel(self, out[0], rate)
         self._channels.add(channel)
         return channel
@@ -391,7 +394,9 @@ class Channel:
     def _detached(self) -> Any:
         native = self._alive()
         if lib.ve_channel_attached(native):
-            raise NativeError("This channel belongs to the conference bridge: feed and fetch are for channels without a port.")
+            raise NativeError(
+                "This channel belongs to the conference bridge: feed and fetch are for channels without a port."
+            )
         return native
 
     def _on_bridge(self, call: Any, doing: str, *arguments: int) -> int:

@@ -16,7 +16,7 @@ _RATES = range(4000, 192_001)
 
 
 def load(path: Path, rate: int) -> NDArray[np.int16]:
-    """The file's audio: PCM of 8 to 32 bits, float, A-law or µ-law, any channels. Raises PromptError naming the file."""
+    """The file's audio: PCM of 8–32 bits, float, A-law or µ-law, any channels. Raises PromptError naming the file."""
     try:
         if path.stat().st_size > LONGEST_BYTES:
             raise PromptError(f"{path}: longer than {LONGEST_BYTES >> 20} MB; cut it into shorter prompts.")
@@ -37,9 +37,8 @@ def load(path: Path, rate: int) -> NDArray[np.int16]:
 def save(path: Path, pcm: NDArray[np.int16], rate: int) -> None:
     """Write 16-bit mono. Raises OSError."""
     body = pcm.astype("<i2").tobytes()
-    header = struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, _PCM, 1, rate, rate * 2, 2, 16, b"data", len(body)
-    )
+    format_ = struct.pack("<HHIIHH", _PCM, 1, rate, rate * 2, 2, 16)
+    header = struct.pack("<4sI8sI16s4sI", b"RIFF", 36 + len(body), b"WAVEfmt ", 16, format_, b"data", len(body))
     path.write_bytes(header + body)
 
 
@@ -79,7 +78,7 @@ def _decode(format_: bytes, body: bytes) -> tuple[NDArray[np.float32], int]:
     return samples.reshape(-1, channels).mean(axis=1, dtype=np.float32), rate
 
 
-def _samples(code: int, bits: int, body: bytes) -> NDArray[np.float32]:
+def _samples(code: int, bits: int, body: bytes) -> NDArray[np.float32]:  # noqa: PLR0911 - a table
     match code, bits:
         case (1, 8):
             return (np.frombuffer(body, np.uint8).astype(np.float32) - 128.0) / 128.0
