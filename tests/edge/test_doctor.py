@@ -1,0 +1,153 @@
+"""The doctor: each part tried for real, and for each that is not well, what to do."""
+
+import json
+import os
+import socket
+import wave
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from voiceedge.appliance.finding import State
+from voiceedge.cli import app
+from voiceedge.config import Config, Flows, Mqtt, Prompts, Sip, Site, Speech
+from voiceedge.edge import doctor, paths
+from voiceedge.flow.call import Utterance
+
+FLOWS = Path(__file__).parents[2] / "ivr_flows"
+
+
+@pytest.fixture
+def config(tmp_path):
+    return Config(
+        site=Site(data_dir=tmp_path / "data", run_dir=tmp_path / "run"),
+        sip=Sip(host="127.0.0.1", port=0),
+        flows=Flows(dir=FLOWS),
+        prompts=Prompts(engine="espeak"),
+        mqtt=Mqtt(embedded_port=0),
+    )
+
+
+def by_part(findings):
+    return {finding.part: finding for finding in findings}
+
+
+async def test_the_native_pipeline_is_tried_in_a_process_of_its_own():
+    finding = await doctor.native()
+    assert finding.state is State.FINE, finding
+    assert "calls a worker" in finding.what
+
+
+async def test_a_self_test_that_aborts_is_a_finding_and_no_crash(monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'Assertion failed' >&2\nkill -ABRT $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(doctor.sys, "executable", str(python))
+    finding = await doctor.native()
+    assert finding.state is State.BROKEN
+    assert "-6" in finding.what
+    assert "Assertion failed" in finding.what
+    assert finding.remedy
+
+
+async def test_a_broker_that_takes_us_is_fine(config, mosquitto):
+    assert (await doctor.broker(config, mosquitto.url)).state is State.FINE
+
+
+async def test_an_absent_broker_reduces_and_breaks_nothing(config):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        finding = await doctor.broker(config, f"mqtt://127.0.0.1:{unused.getsockname()[1]}")
+    assert finding.state is State.REDUCED
+    assert "events wait" in finding.remedy
+
+
+async def test_a_wrong_password_is_broken_and_not_shown(config, new_mosquitto, tmp_path):
+    users = tmp_path / "users"
+    users.touch(mode=0o600)
+    mosquitto = new_mosquitto(f"allow_anonymous false\npassword_file {users}")
+    secret = tmp_path / "password"
+    secret.write_text("s3cret")
+    settings = config.model_copy(update={"mqtt": Mqtt(username="edge", password_file=secret)})
+    finding = await doctor.broker(settings, mosquitto.url)
+    assert finding.state is State.BROKEN
+    assert "s3cret" not in finding.what + finding.remedy
+
+
+def test_no_model_means_less_and_not_nothing(config, tmp_path):
+    speech = Speech(vosk_model=tmp_path / "none", whisper_model=tmp_path / "none")
+    findings = list(doctor.models(config.model_copy(update={"speech": speech})))
+    assert [finding.state for finding in findings] == [State.REDUCED, State.REDUCED]
+    assert all("speech." in finding.remedy for finding in findings)
+
+
+def test_recognition_may_be_off(config):
+    findings = list(doctor.models(config.model_copy(update={"speech": Speech(enabled=False)})))
+    assert [finding.state for finding in findings] == [State.FINE]
+
+
+def test_the_flows_we_ship_are_fine(config):
+    assert by_part(doctor.flows_and_prompts(config))["flows"].state is State.FINE
+
+
+def test_a_flow_with_a_mistake_is_told_with_its_line(config, tmp_path):
+    (tmp_path / "shop.yaml").write_text("flow: shop\nlanguage: ko\nstart: hello\nsteps: {}\n", encoding="utf-8")
+    broken = config.model_copy(update={"flows": Flows(dir=tmp_path)})
+    finding = by_part(doctor.flows_and_prompts(broken))["flows"]
+    assert finding.state is State.BROKEN
+    assert "shop.yaml:" in finding.what
+
+
+def test_a_route_to_a_flow_that_is_not_there_is_broken(config):
+    routed = config.model_copy(update={"flows": Flows(dir=FLOWS, routes={"1588": "warehouse"})})
+    finding = by_part(doctor.flows_and_prompts(routed))["routes"]
+    assert finding.state is State.BROKEN
+    assert "warehouse" in finding.what
+
+
+def test_a_recording_that_is_no_wav_is_told_and_a_good_one_is_not(tmp_path):
+    (tmp_path / "bad.wav").write_bytes(b"ID3 this is music")
+    with wave.open(str(tmp_path / "good.wav"), "wb") as good:
+        good.setparams((1, 2, 8000, 0, "NONE", ""))
+        good.writeframes(bytes(1600))
+    prompts = [Utterance("안녕하세요", "ko", str(tmp_path / name)) for name in ("bad.wav", "good.wav", "none.wav")]
+    findings = list(doctor.recordings(prompts))
+    assert [finding.what.split()[0] for finding in findings] == ["bad.wav"]
+
+
+def test_the_ports_of_a_running_service_are_known_and_of_a_dead_one_are_not(config):
+    assert doctor.ports_of_running_service(config) == frozenset()
+    status = {
+        "supervisor": os.getpid(),
+        "processes": {"control": {"mqtt_url": "mqtt://127.0.0.1:1884"}, "worker-1": {"sip_port": 5070, "pid": 7}},
+    }
+    file = paths.status_file(config)
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(status))
+    assert doctor.ports_of_running_service(config) == {1884, 5070}
+    file.write_text(json.dumps({**status, "supervisor": 2**22 + 1}))
+    assert doctor.ports_of_running_service(config) == frozenset()
+
+
+@pytest.mark.slow
+def test_the_command_tells_programs_what_it_tells_people(tmp_path):
+    path = tmp_path / "voiceedge.toml"
+    path.write_text(
+        f'[site]\ndata_dir = "data"\n[sip]\nhost = "127.0.0.1"\nport = 0\n[flows]\ndir = "{FLOWS}"\n'
+        '[prompts]\nengine = "espeak"\n[mqtt]\nembedded_port = 0\n[speech]\nenabled = false\n',
+        encoding="utf-8",
+    )
+    result = CliRunner().invoke(app, ["doctor", "--config", str(path), "--json"])
+    report = json.loads(result.stdout)
+    assert result.exit_code == 0, report
+    assert report["state"] in {"fine", "reduced"}
+    assert {"SIP port, UDP", "audio pipeline", "flows", "voices"} <= {row["part"] for row in report["findings"]}
+
+
+def test_a_configuration_with_a_mistake_is_the_finding(tmp_path):
+    path = tmp_path / "voiceedge.toml"
+    path.write_text("[sip]\nprot = 1\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["doctor", "--config", str(path)])
+    assert result.exit_code == 1
+    assert f"{path}:2: sip.prot: unknown key; did you mean port?" in result.stdout

@@ -1,0 +1,144 @@
+"""The whole examination: the machine, and everything a call needs from it, tried for real wherever it can be."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from voiceedge.appliance import machine
+from voiceedge.appliance.finding import Finding, broken, fine, reduced
+from voiceedge.audio import synthesis, wav
+from voiceedge.audio.prompts import PromptLibrary
+from voiceedge.audio.synthesis import RATE
+from voiceedge.bus.client import Broker, BusRefusedError, connect
+from voiceedge.config import Config
+from voiceedge.edge import paths
+from voiceedge.errors import BusError, FlowError, ModelMissingError, PromptError
+from voiceedge.flow.book import FlowBook
+from voiceedge.flow.call import Utterance
+from voiceedge.flow.frame import fixed_prompts
+from voiceedge.speech.models import vosk_directory, whisper_directory
+
+SELF_TEST_S = 60.0
+BROKER_S = 10.0
+
+
+async def examine(config: Config) -> AsyncIterator[Finding]:
+    """Each finding as soon as it is made."""
+    for finding in machine.examine(config, ports_of_running_service(config)):
+        yield finding
+    yield await native()
+    for finding in models(config):
+        yield finding
+    for finding in flows_and_prompts(config):
+        yield finding
+    if config.mqtt.url:
+        yield await broker(config, config.mqtt.url)
+
+
+def ports_of_running_service(config: Config) -> frozenset[int]:
+    """What the service of this configuration listens on, if it is up."""
+    try:
+        status = json.loads(paths.status_file(config).read_text(encoding="utf-8"))
+        Path(f"/proc/{status['supervisor']}").stat()
+        facts = [fact for process in status["processes"].values() for fact in process.items()]
+    except (OSError, ValueError, KeyError):
+        return frozenset()
+    ports = {
+        urlsplit(value).port if name.endswith("url") else value
+        for name, value in facts
+        if name.endswith(("port", "url"))
+    }
+    return frozenset(port for port in ports if port)
+
+
+async def native() -> Finding:
+    """In a process of its own: where PJSIP is not what we think, it aborts."""
+    command = (sys.executable, "-m", "voiceedge.edge.self_test")
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    remedy = "Run scripts/setup again; it rebuilds the pipeline and checks it"
+    try:
+        async with asyncio.timeout(SELF_TEST_S):
+            output, errors = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return broken("audio pipeline", f"the self-test hung for {SELF_TEST_S:.0f} s", remedy)
+    if process.returncode != 0:
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        return broken("audio pipeline", f"the self-test failed ({process.returncode}): {last}", remedy)
+    result = json.loads(output)
+    if result["problems"]:
+        return broken("audio pipeline", "; ".join(result["problems"]), remedy)
+    return fine("audio pipeline", f"self-test passed; the SIP stack carries {result['capacity']} calls a worker")
+
+
+def models(config: Config) -> Iterator[Finding]:
+    if not config.speech.enabled:
+        yield fine("recognition", "off (speech.enabled = false): callers use keys")
+        return
+    wanted: dict[str, tuple[Callable[[], Path], str]] = {
+        "Vosk model": (lambda: vosk_directory(config.speech), "nothing listens along; Whisper alone decides"),
+        "Whisper model": (
+            lambda: whisper_directory(config.speech, config.site.data_dir),
+            "Vosk alone hears, understands little over the telephone, and asks back; keys always work",
+        ),
+    }
+    for part, (find, without_it) in wanted.items():
+        try:
+            yield fine(part, str(find()))
+        except ModelMissingError as error:
+            yield reduced(part, without_it, str(error))
+
+
+def flows_and_prompts(config: Config) -> Iterator[Finding]:
+    renderer = synthesis.choose(config.prompts, config.site.data_dir)
+    for missing in renderer.missing:
+        what, _, remedy = missing.partition(": ")
+        yield reduced("voices", what, remedy)
+    if renderer.engines:
+        yield fine("voices", renderer.name)
+    else:
+        yield broken("voices", "nothing can speak what is not recorded", "apt-get install espeak-ng")
+    try:
+        book = FlowBook(config.flows.dir, config.flows.values)
+    except FlowError as error:
+        yield broken("flows", str(error), "Correct the files; `voiceedge flow check` shows when they are right")
+        return
+    warnings = sum(len(flow.warnings) for flow in book.flows.values())
+    yield fine("flows", f"{', '.join(sorted(book.flows))}; {warnings} warnings")
+    unknown = sorted({config.flows.default, *config.flows.routes.values()} - set(book.flows))
+    if unknown:
+        yield broken("routes", f"no such flow: {', '.join(unknown)}", "Correct flows.default and flows.routes")
+    prompts = [prompt for flow in book.flows.values() for prompt in fixed_prompts(flow)]
+    yield from recordings(prompts)
+    library = PromptLibrary(paths.prompt_cache(config), renderer)
+    pieces = {piece for prompt in prompts for piece in library.pieces(prompt)}
+    ready = sum(library.lookup(piece) is not None for piece in pieces)
+    later = "" if ready == len(pieces) else "; the service renders the others when it starts"
+    yield fine("prompts", f"{ready} of {len(pieces)} sentences ready{later}")
+
+
+def recordings(prompts: list[Utterance]) -> Iterator[Finding]:
+    present = {Path(prompt.recording) for prompt in prompts if prompt.recording and Path(prompt.recording).exists()}
+    for path in sorted(present):
+        try:
+            wav.load(path, RATE)
+        except PromptError as error:
+            yield reduced("recordings", f"{path.name} cannot be played; its text is said instead", str(error))
+
+
+async def broker(config: Config, url: str) -> Finding:
+    address = Broker.from_url(url, config.mqtt)
+    try:
+        async with asyncio.timeout(BROKER_S), connect(address):
+            return fine("MQTT broker", f"{address} takes us")
+    except BusRefusedError as error:
+        return broken("MQTT broker", str(error), "Correct mqtt.username and mqtt.password_file, or the broker's rights")
+    except (BusError, TimeoutError) as error:
+        what = str(error) or f"{address} does not answer"
+        return reduced("MQTT broker", what, "Start it, or correct mqtt.url; until then events wait on this disk")
