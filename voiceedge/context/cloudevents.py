@@ -2,14 +2,13 @@
 
 import secrets
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     SerializeAsAny,
     ValidationInfo,
     field_validator,
@@ -48,7 +47,7 @@ class StampedEvent(BaseModel):
 class CloudEvent(BaseModel):
     """The published form, with the sequence extension (cloudevents/spec, extensions/sequence.md)."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", json_schema_serialization_defaults_required=True)
 
     specversion: Literal["1.0"] = "1.0"
     id: str = Field(min_length=1, description="With `source` the key by which a subscriber knows a repeated event.")
@@ -62,7 +61,7 @@ class CloudEvent(BaseModel):
         pattern=r"^[1-9][0-9]*$", description="Counts this conversation's events from 1, without gaps."
     )
     sequencetype: Literal["Integer"] = "Integer"
-    data: dict[str, JsonValue]
+    data: dict[str, Any]
 
 
 def schema_id(event_type: str) -> str:

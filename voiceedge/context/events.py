@@ -22,7 +22,7 @@ Cause = Literal["flow", "caller", "transfer", "no_rtp", "cancelled", "rejected",
 
 
 class EventData(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
     type: ClassVar[str]
 
     @field_validator("*", mode="before")

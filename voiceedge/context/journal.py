@@ -61,13 +61,13 @@ class Outgoing:
                 if can_retry:
                     await sleep(self._clock, next(delays))
                 elif len(batch) > 1:
-                    size = 1  # find the one that is refused
+                    size = len(batch) // 2  # the one that is refused is found by halving
                 else:
                     self._lose(batch[0], str(error))
                     self._forget(1)
             else:
                 self._forget(len(batch))
-                delays, size = backoff(), BATCH
+                delays, size = backoff(), min(BATCH, size * 2)
 
     async def flushed(self, wait_s: float) -> bool:
         """Wait until everything is acknowledged, `wait_s` at most; for a worker that is about to end."""

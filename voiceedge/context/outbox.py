@@ -110,13 +110,13 @@ class Outbox:
         while True:
             self._wake.clear()
             try:
-                if not await self._publish_some(connection):
+                published = await self._publish_some(connection)
+                delays, self.state.problem = backoff(), None
+                if not published:
                     if not self._wake.is_set():
                         self._idle.set()
                     await self._prune_now_and_then()
                     await self._until_lost(connection, self._wake.wait())
-                delays = backoff()
-                self.state.problem = None
             except StoreError as error:
                 self._note(error)
                 await self._until_lost(connection, sleep(self._clock, next(delays)))

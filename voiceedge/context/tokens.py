@@ -57,6 +57,8 @@ class Tokens:
         raise TokenRefusedError(Refusal.USED if known.redeemed_at_ms is not None else Refusal.EXPIRED)
 
     def _verified(self, token: str) -> str:
+        if not token.isascii():
+            raise TokenRefusedError(Refusal.UNKNOWN)
         key_id, _, rest = token.partition(".")
         token_id, _, signature = rest.partition(".")
         expected = f"{self.key_id}.{self._signature(token_id)}"

@@ -1,0 +1,116 @@
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Mosquitto
+from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker, ValidationError
+from making import one_of_each, stamped
+from ruamel.yaml import YAML
+
+from voiceedge.clock import RealClock
+from voiceedge.config import Config, Mqtt, Site
+from voiceedge.context.cloudevents import publish_form
+from voiceedge.context.describe import ASYNCAPI, SCHEMAS, documents
+from voiceedge.context.events import EVENTS
+from voiceedge.context.service import ContextService
+
+DOCUMENT: dict[str, Any] = YAML(typ="safe").load(ASYNCAPI)
+
+
+def validate_as_published(topic: str, payload: bytes) -> None:
+    """Hold a message against the AsyncAPI document alone, as a stranger would."""
+    body = json.loads(payload)
+    channel = "events" if "/events/" in topic else "status"
+    messages = [DOCUMENT["components"]["messages"][name] for name in DOCUMENT["channels"][channel]["messages"]]
+    (message,) = [message for message in messages if message["name"] == body.get("type", "Status")]
+    schema = {**message["payload"], "components": DOCUMENT["components"]}
+    Draft202012Validator(schema, format_checker=FormatChecker()).validate(body)
+
+
+def test_the_written_documents_are_in_step_with_the_models() -> None:
+    for path, text in documents().items():
+        assert path.read_text(encoding="utf-8") == text, "run: python -m voiceedge.context.describe"
+    assert set(SCHEMAS.iterdir()) == set(documents()) - {ASYNCAPI}
+
+
+def test_the_asyncapi_document_is_one_by_the_standard() -> None:
+    standard = json.loads((Path(__file__).parent / "asyncapi-3.0.0.schema.json").read_text(encoding="utf-8"))
+    Draft7Validator(standard).validate(DOCUMENT)
+    with pytest.raises(ValidationError):
+        Draft7Validator(standard).validate({**DOCUMENT, "channels": {"events": {"adress": "typo"}}})
+
+
+def test_each_reference_leads_somewhere() -> None:
+    def references(node: object) -> list[str]:
+        if isinstance(node, dict):
+            return [node["$ref"]] if "$ref" in node else [ref for value in node.values() for ref in references(value)]
+        return [ref for value in node for ref in references(value)] if isinstance(node, list) else []
+
+    for reference in references(DOCUMENT):
+        target: Any = DOCUMENT
+        for part in reference.removeprefix("#/").split("/"):
+            target = target[part]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_each_event_has_a_schema_of_its_own(event: type) -> None:
+    schema = json.loads((SCHEMAS / f"{event.type}.json").read_text(encoding="utf-8"))  # type: ignore[attr-defined]
+    Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("data", one_of_each())
+def test_each_event_is_valid_and_its_data_by_its_dataschema(data: Any) -> None:
+    event = publish_form(stamped(data), "seoul", 7)
+    validate_as_published("voiceedge/seoul/v1/events/c", event.model_dump_json().encode())
+    schema = json.loads((SCHEMAS / f"{event.type}.json").read_text(encoding="utf-8"))
+    assert schema["$id"] == event.dataschema
+    Draft202012Validator(schema).validate(event.data)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"id": ""}, {"specversion": "0.3"}, {"sequence": 7}, {"subject": "a/b"}, {"data": {}}, {"type": "x"}]
+)
+def test_a_wrong_event_is_found_by_the_document(wrong: dict[str, Any]) -> None:
+    event = json.loads(publish_form(stamped(one_of_each()[0]), "seoul", 7).model_dump_json())
+    with pytest.raises((ValidationError, ValueError)):
+        validate_as_published("voiceedge/seoul/v1/events/c", json.dumps({**event, **wrong}).encode())
+
+
+async def test_mosquitto_sub_sees_valid_events_without_personal_data(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    config = Config(
+        site=Site(name="seoul", data_dir=tmp_path / "data", run_dir=tmp_path / "run"), mqtt=Mqtt(url=mosquitto.url)
+    )
+    expected = 2 + len(one_of_each())  # online, the events, offline
+    subscriber = await asyncio.create_subprocess_exec(
+        "mosquitto_sub", "-p", str(mosquitto.port), "-q", "1", "-t", "voiceedge/seoul/v1/#", "-t", "ready",
+        "-F", "%r %t %p", "-C", str(expected + 1), stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert subscriber.stdout
+    ready = await asyncio.create_subprocess_exec(
+        "mosquitto_pub", "-p", str(mosquitto.port), "-t", "ready", "-m", "", "-r"
+    )
+    await ready.wait()
+    async with asyncio.timeout(20):
+        await subscriber.stdout.readline()  # the retained message: it is subscribed
+        async with ContextService(config, RealClock()) as service:
+            await service.ingest([stamped(data, "conversation-1") for data in one_of_each()])
+        lines = [await subscriber.stdout.readline() for _ in range(expected)]
+        await subscriber.wait()
+    types = []
+    for line in lines:
+        retained, topic, payload = line.split(b" ", 2)
+        validate_as_published(topic.decode(), payload)
+        assert b"01012345678" not in payload
+        assert b"010-1234-5678" not in payload
+        assert "공일공 일이삼사".encode() not in payload
+        types.append(json.loads(payload).get("type", "status"))
+        assert retained == b"0"  # seen live; whoever comes later is told the status only
+    assert types == ["status", *(data.type for data in one_of_each()), "status"]
+    late = await asyncio.create_subprocess_exec(
+        "mosquitto_sub", "-p", str(mosquitto.port), "-t", "voiceedge/#", "-W", "1", "-F", "%t %p",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    told, _ = await late.communicate()
+    assert told == b'voiceedge/seoul/v1/status {"state": "offline"}\n'
