@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import tempfile
 import threading
 from collections import OrderedDict
@@ -16,18 +15,19 @@ import numpy as np
 import structlog
 
 from voiceedge.audio import reading, wav
-from voiceedge.audio.synthesis import RATE, Pcm, Synthesis, Synthesiser
+from voiceedge.audio.line import RATE, Pcm
+from voiceedge.audio.synthesis import Synthesis, Synthesiser
 from voiceedge.errors import ModelMissingError, PromptError
 
 _FORMAT = 1  # part of every key: raise it when level, rate or trimming change
 _BETWEEN_SENTENCES_MS = 250
-_TRIM_EVERY = 100  # stored pieces between two looks at the cache's size
+_TRIM_EVERY = 100  # entries stored between two looks at the cache's size
 
 log = structlog.get_logger()
 
 
 class Spoken(Protocol):
-    """What a flow says (`voiceedge.flow.call.Utterance` is one)."""
+    """What a flow says; `voiceedge.flow.call.Utterance` is one."""
 
     @property
     def text(self) -> str: ...
@@ -39,7 +39,7 @@ class Spoken(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is played in one go: a recording, or one sentence as it is read out. `pause_ms` of silence follows it."""
+    """What is played in one go: a recording, or one sentence as it is read out. `pause_ms` of silence follow it."""
 
     text: str
     language: str
@@ -48,29 +48,32 @@ class Piece:
 
 
 class PromptLibrary:
-    """One in every process. Processes share `cache_dir`: the speech process renders into it, workers look pieces up.
+    """One in every process. They share `cache_dir`: the speech process renders into it, workers look pieces up.
 
-    A worker plays `lookup(piece)`, asks the speech process to `render` what is not there, and takes `last_resort` when that is gone.
+    A worker plays `lookup(piece)`, asks the speech process to `render` what is not there, and takes `last_resort`
+    when that process is gone.
     """
 
-    def __init__(self, cache_dir: Path, renderer: Synthesis, *, memory_bytes: int = 32 << 20, disk_bytes: int = 512 << 20) -> None:
+    def __init__(
+        self, cache_dir: Path, renderer: Synthesis, *, memory_bytes: int = 32 << 20, disk_bytes: int = 512 << 20
+    ) -> None:
         self._dir, self.renderer = cache_dir, renderer
         self._memory = _Memory(memory_bytes)
         self._disk_bytes, self._stored = disk_bytes, 0
         self._warned: set[str] = set()
 
     def pieces(self, utterance: Spoken) -> list[Piece]:
-        """The utterance in the order it is played: its recording, or sentence by sentence so that the first can start early."""
+        """The utterance as it is played: its recording, or sentence by sentence so that the first can start early."""
         if utterance.recording and self._recording(utterance.recording) is not None:
             return [Piece("", utterance.language, utterance.recording)]
         spoken = reading.read(utterance.text, utterance.language)
         for note in spoken.notes:
             self._warn_once("prompt_reading_reduced", note.kind)  # its text may be personal
         sentences = reading.sentences(spoken.text)
-        last = len(sentences) - 1
+        pauses = [_BETWEEN_SENTENCES_MS] * (len(sentences) - 1) + [0]
         return [
-            Piece(sentence, utterance.language, pause_ms=0 if index == last else _BETWEEN_SENTENCES_MS)
-            for index, sentence in enumerate(sentences)
+            Piece(sentence, utterance.language, pause_ms=pause)
+            for sentence, pause in zip(sentences, pauses, strict=False)
         ]
 
     def lookup(self, piece: Piece) -> Pcm | None:
@@ -79,10 +82,10 @@ class PromptLibrary:
             return self._recording(piece.recording)
         engine = self._best(piece.language)
         audio = self._cached(self._key(engine, piece)) if engine else None
-        return audio if audio is None else _paused(audio, piece)
+        return None if audio is None else _paused(audio, piece)
 
     def render(self, piece: Piece) -> Pcm:
-        """The audio by the best engine that works, cached. Blocks for as long as synthesis takes. Raises PromptError."""
+        """The audio by the best engine that works, cached. Blocks while it is synthesised. Raises PromptError."""
         ready = self.lookup(piece)
         if ready is not None:
             return ready
@@ -99,7 +102,7 @@ class PromptLibrary:
             self._memory.put(self._key(engine, piece), audio[: len(audio) - _pause_samples(piece)].copy())
 
     def render_ahead(self, utterances: Iterable[Spoken], progress: Callable[[int, int], None] | None = None) -> int:
-        """Render what is not cached yet; `progress(done, all)` after each piece. Returns how many pieces could not be had."""
+        """Render what is not cached yet, `progress(done, all)` after each piece; returns how many failed."""
         wanted = list(dict.fromkeys(piece for utterance in utterances for piece in self.pieces(utterance)))
         failed = 0
         for done, piece in enumerate(wanted, 1):
@@ -111,6 +114,20 @@ class PromptLibrary:
             if progress:
                 progress(done, len(wanted))
         return failed
+
+    def trim(self) -> None:
+        """Delete the oldest entries until the cache fits `disk_bytes`."""
+        found = []
+        for path in self._dir.glob("*/*.wav"):
+            with contextlib.suppress(FileNotFoundError):  # another process trims too
+                facts = path.stat()
+                found.append((facts.st_mtime, facts.st_size, path))
+        excess = sum(size for _, size, _ in found) - self._disk_bytes
+        for _, size, path in sorted(found):
+            if excess <= 0:
+                return
+            path.unlink(missing_ok=True)
+            excess -= size
 
     def _best(self, language: str) -> Synthesiser | None:
         return next(iter(self.renderer.for_language(language)), None)
@@ -129,8 +146,8 @@ class PromptLibrary:
             if keep:
                 self._store(key, audio)
             return _paused(audio, piece)
-        reason = str(problem) if problem else f"No synthesiser speaks {piece.language!r} here: apt-get install espeak-ng."
-        raise PromptError(reason) from problem
+        nobody = f"No synthesiser speaks {piece.language!r} here: apt-get install espeak-ng."
+        raise PromptError(str(problem or nobody)) from problem
 
     def _key(self, engine: Synthesiser, piece: Piece) -> str:
         facts = [_FORMAT, engine.name, self.renderer.voice, self.renderer.speed, piece.language, piece.text]
@@ -174,40 +191,21 @@ class PromptLibrary:
         return audio
 
     def _store(self, key: str, audio: Pcm) -> None:
-        try:
-            self.store(key, audio)
-        except PromptError as error:
-            self._warn_once("prompt_not_cached", str(error))
-
-    def store(self, key: str, audio: Pcm) -> None:
-        """Write one cache entry whole or not at all. Raises PromptError where the disk does not take it."""
+        """Write an entry whole or not at all; without disk the call goes on with what is in memory."""
         path = self._path(key)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-            os.close(handle)
-            try:
-                wav.save(Path(temporary), audio, RATE)
-                os.replace(temporary, path)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
+            with tempfile.TemporaryDirectory(dir=self._dir, prefix=".new-") as folder:
+                unfinished = Path(folder) / path.name
+                wav.save(unfinished, audio, RATE)
+                unfinished.replace(path)
         except OSError as error:
-            raise PromptError(f"{self._dir}: the prompt cache cannot be written ({error.strerror}); free space or move site.data_dir.") from error
+            reason = f"{self._dir}: prompts cannot be cached ({error.strerror}); free space or move site.data_dir."
+            self._warn_once("prompt_not_cached", reason)
+            return
         self._stored += 1
         if self._stored % _TRIM_EVERY == 0:
             self.trim()
-
-    def trim(self) -> None:
-        """Delete the oldest entries until the cache fits `disk_bytes`."""
-        files = sorted((entry.stat().st_mtime, entry.stat().st_size, entry) for entry in self._dir.glob("*/*.wav"))
-        excess = sum(size for _, size, _ in files) - self._disk_bytes
-        for _, size, path in files:
-            if excess <= 0:
-                return
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-            excess -= size
 
     def _warn_once(self, event: str, reason: str) -> None:
         if reason not in self._warned:
@@ -233,8 +231,8 @@ class _Memory:
     def put(self, key: str, audio: Pcm) -> None:
         audio.setflags(write=False)
         with self._lock:
-            old = self._audio.pop(key, None)
-            self._size += audio.nbytes - (old.nbytes if old is not None else 0)
+            replaced = self._audio.pop(key, None)
+            self._size += audio.nbytes - (0 if replaced is None else replaced.nbytes)
             self._audio[key] = audio
             while self._size > self._most and len(self._audio) > 1:
                 self._size -= self._audio.popitem(last=False)[1].nbytes
