@@ -1,6 +1,8 @@
 """Lets hatchling compile the C pipeline whenever it builds or installs the package."""
 
+import re
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -17,5 +19,5 @@ class NativeBuildHook(BuildHookInterface[Any]):
             return
         build()
         build_data["pure_python"] = False
-        build_data["infer_tag"] = True
+        build_data["tag"] = f"cp311-abi3-{re.sub('[-.]', '_', sysconfig.get_platform())}"
         build_data["artifacts"].append(f"/{TARGET.relative_to(self.root)}")

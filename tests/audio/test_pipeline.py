@@ -188,6 +188,15 @@ class TestRing:
         assert lost.samples == oldest - 1000
         channel.release()
 
+    def test_before_the_beginning_is_the_beginning(self, pipeline: Pipeline) -> None:
+        channel = pipeline.channel(16000)
+        channel.feed(noise(320))
+        part, position = channel.read(-4800, 1000)
+        assert np.array_equal(part, noise(320))
+        assert position == 320
+        assert channel.stats().samples_lost == 0
+        channel.release()
+
     def test_the_future_is_empty(self, pipeline: Pipeline) -> None:
         channel = pipeline.channel()
         part, position = channel.read(10_000, 500)

@@ -306,6 +306,7 @@ class Channel:
 
         About 16 s are kept. Where older ones were asked for, what follows them comes instead, and Lost tells how many.
         """
+        position = max(position, 0)
         samples = np.empty(limit, np.int16)
         start = ffi.new("uint64_t *", position)
         with self._lock:
