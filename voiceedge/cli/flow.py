@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,6 +79,7 @@ def try_(
         typer.echo(f"The flow has no setting {', '.join(sorted(unknown))}. See its settings:", err=True)
         raise typer.Exit(2)
     screen = _Terminal(Console(highlight=False, soft_wrap=True))
+    signal.signal(signal.SIGINT, _interrupt)
     outcome = asyncio.run(_run(flows, name, screen, fixed, transfer))
     screen.ended(outcome)
 
@@ -89,6 +91,11 @@ async def _run(
     async with httpx.AsyncClient() as client:
         call = SimulatedCall(screen.read, screen, transfer=transfer)
         return await FlowRun(flows, name, call, screen, clock, fixed or HttpLookUps(client, clock)).run()
+
+
+def _interrupt(*_: object) -> None:
+    """As Python's own, which asyncio would replace by one that waits for the line to be typed."""
+    raise KeyboardInterrupt
 
 
 class _FixedAnswer:
@@ -140,18 +147,14 @@ class _Terminal:
         self._console.print(f"[dim]             {escape('  '.join(shown))}[/dim]")
 
     async def read(self, question: Question) -> str | None:  # noqa: ARG002
+        """Blocks the loop, in which nothing else runs: so Ctrl-C hangs up at once and not after the next line."""
         if self._is_terminal:
             try:
-                return await asyncio.to_thread(
-                    Prompt.ask,
-                    "[bold yellow]Caller   [/bold yellow] ",
-                    console=self._console,
-                    default="",
-                    show_default=False,
-                )
+                prompt = "[bold yellow]Caller   [/bold yellow] "
+                return str(Prompt.ask(prompt, console=self._console, default="", show_default=False))
             except (EOFError, KeyboardInterrupt):
                 return None
-        line = await asyncio.to_thread(sys.stdin.readline)
+        line = sys.stdin.readline()
         if not line:
             return None
         self._console.print(f"[bold yellow]Caller[/bold yellow]     {escape(line.rstrip()) or '[dim](silence)[/dim]'}")

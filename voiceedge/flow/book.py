@@ -7,7 +7,8 @@ from types import MappingProxyType
 import structlog
 
 from voiceedge.errors import FlowError
-from voiceedge.flow.checks import check, check_across
+from voiceedge.flow.across import check_across
+from voiceedge.flow.checks import check
 from voiceedge.flow.lint import lint
 from voiceedge.flow.loader import Draft, load
 from voiceedge.flow.model import Flow, Run
@@ -35,7 +36,7 @@ class FlowBook:
             raise FlowError(f'There is no flow "{name}" in {self._directory}. There are: {known}.') from None
 
     def reload(self) -> list[Problem]:
-        """Take the directory as it is now, all of it or nothing: with an error in any file the running version stays."""
+        """Take the directory as it is now, or with an error in any file nothing of it: the running version stays."""
         drafts = read_directory(self._directory)
         problems = sorted(problem for draft in drafts for problem in draft.problems)
         broken = errors_in(problems)
@@ -62,7 +63,7 @@ def flows_beside(path: Path, values: Mapping[str, str] | None = None) -> tuple[F
     """The flow of one file with its sub-flows from the same directory, and its name. Raises FlowError."""
     draft, *others = with_neighbours(path)
     needed = {draft.header.flow} if draft.header else set()
-    by_name = {other.header.flow: other for other in others if other.header} | {name: draft for name in needed}
+    by_name = {other.header.flow: other for other in others if other.header} | dict.fromkeys(needed, draft)
     waiting = list(needed)
     while waiting:
         runs = {step.run for step in by_name[waiting.pop()].steps.values() if isinstance(step, Run)}

@@ -1,4 +1,4 @@
-"""The one protocol between a flow and a call: a live call and the simulator both implement it, the engine knows no more."""
+"""The one protocol between a flow and a call: live calls and the simulator implement it, the engine knows no more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from voiceedge.speech.heard import Expectation, Heard
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What is known when the call begins. `caller` and `called` are the user parts of their SIP URIs (personal data)."""
+    """What is known when the call begins. `caller` and `called` are user parts of SIP URIs (personal data)."""
 
     call_id: str
     conversation_id: str
@@ -22,7 +22,7 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Something to say: the text with its values filled in, or the recording of it (an absolute path) where one exists."""
+    """Something to say: the text with its values filled in, and the recording of it (an absolute path) if any."""
 
     text: str
     language: str
@@ -31,7 +31,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """Which keys answer a question: single keys that are answers at once, or `shortest`..`longest` digits ended by `end`."""
+    """Which keys answer a question: single ones that do so at once, or `shortest`..`longest` digits ended by `end`."""
 
     single: frozenset[str] = frozenset()
     shortest: int = 0
@@ -41,7 +41,7 @@ class KeyRule:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Keys and speech are awaited together from the first word of the prompt on (from its end where `barge_in` is off)."""
+    """Keys and speech are awaited together from the prompt's first word on (from its end where `barge_in` is off)."""
 
     name: str
     prompt: tuple[Utterance, ...]

@@ -1,13 +1,14 @@
-"""What must hold between the parts of a flow: targets, names, answers that can be told apart, and a way out for every caller."""
+"""What must hold between the parts of a flow: targets and names exist, and answers can be told apart."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from voiceedge.flow.loader import UNKNOWN, Draft, strings_in
-from voiceedge.flow.model import AGAIN, Ask, Choice, Header, Run, Step
-from voiceedge.flow.problem import nearest, nearest_name
+from voiceedge.flow.loader import UNKNOWN, Draft
+from voiceedge.flow.model import AGAIN, Ask, Choice, Header, Step
+from voiceedge.flow.problem import nearest
 from voiceedge.flow.source import Location
 from voiceedge.flow.template import Template
+from voiceedge.flow.ways import check_ways
 
 CALL_VALUES = frozenset({"caller", "called", "headers"})
 NOW_VALUES = frozenset({"date", "time", "weekday"})
@@ -35,7 +36,7 @@ def check(draft: Draft) -> None:
         _check_texts(draft, header, place, step)
         _check_recording(draft, place, step)
     if draft.names and draft.steps:
-        _check_ways(draft, header)
+        check_ways(draft, header)
 
 
 def _check_header(draft: Draft, header: Header) -> None:
@@ -54,6 +55,10 @@ def _check_header(draft: Draft, header: Header) -> None:
             draft.error(("slots", name), f'"{name}" has a meaning of its own. Give the slot another name.', key=True)
     if AGAIN in draft.names:
         draft.error(("steps", AGAIN), f'"{AGAIN}" means "ask the same again". Give the step another name.', key=True)
+    _check_words(draft, header)
+
+
+def _check_words(draft: Draft, header: Header) -> None:
     words = header.words
     for key in ("no_input", "no_match", "not_right", "confirm", "confirm_digits", "sorry"):
         for index, text in enumerate(getattr(words, key) or ()):
@@ -99,7 +104,7 @@ def _check_ask(draft: Draft, header: Header, place: Location, ask: Ask) -> None:
                 where, f'key {choice.key} is part of the number asked for. Use "*" or "#", whichever does not end it.'
             )
     if ask.otherwise is None and header.otherwise is None and not hurt:
-        message = "a caller who is not understood is trapped here. Add otherwise: with the step after the last attempt, or one for the whole flow."
+        message = "a caller who is not understood is trapped here. Add otherwise: with the step after the last attempt."
         draft.error(place, message, key=True)
     _check_answers(draft, header, (*place, "choices"), ask.choices)
 
@@ -152,13 +157,13 @@ def _check_texts(draft: Draft, header: Header, place: Location, step: Step) -> N
         location = (*place, *where)
         for name in sorted(expression.names - header.slots.keys() - _GROUPS):
             known = (
-                nearest(name, [*header.slots, *_GROUPS]) or f" Add it under slots:, or put it in quotes if it is text."
+                nearest(name, [*header.slots, *_GROUPS]) or " Add it under slots:, or put it in quotes if it is text."
             )
             draft.error(location, f'there is no "{name}" to compare or calculate with.{known}')
         for group, member in _MEMBER.findall(_TEXT_IN_CEL.sub('""', expression.source)):
             _check_member(draft, header, location, group, member)
-    for slot in getattr(step, "take", ()):
-        _check_slot(draft, header, (*place, "take"), slot, key=True)
+    for index, slot in enumerate(getattr(step, "take", ())):
+        _check_slot(draft, header, (*place, "take", index), slot, key=False)
 
 
 def _check_text(draft: Draft, header: Header, place: Location, text: Template, *, heard: bool = False) -> None:
@@ -209,166 +214,3 @@ def _check_recording(draft: Draft, place: Location, step: Step) -> None:
             (*place, "recording"),
             f'there is no file "{recording}". Record it, or remove the key to have the text spoken.',
         )
-
-
-def _check_ways(draft: Draft, header: Header) -> None:
-    """Every step can be reached, every caller can get out, and nothing turns in circles without listening."""
-    ways = {name: _ways_from(draft, header, name) for name in draft.names}
-    roots = [header.start, header.otherwise, header.on_error, *(choice.next for choice in header.anywhere.values())]
-    known_roots = [root for root in roots if root in draft.names]
-    reached = _closure(known_roots, ways)
-    if header.start in draft.names:
-        for name in _heads(draft, draft.names - reached, ways):
-            message = f'no step leads to "{name}". Lead to it from another step, or remove it.'
-            draft.error(("steps", name), message, key=True)
-    ends = {name for name in draft.names if _may_end(draft, name)}
-    back: dict[str, set[str]] = {name: set() for name in draft.names}
-    for name, targets in ways.items():
-        for target in targets:
-            back[target].add(name)
-    trapped = (draft.names - _closure(ends, back)) & reached
-    for name in sorted(trapped, key=lambda name: draft.source.at_key(("steps", name)))[:1]:
-        others = ", ".join(sorted(trapped - {name}))
-        message = f'from "{name}" a call never ends{f" (nor from {others})" if others else ""}. Lead to a hang_up or transfer step.'
-        draft.error(("steps", name), message, key=True)
-    silent = {name: ways[name] for name in reached - trapped if not isinstance(draft.steps.get(name), Ask)}
-    for name in _in_circles(silent):
-        message = f'"{name}" can lead back to itself without a question in between. Ask something on the way.'
-        draft.warn(("steps", name), message, key=True)
-    _check_order(draft, header, ways)
-
-
-def _heads(draft: Draft, names: frozenset[str], ways: dict[str, set[str]]) -> Iterator[str]:
-    """The few of these steps from which all of them are reached: those are what is wrong."""
-    led_to = {target for name in names for target in ways[name] if target != name}
-    in_file = sorted(names, key=lambda name: (name in led_to, draft.source.at_key(("steps", name))))
-    seen: set[str] = set()
-    for name in in_file:
-        if name not in seen:
-            seen |= _closure([name], ways)
-            yield name
-
-
-def _ways_from(draft: Draft, header: Header, name: str) -> set[str]:
-    step = draft.steps.get(name)
-    targets = {target for _, target in step.targets()} if step else set()
-    if isinstance(step, Ask) and step.otherwise is None and header.otherwise:
-        targets.add(header.otherwise)
-    if step is None or name in draft.hurt:
-        body = draft.source.data["steps"] if isinstance(draft.source.data, dict) else {}
-        targets |= set(strings_in(body.get(name))) if isinstance(body, dict) else set()
-    # A misspelt target was reported already; what it was meant to lead to is not reported as well.
-    meant = {target if target in draft.names else nearest_name(target, draft.names) for target in targets}
-    return {target for target in meant if target in draft.names}
-
-
-def _may_end(draft: Draft, name: str) -> bool:
-    step = draft.steps.get(name)
-    return (
-        step is None
-        or step.is_end
-        or name in draft.hurt
-        or any(target not in draft.names and target != AGAIN for _, target in step.targets())
-    )
-
-
-def _closure(start: Iterable[str], ways: dict[str, set[str]]) -> set[str]:
-    seen, waiting = set(start), list(start)
-    while waiting:
-        for target in ways.get(waiting.pop(), ()):
-            if target not in seen:
-                seen.add(target)
-                waiting.append(target)
-    return seen
-
-
-def _in_circles(ways: dict[str, set[str]]) -> Iterator[str]:
-    """One name for each circle."""
-    done: set[str] = set()
-    for name in sorted(ways):
-        if name in done:
-            continue
-        reach = _closure(ways[name] & ways.keys(), {key: targets & ways.keys() for key, targets in ways.items()})
-        if name in reach:
-            done |= reach
-            yield name
-
-
-def _check_order(draft: Draft, header: Header, ways: dict[str, set[str]]) -> None:
-    """Warn of slots that are read where no way to the step can have set them."""
-    filled_by = {name: {slot for _, slot in step.fills()} for name, step in draft.steps.items()}
-    ready = {name for name, slot in header.slots.items() if slot.starts is not None}
-    if any(step.kind == "return" for step in draft.steps.values()):
-        ready |= header.slots.keys() - set().union(*filled_by.values())  # a sub-flow is given these
-    everything = set(header.slots)
-    may: dict[str, set[str]] = {}
-    interrupts = [header.on_error, header.otherwise, *(choice.next for choice in header.anywhere.values())]
-    waiting = [(header.start, set(ready)), *((name, everything) for name in interrupts if name)]
-    while waiting:
-        name, slots = waiting.pop()
-        if name not in draft.names or (name in may and slots <= may[name]):
-            continue
-        may[name] = may.get(name, set()) | slots
-        waiting += [(target, may[name] | filled_by.get(name, set())) for target in ways[name]]
-    for name, step in draft.steps.items():
-        known = may.get(name, everything)
-        own = filled_by[name] if isinstance(step, Ask) else set()
-        for where, names in _reads(step):
-            for slot in sorted((names & header.slots.keys()) - known - own):
-                draft.warn(
-                    ("steps", name, *where),
-                    f'slot "{slot}" has no value here yet. Set it before, or give it starts: under slots:',
-                )
-
-
-def _reads(step: Step) -> Iterator[tuple[tuple[str | int, ...], frozenset[str]]]:
-    for where, text in step.texts():
-        yield where, text.names
-    for where, expression in step.expressions():
-        if "null" not in expression.source:  # it asks whether there is a value
-            yield where, expression.names
-
-
-def check_across(drafts: dict[str, Draft]) -> None:
-    """What must hold between flows: sub-flows exist, are given what they know, and do not run each other in circles."""
-    runs = {
-        name: {step.run for step in draft.steps.values() if isinstance(step, Run)} for name, draft in drafts.items()
-    }
-    for name, draft in drafts.items():
-        for step_name, step in draft.steps.items():
-            if isinstance(step, Run) and step.run != UNKNOWN:
-                _check_run(draft, ("steps", step_name), step, drafts)
-                if name in _closure([step.run], runs):
-                    draft.error(
-                        ("steps", step_name, "run"),
-                        f'"{step.run}" runs "{name}" again, without end. Lead on by next: instead.',
-                    )
-
-
-def _check_run(draft: Draft, place: Location, step: Run, drafts: dict[str, Draft]) -> None:
-    other = drafts.get(step.run)
-    if other is None:
-        hint = nearest(step.run, drafts) or f" Add a file with flow: {step.run} beside this one."
-        draft.error((*place, "run"), f'there is no flow "{step.run}".{hint}')
-        return
-    if other.header is None:
-        return
-    results = {result for result in (getattr(inner, "result", None) for inner in other.steps.values()) if result}
-    if not results:
-        draft.error((*place, "run"), f'"{step.run}" never returns. End it with a step that has return: and a name.')
-    for result in sorted(results - step.on.keys() - {UNKNOWN}):
-        if place[1] not in draft.hurt:
-            draft.error(
-                (*place, "on"),
-                f'"{step.run}" can return "{result}". Add it under on: with the step that follows.',
-                key=True,
-            )
-    for result in step.on.keys() - results - {UNKNOWN}:
-        if results:
-            hint = nearest(result, results) or f" It returns {', '.join(sorted(results))}."
-            draft.error((*place, "on", result), f'"{step.run}" never returns "{result}".{hint}', key=True)
-    for slot in [*step.give, *step.into.values()]:
-        if slot not in other.header.slots:
-            where = (*place, "with", slot) if slot in step.give else (*place, "into")
-            hint = nearest(slot, other.header.slots) or " Add it there under slots:"
-            draft.error(where, f'"{step.run}" has no slot "{slot}".{hint}', key=True)

@@ -64,7 +64,9 @@ class _StepFailed(Exception):  # noqa: N818 - it never leaves this module
 class FlowRun:
     """One call's run through the flows as they are now; a later reload does not touch it."""
 
-    def __init__(self, flows: Flows, name: str, call: Call, journal: Journal, clock: Clock, look_ups: LookUps) -> None:
+    def __init__(  # noqa: PLR0917 - all of them are always given
+        self, flows: Flows, name: str, call: Call, journal: Journal, clock: Clock, look_ups: LookUps
+    ) -> None:
         """Raises FlowError when there is no such flow."""
         if name not in flows:
             raise FlowError(f'There is no flow "{name}". There are: {", ".join(sorted(flows))}.')
@@ -114,7 +116,7 @@ class FlowRun:
                 log.error("flow turns in circles", flow=frame.flow.name, step=frame.at)
                 return await self._apologise()
             try:
-                target = await self._take(frame, step)
+                target: str | _End | None = await self._take(frame, step)
             except (_StepFailed, TemplateError, ExpressionError, VoiceEdgeError) as error:
                 reason = str(error) if not isinstance(error, VoiceEdgeError) else type(error).__name__
                 log.warning("flow step failed", flow=frame.flow.name, step=frame.at, reason=reason)
@@ -125,8 +127,10 @@ class FlowRun:
                 return target
             self._frames[-1].at = target
 
-    async def _take(self, frame: Frame, step: Step) -> "str | _End | None":
-        """Do the step and say where it leads, in the innermost flow after it; None: nowhere, it failed."""
+    async def _take(  # noqa: C901, PLR0911 - one case a kind of step
+        self, frame: Frame, step: Step
+    ) -> "str | _End":
+        """Do the step and say where it leads, in what is then the innermost flow."""
         match step:
             case Say():
                 spoken = frame.spoken(step.say, self.values(), recording=step.recording or frame.at)
@@ -292,7 +296,7 @@ class FlowRun:
             self._enter("sorry", spoken.masked)
             await self._call.say(spoken.utterances, barge_in=False)
         except (TemplateError, VoiceEdgeError) as error:
-            log.error("apology failed", flow=frame.flow.name, reason=type(error).__name__)
+            log.warning("apology failed", flow=frame.flow.name, reason=type(error).__name__)
         return _End("error", "flow")
 
     def _fill(self, frame: Frame, slots: Mapping[str, Any]) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 import cel
 
 LONGEST = 500  # characters
-_FUNCTIONS = frozenset(
-    "size has contains startsWith endsWith matches int uint double string bytes timestamp duration type dyn "
-    "getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds "
-    "getMilliseconds all exists exists_one map filter max min".split()
-)
+_CONVERSIONS = {"int", "uint", "double", "string", "bytes", "timestamp", "duration", "type", "dyn"}
+_TEXTS = {"size", "contains", "startsWith", "endsWith", "matches"}
+_LISTS = {"has", "all", "exists", "exists_one", "map", "filter", "max", "min"}
+_TIMES = {
+    *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
+    *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
+}
+_FUNCTIONS = frozenset(_CONVERSIONS | _TEXTS | _LISTS | _TIMES)
 _MACRO_VARIABLE = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)\s*,")
 _COLUMN = re.compile(r"ERROR: <input>:1:(\d+): (?:Syntax error: )?(.*)")
 
@@ -41,7 +44,7 @@ class Expression:
         for function in sorted(program.functions()):
             if function[0].isalpha() and function not in _FUNCTIONS:
                 raise ValueError(
-                    f'unknown function "{function}" in the condition "{source}". See docs/flows.md for those there are.'
+                    f'unknown function "{function}" in the condition "{source}". docs/flows.md lists them.'
                 )
         bound = set(_MACRO_VARIABLE.findall(source))
         return Expression(source, frozenset(program.variables()) - bound - _FUNCTIONS, program)
@@ -50,7 +53,7 @@ class Expression:
         """Raises ExpressionError, which never holds a value: values may be personal."""
         try:
             return self.program.execute(dict(values))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the library raises a different one for every mistake
             raise ExpressionError(f"{self.source}: {type(error).__name__}") from None
 
 
@@ -60,4 +63,5 @@ def _explain(source: str, message: str) -> str:
     found = _COLUMN.search(message)
     if not found or "<EOF>" in found[2]:
         return f'the condition "{source}" is not complete. Check its end, its brackets and its quotation marks.'
-    return f'the condition "{source}" cannot be read near its character {found[1]}. Check for a missing operator or quotation mark.'
+    near = f'the condition "{source}" cannot be read near its character {found[1]}.'
+    return f"{near} Check for a missing operator or quotation mark."

@@ -35,14 +35,14 @@ def lint(draft: Draft) -> None:
 def _check_length(draft: Draft, header: Header, place: Location, step: Part) -> None:
     for key in ("say", "ask", "no_input", "no_match", "hang_up"):
         texts: tuple[Template, ...] = getattr(step, key, None) or ()
-        alone = key in {"no_input", "no_match"}  # said one at a time
-        for seconds in (
-            [_seconds(text, header) for text in texts] if alone else [sum(_seconds(text, header) for text in texts)]
-        ):
-            if seconds > LONGEST_PROMPT_S:
-                message = f"takes about {seconds:.0f} s to say. Callers stop listening after {LONGEST_PROMPT_S:.0f} s: shorten or split it."
-                draft.warn((*place, key), f'"{key}" {message}', key=True)
-                break
+        lengths = [_seconds(text, header) for text in texts]
+        one_at_a_time = key in {"no_input", "no_match"}
+        longest = max(lengths, default=0.0) if one_at_a_time else sum(lengths)
+        if longest > LONGEST_PROMPT_S:
+            message = (
+                f'"{key}" takes about {longest:.0f} s to say. Shorten or split it: {LONGEST_PROMPT_S:.0f} s at most.'
+            )
+            draft.warn((*place, key), message, key=True)
 
 
 def _seconds(text: Template, header: Header) -> float:
@@ -59,5 +59,5 @@ def _check_alike(draft: Draft, choices: dict[str, Choice], place: Location) -> N
                 if min(jamo.distance(phrase, other_phrase), jamo.distance(other_phrase, phrase)) <= ALIKE:
                     where = (*place, other_name, "say")
                     where = where if where in draft.source.keys else (*place, name, "say")
-                    message = f'"{other_phrase}" sounds like "{phrase}" of "{name}". Callers would be asked often; word one of them otherwise.'
+                    message = f'"{other_phrase}" sounds like "{phrase}" of "{name}". Word one of them otherwise.'
                     draft.warn(where, message, key=True)

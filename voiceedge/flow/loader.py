@@ -1,4 +1,4 @@
-"""From a flow file to its model: every wrong key, type and text is reported, and what is right is kept for more checks."""
+"""From a flow file to its model: what is wrong is reported, what is right is kept for the checks that follow."""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
@@ -129,7 +129,7 @@ def _step(name: str, body: Data, draft: Draft) -> Step | None:
         draft.error(
             (*place, kinds[1]), f'step "{name}" does two things: {_listed(kinds)}. Make two steps of it.', key=True
         )
-        body = {key: value for key, value in body.items() if key not in kinds[1:]}
+        return None
     return _validate(STEPS[kinds[0]], body, place, draft)
 
 
@@ -148,16 +148,16 @@ def _validate(
                 message = _explain(model, detail, location, also)
                 if (location, message) not in reported:
                     reported.add((location, message))
-                    _report(draft, (*place, *location), detail["type"], message)
+                    wrong_name = detail["type"] == "extra_forbidden" or "[key]" in detail["loc"]
+                    _report(
+                        draft, (*place, *location), missing=detail["type"] == "missing", key=wrong_name, message=message
+                    )
                 current = _repair(current, location, detail["type"])
     return None
 
 
-def _report(draft: Draft, location: Location, kind: str, message: str) -> None:
-    if kind == "missing":
-        draft.error(location[:-1], message, key=True)
-    else:
-        draft.error(location, message, key=kind == "extra_forbidden" or "[key]" in message)
+def _report(draft: Draft, location: Location, message: str, *, missing: bool, key: bool) -> None:
+    draft.error(location[:-1] if missing else location, message, key=missing or key)
 
 
 def _real_location(location: Iterable[str | int], data: Any) -> Location:
@@ -194,9 +194,9 @@ def _repair(data: Any, location: Location, kind: str) -> Any:
         if (
             kind != "extra_forbidden"
             and last in _STAND_INS
-            and not (kind != "missing" and holder.get(last) == _STAND_INS[last])
+            and not (kind != "missing" and holder.get(last) == _STAND_INS[str(last)])
         ):
-            holder[last] = copy.deepcopy(_STAND_INS[last])
+            holder[last] = copy.deepcopy(_STAND_INS[str(last)])
         else:
             holder.pop(last, None)
     elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
@@ -207,6 +207,8 @@ def _repair(data: Any, location: Location, kind: str) -> Any:
 def _explain(model: type[BaseModel], detail: ErrorDetails, location: Location, also: tuple[str, ...]) -> str:
     key = str(location[-1]) if location else ""
     kind, value = detail["type"], detail.get("input")
+    if kind in _SENTENCES:
+        return _SENTENCES[kind].format(key=key, value=_named(value))
     match kind:
         case "missing":
             return f'"{key}" is missing. {_ADVICE.get(key, f"Add {key}:")}'
@@ -219,25 +221,24 @@ def _explain(model: type[BaseModel], detail: ErrorDetails, location: Location, a
             expected = str(detail.get("ctx", {}).get("expected", "")).replace("'", '"')
             hint = nearest(str(value), expected.replace('"', "").replace(" or ", ", ").split(", "))
             return f'"{value}" is not known for "{key}". Write {expected}.{hint}'
-        case "too_short":
-            return f'"{key}" is empty. Add at least one entry.'
-        case "string_type":
-            return f'"{key}" must be text, not {_named(value)}. Put it in quotes.'
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return f'"{key}" must hold names and values, not {_named(value)}. Write them indented below it.'
-        case "tuple_type" | "list_type":
-            return f'"{key}" must be a list, not {_named(value)}. Write it as [first, second].'
-        case "int_parsing" | "int_type" | "int_from_float":
-            return f'"{key}" must be a whole number, not {_named(value)}.'
-        case "float_parsing" | "float_type":
-            return f'"{key}" must be a number, not {_named(value)}.'
-        case "bool_parsing" | "bool_type":
-            return f'"{key}" is either true or false, not {_named(value)}.'
         case _:
-            message = detail["msg"].removeprefix("Input should be ").removeprefix("a ")
-            return f'"{key}" must be {message}, not {_named(value)}.'
+            return f'"{key}" must be {detail["msg"].removeprefix("Input should be ")}, not {_named(value)}.'
 
 
+_WHOLE = '"{key}" must be a whole number, not {value}.'
+_NUMBER = '"{key}" must be a number, not {value}.'
+_RECORD = '"{key}" must hold names and values, not {value}. Write them indented below it.'
+_LIST = '"{key}" must be a list, not {value}. Write it as [first, second].'
+_TRUTH = '"{key}" is either true or false, not {value}.'
+_SENTENCES: Mapping[str, str] = {
+    "too_short": '"{key}" is empty. Add at least one entry.',
+    "string_type": '"{key}" must be text, not {value}. Put it in quotes.',
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), _WHOLE),
+    **dict.fromkeys(("float_parsing", "float_type"), _NUMBER),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _RECORD),
+    **dict.fromkeys(("tuple_type", "list_type"), _LIST),
+    **dict.fromkeys(("bool_parsing", "bool_type"), _TRUTH),
+}
 _ADVICE = {
     "next": "Add the name of the step that follows, or end the call with a hang_up step.",
     "otherwise": "Add the name of the step for when nothing else fits.",

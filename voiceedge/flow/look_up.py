@@ -70,7 +70,7 @@ class HttpLookUps:
             headers={**request.headers, "Accept": "application/json", "Accept-Encoding": "identity"},
             json=request.body,
             follow_redirects=False,
-            timeout=None,  # noqa: S113 - the clock's timeout holds for all of it
+            timeout=None,
         ) as response:
             if response.status_code == _NOT_FOUND:
                 return NotFound()

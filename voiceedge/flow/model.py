@@ -99,7 +99,7 @@ def _url(template: Template) -> Template:
 def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         raise ValueError(f'"{value}" is no time zone. Write one such as Asia/Seoul.') from None
     return value
 

@@ -23,11 +23,10 @@ from voiceedge.speech.heard import Decision, Evidence, Expectation, Heard
 SURE, LIKELY = 0.2, 0.5  # jamo distance up to which a phrase is taken, or taken after a confirmation
 HANG_UP = "/hangup"
 _MS_A_CHARACTER = 150
+_ENGLISH_DIGITS = ("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SPOKEN_DIGITS = {
     "ko": dict(zip("영공일이삼사오육륙칠팔구", "001234566789", strict=True)),
-    "en": dict(
-        zip("zero oh one two three four five six seven eight nine".split(), "00123456789", strict=True),
-    ),
+    "en": dict(zip(_ENGLISH_DIGITS, "00123456789", strict=True)),
 }
 
 ReadLine = Callable[[Question], Awaitable[str | None]]
@@ -46,7 +45,7 @@ class Screen(Protocol):
 
 
 class SimulatedCall:
-    """Implements `flow.call.Call`. `read` gives a line for a question, or None where there are no more: the caller hangs up."""
+    """Implements `flow.call.Call`. `read` gives the caller's next line, or None where the caller hangs up."""
 
     def __init__(
         self,

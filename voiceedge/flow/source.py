@@ -120,7 +120,7 @@ def _plain(node: Node, location: Location, source: Source) -> Data:
             items.append(_plain(item, place, source))
         return items
     source.values[location] = mark
-    return _scalar(node)
+    return _scalar(str(node.value), str(node.tag).rpartition(":")[2])
 
 
 def _mapping(node: MappingNode, location: Location, source: Source) -> dict[str, Data]:
@@ -142,9 +142,8 @@ def _mapping(node: MappingNode, location: Location, source: Source) -> dict[str,
     return out
 
 
-def _scalar(node: ScalarNode) -> Data:
+def _scalar(text: str, kind: str) -> Data:
     """Numbers that would not look the same again, such as 0123 or 1.10, stay text."""
-    text, kind = str(node.value), str(node.tag).rpartition(":")[2]
     if kind == "null":
         return None
     if kind == "bool":
@@ -160,13 +159,17 @@ def _scalar(node: ScalarNode) -> Data:
 
 
 _HINTS = {
-    "mapping values are not allowed here": "a second colon, or the indentation is off. Put a text that holds a colon in quotes",
+    "mapping values are not allowed here": (
+        "a second colon, or the indentation is off. Put a text that holds a colon in quotes"
+    ),
     "found unexpected end of stream": "a quotation mark is not closed. Close the text with the mark it began with",
     "found character '\\t' that cannot start any token": "a tab. Indent with spaces",
     "found character": "a text cannot begin with this character. Put the text in quotes",
     "expected ',' or '}'": "a { is not closed, or a comma is missing",
     "expected ',' or ']'": "a [ is not closed, or a comma is missing",
-    "expected <block end>": "the indentation is off, or text follows a closing quotation mark or }. Put the whole text in quotes",
+    "expected <block end>": (
+        "the indentation is off, or text follows a closing quotation mark or }. Put the whole text in quotes"
+    ),
     "could not find expected ':'": 'a name without ":". Write "name: value"',
     "expected a single document": 'a second "---". A file holds one flow; remove it',
 }
@@ -192,7 +195,11 @@ def _open_quote(text: str, error_line: int) -> Mark | None:
     last = None
     try:
         for token in YAML(typ="safe", pure=True).scan(text):
-            if isinstance(token, ScalarToken) and token.style in {'"', "'"} and token.start_mark.line < token.end_mark.line:
+            if (
+                isinstance(token, ScalarToken)
+                and token.style in {'"', "'"}
+                and token.start_mark.line < token.end_mark.line
+            ):
                 last = token
     except YAMLError:
         pass

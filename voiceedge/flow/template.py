@@ -1,4 +1,4 @@
-"""Texts with values in them: "{order_number:digits}" is read out digit by digit, and Korean particles follow the sound."""
+"""Texts with values in them: "{order_number:digits}" is read out digit by digit; Korean particles follow the sound."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +7,16 @@ from typing import Any
 
 from voiceedge.audio import reading
 
-FORMATS = ("plain", "digits", "number", "won", "dollars", "date", "day", "time")
+_READERS: Mapping[str, Callable[[str, str], str]] = {
+    "digits": reading.read_digits,
+    "number": reading.read_number,
+    "won": lambda text, language: reading.read_amount(text, language, "KRW"),
+    "dollars": lambda text, language: reading.read_amount(text, language, "USD"),
+    "date": reading.read_date,
+    "day": lambda text, language: reading.read_date("-" + text.strip()[4:], language),  # a date without its year
+    "time": reading.read_time,
+}
+FORMATS = ("plain", *_READERS)
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _INSIDE = re.compile(r"\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*(?::\s*(\w*)\s*)?")
 _PARTICLE = re.compile(r"(이/가|은/는|을/를|과/와|으로/로|이라고/라고|이에요/예요|이고/고)")
@@ -75,25 +84,12 @@ def look_up(values: Mapping[str, Any], path: Iterable[str]) -> Any:
 
 def speak(value: Any, format_: str, language: str) -> str:
     """A value as it is said aloud. Raises TemplateError where it is not of that kind."""
-    if format_ == "plain" or isinstance(value, bool):
-        return plain(value)
     text = plain(value)
+    reader = _READERS.get(format_)
+    if reader is None or isinstance(value, bool):
+        return text
     try:
-        match format_:
-            case "digits":
-                return reading.read_digits(text, language)
-            case "number":
-                return reading.read_number(text, language)
-            case "won":
-                return reading.read_amount(text, language, "KRW")
-            case "dollars":
-                return reading.read_amount(text, language, "USD")
-            case "date":
-                return reading.read_date(text, language)
-            case "day":
-                return reading.read_date("-" + text.strip()[4:], language)
-            case _:
-                return reading.read_time(text, language)
+        return reader(text, language)
     except ValueError:
         raise TemplateError(f"a value cannot be read as {format_}") from None
 
@@ -133,7 +129,7 @@ def _parts(source: str) -> Iterable[str | Field]:
 
 
 def _fit_particle(before: str, text: str) -> str:
-    """ "{carrier}이/가" becomes "택배가" or "택배원이": the form with the consonant stands first."""
+    """The particle that fits: "{carrier}이/가" becomes 우체국이 or 택배가; the form after a consonant is first."""
     match = _PARTICLE.match(text)
     if not match:
         return text
