@@ -97,12 +97,13 @@ class _Model:
 
 
 def _chunks(symbols: str) -> Iterator[str]:
-    """Pieces the model takes, cut after a sentence, else after a comma, else at a space; each ends as a sentence."""
+    """Pieces the model takes, cut after a sentence, else after a comma, else at a space."""
     symbols = symbols.strip()
     while len(symbols) > _MOST_TOKENS:
         ends = (max(symbols.rfind(mark, 0, _MOST_TOKENS) for mark in marks) for marks in (".?!", ",", " "))
         cut = next((end for end in ends if end > _MOST_TOKENS // 3), _MOST_TOKENS - 1)
-        yield symbols[: cut + 1].strip()
+        piece = symbols[: cut + 1].strip()
+        yield piece if piece[-1] in ",.?!" else piece + ","  # the voice stays up: more is to come
         symbols = symbols[cut + 1 :].strip()
     if any(symbol.isalpha() for symbol in symbols):
         yield symbols if symbols[-1] in ".?!" else symbols + "."

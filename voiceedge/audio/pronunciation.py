@@ -238,5 +238,5 @@ def _settle_vowel(syllable: _Syllable, *, is_first: bool) -> None:
         syllable.vowel = "ㅣ"
     elif syllable.vowel == "ㅕ" and syllable.onset in "ㅈㅉㅊ":
         syllable.vowel = "ㅓ"
-    elif syllable.vowel == "ㅖ" and syllable.spelled not in "예옙옛례" and syllable.onset != "ㅇ":
+    elif syllable.vowel == "ㅖ" and syllable.spelled not in "예옙옛례녜" and syllable.onset != "ㅇ":
         syllable.vowel = "ㅔ"
