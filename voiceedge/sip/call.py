@@ -39,7 +39,7 @@ def never_raises(callback: Callable[Concatenate[S, P], None]) -> Callable[Concat
         try:
             callback(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - see above
-            log.error("sip_callback_failed", callback=callback.__name__, error=type(error).__name__)  # noqa: TRY400
+            log.error("sip_callback_failed", callback=callback.__name__, error=type(error).__name__, text=str(error))  # noqa: TRY400
 
     return guarded
 
@@ -105,7 +105,8 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         """Seconds without a packet from the other side; 0 while none is due (not up, or on hold)."""
         if self._media is None:
             return 0.0
-        packets = self.getStreamStat(self._media).rtcp.rxStat.pkt
+        stat = self.getStreamStat(self._media)  # kept by name, as in onCallMediaState
+        packets = stat.rtcp.rxStat.pkt
         if packets != self._packets:
             self._packets, self._packets_at = packets, now
         return now - self._packets_at
@@ -134,8 +135,9 @@ class LiveCall(pj.Call):  # type: ignore[misc]
     def onCallMediaState(self, _: Any) -> None:  # noqa: N802
         """Also after each hold, resume and re-INVITE: PJSIP may have made the stream, and its slot, anew."""
         first = not self._port_open
+        info = self.getInfo()  # kept by name: its parts are pointers into it, and die with it
         self._media = None
-        for media in self.getInfo().media:
+        for media in info.media:
             up = media.status in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
             if media.type != pj.PJMEDIA_TYPE_AUDIO or not up or media.audioConfSlot == pj.PJSUA_INVALID_ID:
                 continue

@@ -1,37 +1,83 @@
-"""The gate: refuses calls before PJSIP gives them a slot, so that every refusal says when to come back."""
+"""The gate: sees each message before PJSIP acts on it, and keeps out what we cannot serve, will not serve, or would die of."""
 
+import time
+from collections import deque
 from collections.abc import Callable
 
 from voiceedge.sip import library
+from voiceedge.sip.headers import is_safe_sdp
 
-# PJSIP asks modules in this order: dialogs (32), we, PJSUA (64), and we again for what nobody wanted.
-_BEFORE_PJSUA = 33
-_AFTER_ALL = 100
+# PJSIP asks its modules in this order: transport (8), transactions (16), dialogs (32), invitations (48), PJSUA (64).
+_FIRST = 4
+_AFTER_DIALOGS = 33
 
-_BUSY = 503
+# PJSIP's select() has 64 handles and keeps closed ones for half a second; it aborts when none is left. A call takes two.
+_NEW_CALLS = 16
+_WINDOW_S = 0.6
+_MOST_HELD = 64
+_HELD_POLL_MS = 20
+
+_NO_SUCH_CALL = 481
 _NOT_ALLOWED = 405
+_NOT_ACCEPTABLE = 488
+_BUSY = 503
+_ONLY_IN_CALLS = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "REFER", "UPDATE"})
 
 
 class Gate:
-    """PJSIP's own answer to one call too many is 486 without Retry-After; and to requests it does not know, silence."""
+    """Left to itself PJSIP aborts over an IPv6 address under an IPv4 label and over too many calls a second, answers one
+    call too many with 486 and no Retry-After, takes messages and presence subscriptions from anybody, and is silent to
+    methods it does not know. A burst of calls is not refused but let in one after another.
+    """
 
     def __init__(self, is_full: Callable[[], bool], retry_after_s: int) -> None:
         self._is_full = is_full
         self._retry_after = library.retry_after(retry_after_s)
         self._allow = library.allow()
-        self.refused = 0
-        library.on_request(b"voiceedge-gate", _BEFORE_PJSUA, self._invited)
-        library.on_request(b"voiceedge-rest", _AFTER_ALL, self._unwanted)
+        self._let_in: deque[float] = deque(maxlen=_NEW_CALLS)
+        self._held: deque[int] = deque()
+        library.on_message(b"voiceedge-sdp", _FIRST, request=self._refuses_body, response=self._drops_body)
+        library.on_message(b"voiceedge-gate", _AFTER_DIALOGS, request=self._refuses)
 
-    def _invited(self, request: int) -> bool:
-        if library.method_of(request) != "INVITE" or not self._is_full():
+    def let_in_held(self, timeout_ms: int) -> int:
+        """Go on with what is due, and return how long the pump may sleep."""
+        while self._held and not self._crowded():
+            library.process(self._held.popleft())
+        return min(timeout_ms, _HELD_POLL_MS) if self._held else timeout_ms
+
+    def _crowded(self) -> bool:
+        return len(self._let_in) == _NEW_CALLS and time.monotonic() - self._let_in[0] < _WINDOW_S
+
+    def _refuses(self, request: int) -> bool:
+        method = library.method_of(request)
+        if method in {"ACK", "CANCEL", "OPTIONS"}:
             return False
-        self.refused += 1
-        library.respond(request, _BUSY, self._retry_after)
+        if method == "INVITE":
+            return self._refuses_call(request)
+        if method in _ONLY_IN_CALLS:
+            library.respond(request, _NO_SUCH_CALL)
+        else:
+            library.respond(request, _NOT_ALLOWED, self._allow)
         return True
 
-    def _unwanted(self, request: int) -> bool:
-        if library.method_of(request) == "ACK":
+    def _refuses_call(self, request: int) -> bool:
+        if self._is_full() or len(self._held) == _MOST_HELD:
+            library.respond(request, _BUSY, self._retry_after)
+        elif self._crowded():
+            self._held.append(library.keep(request))
+        else:
+            self._let_in.append(time.monotonic())
             return False
-        library.respond(request, _NOT_ALLOWED, self._allow)
         return True
+
+    @staticmethod
+    def _refuses_body(request: int) -> bool:
+        if is_safe_sdp(library.sdp_of(request)):
+            return False
+        if library.method_of(request) != "ACK":
+            library.respond(request, _NOT_ACCEPTABLE)
+        return True
+
+    @staticmethod
+    def _drops_body(response: int) -> bool:
+        return not is_safe_sdp(library.sdp_of(response))

@@ -1,5 +1,6 @@
 """Reading and writing the few parts of SIP messages we care about (RFC 3261), on the assumption that the sender is hostile."""
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ LONGEST_URI = 512
 
 _QUOTED = re.compile(r'^\s*"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_SDP_ADDRESS = re.compile(r"^(?:c=|a=rtcp:\d+ )IN\s+(?:IP4\s+)?([^\s/]*)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
 _TARGET = re.compile(r"(?:sips?|tel):[^\s<>\"\x00-\x1f\x7f]{1,500}\Z", re.IGNORECASE)
 
@@ -74,6 +76,19 @@ def user_part(uri: str) -> str:
     else:
         return ""
     return one_line(unquote(user.partition(";")[0], errors="replace"), LONGEST_USER)
+
+
+def is_safe_sdp(body: str) -> bool:
+    """Whether every address in it is a plain IPv4 one. PJSIP would abort over others, or wait for a name server."""
+    return all(_is_ipv4(found[1]) for found in _SDP_ADDRESS.finditer(body))
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def one_line(value: str, longest: int = LONGEST_VALUE) -> str:

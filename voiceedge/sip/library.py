@@ -2,11 +2,15 @@
 
 import ctypes
 from collections.abc import Callable
+from typing import Any
 
 import pjsua2 as pj
+import structlog
 from pjsua2 import _pjsua2
 
 from voiceedge.errors import SipError
+
+log = structlog.get_logger()
 
 _c = ctypes.CDLL(_pjsua2.__file__)  # the library that is loaded already
 _c.pjsua_get_pjsip_endpt.restype = ctypes.c_void_p
@@ -24,6 +28,11 @@ _c.pjsip_endpt_register_module.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 _c.pjsip_endpt_respond_stateless.argtypes = [
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
 ]  # fmt: skip
+_c.pjsip_rdata_get_sdp_info.restype = ctypes.c_void_p
+_c.pjsip_rdata_get_sdp_info.argtypes = [ctypes.c_void_p]
+_c.pjsip_rx_data_clone.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p]
+_c.pjsip_rx_data_free_cloned.argtypes = [ctypes.c_void_p]
+_c.pjsip_endpt_process_rx_data.argtypes = [ctypes.c_void_p] * 4
 _c.pjsua_call_set_user_data.argtypes = [ctypes.c_int, ctypes.c_void_p]
 _c.pjsip_tsx_set_timers.argtypes = [ctypes.c_uint] * 4
 
@@ -33,7 +42,7 @@ _RECEIVED = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
 class _Text(ctypes.Structure):
-    _fields_ = (("pointer", ctypes.c_char_p), ("length", ctypes.c_ssize_t))
+    _fields_ = (("pointer", ctypes.c_void_p), ("length", ctypes.c_ssize_t))
 
 
 class _Module(ctypes.Structure):
@@ -50,7 +59,7 @@ class _Module(ctypes.Structure):
         ("stop", ctypes.c_void_p),
         ("unload", ctypes.c_void_p),
         ("on_rx_request", _RECEIVED),
-        ("on_rx_response", ctypes.c_void_p),
+        ("on_rx_response", _RECEIVED),
         ("on_tx_request", ctypes.c_void_p),
         ("on_tx_response", ctypes.c_void_p),
         ("on_tsx_state", ctypes.c_void_p),
@@ -122,20 +131,54 @@ def method_of(request: int) -> str:
     return summary.removeprefix("Request msg ").partition("/")[0]
 
 
-_registered: list[_Module] = []  # PJSIP keeps the address: these live as long as the process
+_registered: list[tuple[bytes, _Module]] = []  # PJSIP keeps the address: these live as long as the process
 
 
-def on_request(name: bytes, priority: int, handle: Callable[[int], bool]) -> None:
-    """See requests outside dialogs, at this place in the order of modules. `handle` returns True when it has answered."""
-
-    def received(request: int) -> int:
-        return int(handle(request))
-
-    module = _Module(name=_Text(name, len(name)), id=-1, priority=priority, on_rx_request=_RECEIVED(received))
+def on_message(
+    name: bytes,
+    priority: int,
+    request: Callable[[int], bool],
+    response: Callable[[int], bool] | None = None,
+) -> None:
+    """See what comes in, at this place in the order of modules. A handler returns True where PJSIP shall not go on."""
+    module = _Module(name=_Text(ctypes.cast(name, ctypes.c_void_p), len(name)), id=-1, priority=priority, on_rx_request=_received(request))
+    if response:
+        module.on_rx_response = _received(response)
     status = _c.pjsip_endpt_register_module(_c.pjsua_get_pjsip_endpt(), ctypes.addressof(module))
     if status or module.id < 0 or not module.next:
-        raise SipError("PJSIP refused our request module: this pjsua2 build is not the one VoiceEdge was made for.")
-    _registered.append(module)
+        raise SipError("PJSIP refused our module: this pjsua2 build is not the one VoiceEdge was made for.")
+    _registered.append((name, module))
+
+
+def _received(handle: Callable[[int], bool]) -> Any:
+    def received(message: int) -> int:
+        try:
+            return int(handle(message))
+        except Exception as error:  # noqa: BLE001 - no exception can pass through C; what we cannot judge goes no further
+            log.error("sip_gate_failed", error=type(error).__name__)  # noqa: TRY400
+            return 1
+
+    return _RECEIVED(received)
+
+
+def sdp_of(message: int) -> str:
+    """The SDP body, empty where there is none. PJSIP parses it here and keeps the result for itself."""
+    info = _c.pjsip_rdata_get_sdp_info(message)
+    body = _Text.from_address(info)  # struct pjsip_rdata_sdp_info begins with it
+    return ctypes.string_at(body.pointer, body.length).decode("utf-8", "replace") if body.pointer else ""
+
+
+def keep(request: int) -> int:
+    """A copy that outlives the handler, for `process`."""
+    copy = ctypes.c_void_p()
+    _c.pjsip_rx_data_clone(request, 0, ctypes.byref(copy))
+    return copy.value or 0
+
+
+def process(kept: int) -> None:
+    """Let PJSIP see a kept request as if it came now."""
+    _c.pjsip_endpt_process_rx_data(_c.pjsua_get_pjsip_endpt(), kept, None, ctypes.byref(ctypes.c_int()))
+    _c.pjsip_rx_data_free_cloned(kept)
 
 
 # class Call { vptr; Account &account; pjsua_call_id id; … }

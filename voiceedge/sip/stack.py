@@ -59,6 +59,7 @@ class Stack:
         self.capacity = 0
         self._endpoint: pj.Endpoint | None = None
         self._account: _Account | None = None
+        self._gate: Gate | None = None
         self._calls: dict[int, LiveCall] = {}
         self._ended: list[LiveCall] = []
         self._numbers = itertools.count(1)
@@ -80,10 +81,12 @@ class Stack:
         address = self._listen()
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNoDev()  # no sound clock while nobody calls
-        Gate(self._is_full, self._settings.retry_after_s)
+        self._gate = Gate(self._is_full, self._settings.retry_after_s)
         return address
 
     def poll(self, timeout_ms: int) -> None:
+        if self._gate:
+            timeout_ms = self._gate.let_in_held(timeout_ms)
         self._pj().libHandleEvents(timeout_ms)
         self._ended.clear()  # their destructors run here, outside their own callbacks
 

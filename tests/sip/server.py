@@ -1,0 +1,134 @@
+"""A SIP endpoint in a process of its own, told what to do by JSON lines on stdin, telling what happens on stdout.
+
+What it does by itself depends on the number called: `tone` is answered and hears 440 Hz until a key is pressed, `answer` is
+answered, everything else waits for commands.
+"""
+
+import asyncio
+import dataclasses
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from voiceedge.audio.pipeline import Pipeline
+from voiceedge.config import Sip
+from voiceedge.errors import VoiceEdgeError
+from voiceedge.sip.endpoint import SipEndpoint
+from voiceedge.sip.events import Ended, Key, MediaUp
+from voiceedge.sip.leg import Leg
+
+TONE = (np.sin(2 * np.pi * 440 / 8000 * np.arange(8000 * 20)) * 8000).astype(np.int16)
+
+
+class Server:
+    def __init__(self, settings: Sip) -> None:
+        self.pipeline = Pipeline()
+        self.endpoint = SipEndpoint(settings, self.pipeline, self.incoming)
+        self.legs: dict[int, Leg] = {}
+        self.stopped = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.pipeline.fileno(), self.pipeline.read_events)
+        await self.endpoint.start()
+        self.tell(port=self.endpoint.port, capacity=self.endpoint.capacity)
+        threading.Thread(target=self.read, args=(loop,), daemon=True).start()
+        await self.stopped.wait()
+        await self.endpoint.stop()
+        await asyncio.gather(*self.tasks)
+        loop.remove_reader(self.pipeline.fileno())
+        self.pipeline.close()
+        self.tell(stopped=True, legs=len(self.legs))
+
+    def read(self, loop: asyncio.AbstractEventLoop) -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(self.spawn, self.obey(json.loads(line)))
+        loop.call_soon_threadsafe(self.stopped.set)
+
+    def spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def tell(self, **what: Any) -> None:
+        sys.stdout.write(json.dumps(what) + "\n")
+        sys.stdout.flush()
+
+    def incoming(self, leg: Leg) -> None:
+        self.legs[leg.number] = leg
+        facts = {name: getattr(leg, name) for name in ("id", "caller", "called", "remote_uri", "headers", "received_ns")}
+        self.tell(leg=leg.number, event="Incoming", **facts)
+        self.spawn(self.serve(leg))
+
+    async def serve(self, leg: Leg) -> None:
+        if leg.called in {"tone", "answer"}:
+            self.spawn(self.try_to(leg.answer()))
+        async for event in leg.events():
+            if leg.called == "tone" and isinstance(event, MediaUp):
+                leg.channel.play(TONE)
+            if leg.called == "tone" and isinstance(event, Key):
+                leg.channel.stop()
+            self.tell(leg=leg.number, event=type(event).__name__, **dataclasses.asdict(event))
+            if isinstance(event, Ended):
+                await asyncio.sleep(0)
+        if leg.called != "manual":
+            del self.legs[leg.number]
+
+    async def try_to(self, work: Any) -> None:
+        try:
+            await work
+        except VoiceEdgeError as error:
+            self.tell(note=type(error).__name__, text=str(error))
+
+    async def obey(self, order: dict[str, Any]) -> None:
+        try:
+            result = await self.result_of(order)
+        except VoiceEdgeError as error:
+            self.tell(order=order["order"], error=type(error).__name__, text=str(error))
+        else:
+            self.tell(order=order["order"], result=result)
+
+    async def result_of(self, order: dict[str, Any]) -> Any:
+        match order["do"]:
+            case "call":
+                leg = await self.endpoint.call(*order["args"])
+                self.legs[leg.number] = leg
+                self.spawn(self.serve(leg))
+                return leg.number
+            case "use":
+                return usage(self.endpoint.active)
+            case "play":
+                self.legs[order["leg"]].channel.play(TONE)
+            case "stop":
+                self.stopped.set()
+            case method:
+                return await getattr(self.legs[order["leg"]], method)(*order["args"])
+        return None
+
+
+def usage(active: int) -> dict[str, int]:
+    """What calls might leave behind, as /proc sees it."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return {
+        "active": active,
+        "files": len(os.listdir("/proc/self/fd")),
+        "sockets": sum("socket" in os.readlink(f"/proc/self/fd/{n}") for n in _files()),
+        "threads": int(status["Threads"]),
+        "kilobytes": int(status["VmRSS"].split()[0]),
+    }
+
+
+def _files() -> list[str]:
+    return [name for name in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{name}")]
+
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    asyncio.run(Server(Sip(**json.loads(sys.argv[1]))).run())
