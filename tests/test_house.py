@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 import voiceedge
 from voiceedge.cli import app
+from voiceedge.flow.book import check_paths
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "voiceedge"
@@ -192,6 +193,14 @@ def test_every_command_of_the_readme_exists(readme):
         assert (ROOT / script).exists(), script
     for command in set(re.findall(r"(?:^|[`/ ])voiceedge ([a-z]+)", text, re.MULTILINE)):
         assert command in commands, f"voiceedge {command}"
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_flow_in_the_readme_has_no_mistake(readme, tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    file = tmp_path / "hours.yaml"
+    file.write_text(block[1], encoding="utf-8")
+    assert not check_paths([file])
 
 
 def test_both_readmes_have_the_same_parts():

@@ -25,10 +25,10 @@ class Clock(Protocol):
 
 
 async def sleep(clock: Clock, delay_s: float) -> None:
-    done = asyncio.get_running_loop().create_future()
-    timer = clock.call_later(delay_s, lambda: done.done() or done.set_result(None))
+    over = asyncio.Event()
+    timer = clock.call_later(delay_s, over.set)
     try:
-        await done
+        await over.wait()
     finally:
         timer.cancel()
 
@@ -47,10 +47,10 @@ class timeout:  # noqa: N801 - reads as asyncio.timeout does
             self._timer = self._clock.call_later(self._delay_s, lambda: self._inner.reschedule(loop.time()))
         return self._inner
 
-    async def __aexit__(self, *exc_info: object) -> bool | None:
+    async def __aexit__(self, *exc_info: object) -> None:
         if self._timer:
             self._timer.cancel()
-        return await self._inner.__aexit__(*exc_info)  # type: ignore[arg-type]
+        await self._inner.__aexit__(*exc_info)  # type: ignore[arg-type]
 
 
 class RealClock:
