@@ -76,5 +76,5 @@ async def test_a_failing_recogniser_fails_only_its_own_utterance():
 
 
 def test_evidence_survives_the_way_over_a_socket():
-    evidence = WhisperEvidence("배송 조회", -0.2, 0.1, (PhraseScore("배송 조회", -0.1),), ("a note",))
+    evidence = WhisperEvidence("배송 쪼회", "배송 조회", -0.2, 0.1, (PhraseScore("배송 조회", -0.1),), ("a note",))
     assert WhisperEvidence.from_json(evidence.to_json()) == evidence

@@ -1,7 +1,6 @@
-"""Whisper deciding at the end of a turn: a free transcript, and how well each expected phrase explains the audio."""
+"""Whisper deciding at the end of a turn: what it hears freely, what given the menu, and how each phrase fits."""
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,22 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from voiceedge.errors import ModelMissingError
-from voiceedge.speech import jamo
 from voiceedge.speech.evidence import PhraseScore, WhisperEvidence
 from voiceedge.speech.heard import Expectation
+from voiceedge.speech.wording import gap, unlooped
 
 _RATE_HZ = 16_000
-_HOP = 160  # samples a mel frame
+_HOP = 160  # samples a mel frame; the encoder puts out one vector for two of them
 _WINDOWS = (800, 1500, 3000)  # mel frames: 8, 15 and 30 s; the encoder's cost grows with the window
 _SHORTEST_S = 0.12  # less cannot hold a syllable, and Whisper would invent a sentence
 _QUIETEST_RMS = 30.0  # of 16-bit samples, about -61 dBov: the noise of a line
 _TOKENS_A_SECOND, _SPARE_TOKENS = 12, 12  # fast Korean is 8 a second; more is Whisper repeating itself
-_MOST_PHRASES = 40
+_SCORED = 8  # phrases: scoring costs as much for each as the encoder for 40 ms of its window
+_SPARE_VECTORS = 25  # kept after the end of the audio when phrases are scored: they tell that it has ended
+_PRIMER_TOKENS = 96  # long menus prime with their first phrases only
+_PRIMER_DIGITS = {"ko": "공 일 이 삼 사 오 육 칠 팔 구", "en": "zero one two three four five six seven eight nine"}
+_FOREIGN = {"ko": ((0x3040, 0x30FF), (0x3400, 0x9FFF))}  # kana and Han: Whisper's slips in short Korean words
 _TINY = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class _Free:
-    tokens: list[int]
-    no_speech_probability: float
-    notes: tuple[str, ...]
 
 
 class Whisper:
@@ -47,6 +43,7 @@ class Whisper:
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelMissingError(f"{directory}: not a model that faster-whisper can load: {error}") from error
         self._tokenizer = lru_cache(self._make_tokenizer)
+        self._suppressed = lru_cache(self._find_foreign)
         self._tokens = lru_cache(maxsize=8192)(self._encode_text)
 
     def score(self, pcm: bytes, expectation: Expectation) -> WhisperEvidence:
@@ -56,50 +53,77 @@ class Whisper:
             return WhisperEvidence(notes=("too short",))
         if float(np.sqrt(np.mean(samples**2))) < _QUIETEST_RMS:
             return WhisperEvidence(notes=("silence",))
+        notes = ("longer than 30 s: the rest is unheard",) if samples.size > _WINDOWS[-1] * _HOP else ()
         tokenizer = self._tokenizer(expectation.language)
-        encoded, frames = self._encode(samples / 32768)
-        free = self._transcribe(encoded, tokenizer, seconds=samples.size / _RATE_HZ)
-        transcript = tokenizer.decode(free.tokens).strip()
-        phrases = _shortlist(transcript, [phrase.text for phrase in expectation.phrases])
-        rows = [tuple(free.tokens), *(self._tokens(expectation.language, phrase) for phrase in phrases)]
-        own, *scores = self._explain(encoded, frames, tokenizer, rows)
+        encoded = self._encode(samples / 32768)
+        seconds = samples.size / _RATE_HZ
+        primer = self._primer(expectation)
+        free, no_speech = self._transcribe(encoded, expectation.language, (), seconds)
+        primed, _ = self._transcribe(encoded, expectation.language, primer, seconds) if primer else (free, no_speech)
+        transcripts = [tokenizer.decode(tokens).strip() for tokens in (free, primed)]
+        phrases = _likeliest(transcripts, expectation)
+        rows = [free or [tokenizer.eot], primed or [tokenizer.eot]]
+        rows += [list(self._tokens(expectation.language, phrase)) for phrase in phrases]
+        heard = np.asarray(encoded)[:, : samples.size // (2 * _HOP) + _SPARE_VECTORS]
+        by_free, by_primed, *scores = self._explain(heard, [*primer, *tokenizer.sot_sequence], rows)
         ranked = sorted(map(PhraseScore, phrases, scores), key=lambda score: -score.log_probability)
-        cut = ("longer than 30 s: the rest is unheard",) if samples.size > _WINDOWS[-1] * _HOP else ()
-        return WhisperEvidence(transcript, own, free.no_speech_probability, tuple(ranked), (*free.notes, *cut))
+        return WhisperEvidence(transcripts[0], transcripts[1], max(by_free, by_primed), no_speech, tuple(ranked), notes)
 
     def _make_tokenizer(self, language: str) -> Tokenizer:
         return Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, "transcribe", language)
 
-    def _encode_text(self, language: str, phrase: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer(language).encode(f" {phrase}"))  # Whisper's transcripts begin with a space
+    def _encode_text(self, language: str, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer(language).encode(f" {text}"))  # Whisper's transcripts begin with a space
 
-    def _encode(self, samples: NDArray[np.floating]) -> tuple[Any, int]:
+    def _find_foreign(self, language: str) -> list[int]:
+        """Tokens that no transcript of this language may hold, besides the model's own list (-1)."""
+        tokenizer, ranges = self._tokenizer(language), _FOREIGN.get(language, ())
+        texts = ((token, tokenizer.decode([token])) for token in range(tokenizer.eot)) if ranges else ()
+        return [-1, *(token for token, text in texts if any(a <= ord(c) <= b for c in text for a, b in ranges))]
+
+    def _primer(self, expectation: Expectation) -> list[int]:
+        """What Whisper is told was said before: the menu. It then spells what it hears as the menu does."""
+        said = list(dict.fromkeys(phrase.text for phrase in expectation.phrases))
+        if expectation.digits and expectation.language in _PRIMER_DIGITS:
+            said.insert(0, _PRIMER_DIGITS[expectation.language])
+        if not said:
+            return []
+        tokens = self._tokens(expectation.language, ", ".join(said) + ".")
+        return [self._tokenizer(expectation.language).sot_prev, *tokens[:_PRIMER_TOKENS]]
+
+    def _encode(self, samples: NDArray[np.floating]) -> Any:
         mel = self._model.feature_extractor(samples)[:, : _WINDOWS[-1]]
         window = next(frames for frames in _WINDOWS if frames >= mel.shape[1])
         # Padding must look like silence: zero is a loud hiss on this scale and costs a third of the accuracy.
-        padded = np.pad(mel, ((0, 0), (0, window - mel.shape[1])), constant_values=mel.min())
-        return self._model.encode(padded), window
+        return self._model.encode(np.pad(mel, ((0, 0), (0, window - mel.shape[1])), constant_values=mel.min()))
 
-    def _transcribe(self, encoded: Any, tokenizer: Tokenizer, seconds: float) -> _Free:
-        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        most = int(_SPARE_TOKENS + _TOKENS_A_SECOND * seconds)
+    def _transcribe(
+        self, encoded: Any, language: str, primer: list[int] | tuple[()], seconds: float
+    ) -> tuple[list[int], float]:
+        tokenizer = self._tokenizer(language)
+        prompt = [*primer, *tokenizer.sot_sequence, tokenizer.no_timestamps]
         result = self._model.model.generate(
-            encoded, [prompt], beam_size=1, max_length=len(prompt) + most, return_no_speech_prob=True
+            encoded,
+            [prompt],
+            beam_size=1,
+            max_length=len(prompt) + int(_SPARE_TOKENS + _TOKENS_A_SECOND * seconds),
+            suppress_tokens=self._suppressed(language),
+            return_no_speech_prob=True,
         )[0]
-        tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
-        notes = ("transcript cut: it repeated itself",) if len(tokens) >= most else ()
-        return _Free(tokens, float(result.no_speech_prob), notes)
+        return [token for token in result.sequences_ids[0] if token < tokenizer.eot], float(result.no_speech_prob)
 
-    def _explain(self, encoded: Any, frames: int, tokenizer: Tokenizer, rows: list[tuple[int, ...]]) -> list[float]:
-        """The mean log probability of each row of tokens, given the audio."""
-        batch = ctranslate2.StorageView.from_array(np.repeat(np.asarray(encoded), len(rows), axis=0))
-        results = self._model.model.align(batch, tokenizer.sot_sequence, [list(row) for row in rows], frames // 2)
+    def _explain(self, heard: NDArray[Any], start: list[int], rows: list[list[int]]) -> list[float]:
+        """The mean log probability of each row of tokens, given the audio and what came before."""
+        batch = ctranslate2.StorageView.from_array(np.repeat(heard, len(rows), axis=0))
+        # Nobody needs the alignment that goes with it: one frame of it is the least that can be asked for.
+        results = self._model.model.align(batch, start, rows, 2)
         return [float(np.mean(np.log(np.maximum(result.text_token_probs, _TINY)))) for result in results]
 
 
-def _shortlist(transcript: str, phrases: list[str]) -> list[str]:
-    """Each phrase once; of very many, those most like the transcript."""
-    distinct = list(dict.fromkeys(phrases))
-    if len(distinct) <= _MOST_PHRASES:
+def _likeliest(transcripts: list[str], expectation: Expectation) -> list[str]:
+    """Each phrase once; of many, those most like what was transcribed."""
+    distinct = list(dict.fromkeys(phrase.text for phrase in expectation.phrases))
+    if len(distinct) <= _SCORED:
         return distinct
-    return sorted(distinct, key=lambda phrase: jamo.distance_inside(transcript, phrase)[0])[:_MOST_PHRASES]
+    texts = [unlooped(transcript) for transcript in transcripts]
+    return sorted(distinct, key=lambda phrase: sum(gap(text, phrase, expectation.language) for text in texts))[:_SCORED]

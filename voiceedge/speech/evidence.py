@@ -14,7 +14,7 @@ class StreamingEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PhraseScore:
-    """How well Whisper's decoder can explain the audio by one phrase: mean natural log probability of its tokens."""
+    """How well Whisper's decoder explains the audio by one phrase, given the menu: mean log probability a token."""
 
     phrase: str
     log_probability: float
@@ -22,10 +22,14 @@ class PhraseScore:
 
 @dataclass(frozen=True, slots=True)
 class WhisperEvidence:
-    """Whisper's free transcript and its score of each phrase, best first. An empty transcript: nothing was said."""
+    """Two transcripts, one free and one primed with what is expected, and the likeliest phrases' scores, best first.
+
+    An empty transcript: nothing was said. Priming hears more that is on the menu, and more that was never said.
+    """
 
     transcript: str = ""
-    transcript_log_probability: float = 0.0  # scored as the phrases are, so that they compare
+    primed: str = ""
+    log_probability: float = 0.0  # of the better transcript, scored as the phrases are
     no_speech_probability: float = 1.0
     scores: tuple[PhraseScore, ...] = ()
     notes: tuple[str, ...] = ()

@@ -28,6 +28,11 @@ def unspeakable(expectation: Expectation, knows: Knows) -> list[str]:
     return [phrase.text for phrase in expectation.phrases if cut(phrase.text, knows) is None]
 
 
+def spoken(text: str) -> str:
+    """The words alone, one space between them."""
+    return " ".join(_words(text))
+
+
 def bare(text: str) -> str:
     """Letters and digits only: what is left to compare when a recogniser's cuts are no longer of interest."""
     return "".join(_words(text))
