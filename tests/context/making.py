@@ -1,5 +1,8 @@
 """Events for tests, and a place to put them."""
 
+import asyncio
+from collections.abc import Callable
+
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events import (
@@ -31,6 +34,12 @@ def stamped(data: EventData, conversation: str = "conversation-1", **changes: ob
 
 def step(number: int, conversation: str = "conversation-1") -> StampedEvent:
     return stamped(StepEntered(call_id=CALL, flow="retail", step=f"step-{number}", kind="say"), conversation)
+
+
+async def until(condition: Callable[[], object], within_s: float = 60) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.01)
 
 
 def one_of_each() -> list[EventData]:

@@ -102,10 +102,14 @@ async def test_only_published_events_are_pruned_by_age_and_number(store: Store) 
 
 async def test_a_broken_record_does_not_hold_up_its_events(tmp_path: Path, store: Store) -> None:
     await store.ingest([step(1)])
+    await store.close()
     with sqlite3.connect(tmp_path / FILE) as other:
         other.execute("UPDATE conversations SET record = '{'")
+    store = Store(tmp_path, "seoul")
+    await store.open()
     await store.ingest([step(2)])
     assert [event.sequence for event in await bodies(store)] == ["1", "2"]
+    await store.close()
 
 
 @contextmanager

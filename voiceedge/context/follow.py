@@ -12,6 +12,7 @@ from voiceedge.context.cloudevents import CloudEvent, events_topic
 from voiceedge.errors import BusError
 
 REMEMBERED = 50_000  # ids by which a repeated event is known
+LONGEST_DELAY_S = 1.0  # well within the moment that the outbox waits for subscribers of a broker without memory
 
 
 class Seen:
@@ -36,13 +37,13 @@ async def follow(
     broker: Broker, clock: Clock, report: Callable[[str], None], *, site: str = "+"
 ) -> AsyncIterator[CloudEvent]:
     """Yield events for ever. Troubles go to `report`; only one that waiting does not cure is raised, as BusError."""
-    seen, delays = Seen(), backoff()
+    seen, delays = Seen(), backoff(longest_s=LONGEST_DELAY_S)
     while True:
         try:
             async with connect(broker) as connection:
                 await connection.subscribe(events_topic(site, "+"))
                 report(f"connected to {broker}")
-                delays = backoff()
+                delays = backoff(longest_s=LONGEST_DELAY_S)
                 async for message in connection.messages():
                     try:
                         event = CloudEvent.model_validate_json(message.payload)

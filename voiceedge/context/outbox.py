@@ -25,6 +25,9 @@ REOFFERED_MS = 10_000
 SETTLE_S = 3.0  # a subscriber's usual first delay is 1 s
 KEPT = timedelta(days=1)  # published events, by which a repeated one is known
 PRUNE_EVERY_S = 60.0
+# A backlog is let out with measure: a broker sheds what a subscriber is too far behind with (Mosquitto, unless told
+# otherwise by max_queued_messages, beyond 1000 messages), although it has acknowledged it.
+PACE_PER_S = 2_000
 GOODBYE_S = 1.0
 
 log = structlog.get_logger()
@@ -109,10 +112,13 @@ class Outbox:
         delays = backoff()
         while True:
             self._wake.clear()
+            began = self._clock.monotonic()
             try:
                 published = await self._publish_some(connection)
                 delays, self.state.problem = backoff(), None
-                if not published:
+                if published == IN_FLIGHT:
+                    await sleep(self._clock, max(0.0, began + published / PACE_PER_S - self._clock.monotonic()))
+                elif not published:
                     if not self._wake.is_set():
                         self._idle.set()
                     await self._prune_now_and_then()
@@ -121,8 +127,8 @@ class Outbox:
                 self._note(error)
                 await self._until_lost(connection, sleep(self._clock, next(delays)))
 
-    async def _publish_some(self, connection: Connection) -> bool:
-        """Whether there was anything to publish."""
+    async def _publish_some(self, connection: Connection) -> int:
+        """Publish what fits in flight, and return how many those were."""
         await self._mark(())
         pending = await self._store.pending(IN_FLIGHT)
         messages = [Message(events_topic(self._site, event.conversation), event.body.encode()) for event in pending]
@@ -133,7 +139,7 @@ class Outbox:
         finally:
             self.state.published += len(acknowledged)
             await self._mark(acknowledged)
-        return bool(messages)
+        return len(messages)
 
     async def _mark(self, positions: list[int] | tuple[int, ...]) -> None:
         """Raises StoreError while the disk refuses; nothing is forgotten, so nothing is published again meanwhile."""

@@ -12,7 +12,7 @@ from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.outbox import Outbox, status_message
+from voiceedge.context.outbox import Outbox, OutboxState, status_message
 from voiceedge.context.record import Conversation
 from voiceedge.context.store import Store
 from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
@@ -101,6 +101,11 @@ class ContextService:
     def broker_url(self) -> str | None:
         """Where subscribers connect to; None until the embedded broker runs."""
         return self._embedded.url if self._embedded else self._config.mqtt.url
+
+    @property
+    def outbox(self) -> OutboxState:
+        """How publishing goes, without asking the database."""
+        return self._outbox.state
 
     async def health(self) -> ContextHealth:
         state, pending, problem = self._outbox.state, None, self._outbox.state.problem

@@ -1,6 +1,7 @@
 """What must survive: conversations, the outbox of events and the resume tokens, each change in one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,10 @@ from voiceedge.context.tables import conversations, outbox, tokens
 
 Item = TypeVar("Item")
 
+Numbered = tuple[Conversation | None, int]  # with the sequence of its last event; None: unreadable
+
 FILE = "voiceedge.db"
+RECENT = 1_000  # conversations, many more than have calls at once
 log = structlog.get_logger()
 
 
@@ -42,6 +46,9 @@ class StoredToken:
 class Store:
     def __init__(self, data_dir: Path, site: str) -> None:
         self._database, self._site = Database(data_dir / FILE), site
+        # The records of running conversations as they were committed: nobody else writes them, and to read one back for
+        # each batch of its events would cost more than all the rest.
+        self._recent: OrderedDict[str, Numbered] = OrderedDict()
 
     async def open(self) -> None:
         await self._database.open()
@@ -54,7 +61,9 @@ class Store:
         async with self._database.begin() as connection:
             known = await _known_ids(connection, [event.id for event in batch])
             fresh = {event.id: event for event in batch if event.id not in known}
-            records = await _records(connection, {event.conversation for event in fresh.values()})
+            concerned = {event.conversation for event in fresh.values()}
+            records = {name: self._recent[name] for name in concerned & self._recent.keys()}
+            records |= await _records(connection, concerned - records.keys())
             rows = []
             for event in fresh.values():
                 record, sequence = records.get(event.conversation, (None, 0))
@@ -65,7 +74,15 @@ class Store:
             if rows:
                 await _save(connection, records.values())
                 await connection.execute(insert(outbox), rows)
+        self._remember(records)
         return len(rows)
+
+    def _remember(self, records: Mapping[str, Numbered]) -> None:
+        for name, record in records.items():
+            self._recent[name] = record
+            self._recent.move_to_end(name)
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
 
     async def conversation(self, conversation_id: str) -> Conversation | None:
         async with self._database.begin() as connection:
@@ -148,8 +165,8 @@ async def _known_ids(connection: AsyncConnection, ids: Sequence[str]) -> set[str
     return known
 
 
-async def _records(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, tuple[Conversation | None, int]]:
-    records: dict[str, tuple[Conversation | None, int]] = {}
+async def _records(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Numbered]:
+    records: dict[str, Numbered] = {}
     for some in _portions(ids):
         query = select(conversations.c.id, conversations.c.record, conversations.c.last_sequence)
         for name, text, last_sequence in await connection.execute(query.where(conversations.c.id.in_(some))):
@@ -161,7 +178,7 @@ async def _records(connection: AsyncConnection, ids: Iterable[str]) -> dict[str,
     return records
 
 
-async def _save(connection: AsyncConnection, records: Iterable[tuple[Conversation | None, int]]) -> None:
+async def _save(connection: AsyncConnection, records: Iterable[Numbered]) -> None:
     rows = [
         {
             "id": record.id,
