@@ -238,6 +238,13 @@ def test_menus_prompts_and_phrases_that_are_hard_on_callers_are_warned_of(flows)
         assert part in warning
 
 
+def test_a_phrase_that_the_recogniser_has_no_words_for_is_warned_of(flows):
+    path = flows.write(HEAD + "otherwise: b\nsteps:\n  a: {ask: 네, next: b, choices: {x: {say: [배송, 뷁]}}}" + END)
+    problems = check_paths([path], lambda expectation: [p.text for p in expectation.phrases if p.text == "뷁"])
+    assert [(problem.mark.line, problem.severity) for problem in problems] == [(6, "warning")]
+    assert '"뷁" is not in the vocabulary' in problems[0].message
+
+
 def test_a_circle_without_a_question_is_warned_of(flows):
     warnings = flows.warnings(
         HEAD + "slots: {n: {means: 수, starts: 0}}\nsteps:\n  a: {choose: [{when: n < 3, next: c}], otherwise: b}\n"

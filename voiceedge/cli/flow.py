@@ -15,11 +15,13 @@ from rich.prompt import Prompt
 
 from voiceedge.cli import app
 from voiceedge.clock import RealClock
+from voiceedge.config import Speech
 from voiceedge.context.events import EventData, StepEntered
-from voiceedge.errors import FlowError
+from voiceedge.errors import FlowError, ModelMissingError
 from voiceedge.flow.book import Flows, check_paths, flows_beside
 from voiceedge.flow.call import Keyed, NoInput, Question, Reply, TransferResult
 from voiceedge.flow.engine import FlowOutcome, FlowRun
+from voiceedge.flow.lint import Unspeakable
 from voiceedge.flow.look_up import Answer, Failed, Found, HttpLookUps, LookUps, NotFound, Request
 from voiceedge.flow.problem import errors_in
 from voiceedge.flow.simulator import SimulatedCall
@@ -35,6 +37,7 @@ _MOST_SHOWN = 6
 def check(
     files: Annotated[list[Path], typer.Argument(help="Flow files, or directories of them.")],
     strict: Annotated[bool, typer.Option(help="Let warnings fail too.")] = False,
+    vocabulary: Annotated[bool, typer.Option(help="Hold phrases against the recogniser's vocabulary, if any.")] = True,
 ) -> None:
     """Tell every problem with its file, line and column. Exit code 0: fine, 1: problems, 2: wrong usage."""
     missing = [str(path) for path in files if not path.exists()]
@@ -42,6 +45,8 @@ def check(
         typer.echo(f"There is no {', '.join(missing)}. Name flow files or a directory of them.", err=True)
         raise typer.Exit(2)
     problems = check_paths(files)
+    if vocabulary and not errors_in(problems):
+        problems = check_paths(files, _vocabulary())
     for problem in problems:
         typer.echo(str(problem))
     errors = len(errors_in(problems))
@@ -51,6 +56,18 @@ def check(
     else:
         typer.echo("All fine.", err=True)
     raise typer.Exit(1 if errors or (strict and warnings) else 0)
+
+
+def _vocabulary() -> Unspeakable | None:
+    """The Korean recogniser's, where its model is installed."""
+    from voiceedge.speech.models import vosk_directory  # noqa: PLC0415 - no other command here needs a model
+    from voiceedge.speech.streaming import VoskModel  # noqa: PLC0415
+
+    try:
+        model = VoskModel(vosk_directory(Speech()))
+    except ModelMissingError:
+        return None
+    return lambda expectation: model.unspeakable(expectation) if expectation.language == "ko" else []
 
 
 @flow_app.command("try")

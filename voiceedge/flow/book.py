@@ -9,7 +9,7 @@ import structlog
 from voiceedge.errors import FlowError
 from voiceedge.flow.across import check_across
 from voiceedge.flow.checks import check
-from voiceedge.flow.lint import lint
+from voiceedge.flow.lint import Unspeakable, check_vocabulary, lint
 from voiceedge.flow.loader import Draft, load
 from voiceedge.flow.model import Flow, Run
 from voiceedge.flow.problem import Mark, Problem, errors_in
@@ -101,17 +101,20 @@ def read_directory(directory: Path) -> list[Draft]:
         ) from error
 
 
-def check_paths(paths: Iterable[Path]) -> list[Problem]:
-    """The problems of these files and directories, by file and line. Sub-flows are looked for beside each file."""
+def check_paths(paths: Iterable[Path], unspeakable: Unspeakable | None = None) -> list[Problem]:
+    """The problems of these files and directories, by file and line. Sub-flows are looked for beside each file.
+
+    With `unspeakable`, flows without errors are held against the streaming recogniser's vocabulary too.
+    """
     found: set[Problem] = set()
     for path in paths:
-        if path.is_dir():
-            drafts = read_directory(path)
-            found |= {problem for draft in drafts for problem in draft.problems}
-            if not drafts:
-                found.add(_nothing_in(path))
-        else:
-            found |= {problem for draft in with_neighbours(path)[:1] for problem in draft.problems}
+        drafts = read_directory(path) if path.is_dir() else with_neighbours(path)[:1]
+        if not drafts:
+            found.add(_nothing_in(path))
+        for draft in drafts:
+            if unspeakable and not errors_in(draft.problems):
+                check_vocabulary(draft, unspeakable)
+            found |= set(draft.problems)
     return sorted(found)
 
 

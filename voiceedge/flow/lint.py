@@ -1,5 +1,6 @@
 """What works but could serve callers better: long menus, long prompts, phrases that sound alike."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 from voiceedge.flow.loader import Draft
@@ -7,11 +8,31 @@ from voiceedge.flow.model import Ask, Choice, Header, Part
 from voiceedge.flow.source import Location
 from voiceedge.flow.template import Template
 from voiceedge.speech import jamo
+from voiceedge.speech.heard import Expectation, Phrase
 
 MOST_OPTIONS = 5
 LONGEST_PROMPT_S = 30.0
 ALIKE = 0.25  # jamo distance
 _CHARACTERS_A_SECOND = {"ko": 6.5, "en": 15.0}  # unhurried speech; Hangul syllables, Latin letters
+
+
+Unspeakable = Callable[[Expectation], list[str]]
+
+
+def check_vocabulary(draft: Draft, unspeakable: Unspeakable) -> None:
+    """Warn of phrases that the streaming recogniser has no words for: it would never hear them."""
+    header = draft.header
+    if header is None:
+        return
+    places: dict[Location, dict[str, Choice]] = {("anywhere",): header.anywhere}
+    places |= {("steps", name, "choices"): step.choices for name, step in draft.steps.items() if isinstance(step, Ask)}
+    for place, choices in places.items():
+        for name, choice in choices.items():
+            phrases = tuple(Phrase(text, name) for text in choice.say)
+            for text in unspeakable(Expectation(header.language, phrases)):
+                where = (*place, name, "say", choice.say.index(text))
+                message = f'"{text}" is not in the vocabulary of the streaming recogniser. Add another way to say it.'
+                draft.warn(where if where in draft.source.values else where[:-1], message)
 
 
 def lint(draft: Draft) -> None:

@@ -52,9 +52,9 @@ class HttpLookUps:
         self._client, self._clock = client, clock
 
     async def ask(self, request: Request) -> Answer:
-        if urlsplit(request.url).scheme not in {"http", "https"}:
-            return Failed("the address is neither http nor https")
         try:
+            if urlsplit(request.url).scheme not in {"http", "https"}:
+                return Failed("the address is neither http nor https")
             async with timeout(self._clock, request.timeout_s):
                 return await self._ask(request)
         except TimeoutError:

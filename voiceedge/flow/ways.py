@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from voiceedge.flow.loader import Draft, strings_in
-from voiceedge.flow.model import AGAIN, Ask, Header, Step
+from voiceedge.flow.model import AGAIN, Ask, Header, Run, Step
 from voiceedge.flow.problem import nearest_name
 
 
@@ -28,7 +28,7 @@ def check_ways(draft: Draft, header: Header) -> None:
         also = f" (nor from {others})" if others else ""
         message = f'from "{name}" a call never ends{also}. Lead to a hang_up or transfer step.'
         draft.error(("steps", name), message, key=True)
-    silent = {name: ways[name] for name in reached - trapped if not isinstance(draft.steps.get(name), Ask)}
+    silent = {name: ways[name] for name in reached - trapped if not isinstance(draft.steps.get(name), Ask | Run)}
     for name in _in_circles(silent):
         message = f'"{name}" can lead back to itself without a question in between. Ask something on the way.'
         draft.warn(("steps", name), message, key=True)

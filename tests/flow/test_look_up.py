@@ -1,0 +1,97 @@
+"""Look-ups over real HTTP: whatever the other side does, the flow gets one of three answers in time."""
+
+import asyncio
+import gzip
+import json
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+
+from voiceedge.clock import RealClock
+from voiceedge.flow.look_up import Failed, Found, HttpLookUps, NotFound, Request
+
+
+@asynccontextmanager
+async def server(answer: bytes | None):
+    """Yields its address and the requests it got; None: it never answers."""
+    requests: list[bytes] = []
+    done = asyncio.Event()
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), 0
+        )
+        requests.append(head + await reader.readexactly(length))
+        if answer is None:
+            await done.wait()
+        else:
+            writer.write(answer)
+            with suppress(ConnectionError):
+                await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", requests
+        done.set()
+
+
+def http(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def ask(url: str, body=None, timeout_s: float = 5.0, headers=None):
+    async with httpx.AsyncClient() as client:
+        return await HttpLookUps(client, RealClock()).ask(Request(url, headers or {}, body, timeout_s))
+
+
+async def test_a_json_object_is_found():
+    async with server(http(b'{"status": "shipped"}')) as (url, requests):
+        assert await ask(f"{url}/orders/1") == Found({"status": "shipped"})
+        assert requests[0].startswith(b"GET /orders/1 HTTP/1.1")
+
+
+async def test_values_are_sent_as_json_with_the_headers():
+    async with server(http(b"{}", "201 Created")) as (url, requests):
+        assert await ask(url, {"n": 1}, headers={"Authorization": "Bearer x"}) == Found({})
+        assert requests[0].startswith(b"POST / ")
+        assert b"Authorization: Bearer x" in requests[0]
+        assert json.loads(requests[0].partition(b"\r\n\r\n")[2]) == {"n": 1}
+
+
+async def test_404_is_not_found():
+    async with server(http(b"", "404 Not Found")) as (url, _):
+        assert await ask(url) == NotFound()
+
+
+@pytest.mark.parametrize("answer", [
+    http(b"", "500 Internal Server Error"),
+    http(b"", "302 Found", "Location: http://127.0.0.1:1/"),
+    http(b"[1]"),
+    http(b"not json"),
+    http(b"\xff\xfe"),
+    http(b"[" * 60_000),
+    http(b"{}" + b" " * 70_000),
+    http(gzip.compress(b'{"a": "' + b" " * 10_000_000 + b'"}'), "200 OK", "Content-Encoding: gzip"),
+    http(b'{"a": 1}').replace(b"Content-Length: 8", b"Content-Length: 80"),
+    b"garbage\r\n\r\n",
+    b"",
+])  # fmt: skip
+async def test_anything_else_is_a_failure(answer):
+    async with server(answer) as (url, _):
+        assert isinstance(await ask(url), Failed)
+
+
+async def test_a_service_that_never_answers_is_a_failure_in_time():
+    async with server(None) as (url, _):
+        assert await ask(url, timeout_s=0.05) == Failed("no answer in time")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/", "ftp://127.0.0.1/", "file:///etc/passwd", "http://[", "http://", ""]
+)
+async def test_an_address_that_leads_nowhere_is_a_failure(url):
+    assert isinstance(await ask(url), Failed)
