@@ -182,6 +182,12 @@ async def test_an_acknowledgement_that_was_lost_makes_no_second_event(config: Co
     assert len(record.turns) == 3
 
 
+async def test_the_embedded_broker_can_be_told_to_others_from_the_start(config: Config) -> None:
+    async with ContextService(config, CLOCK) as service:
+        assert service.broker_url
+        assert broker_url_file(config).read_text() == service.broker_url
+
+
 async def test_without_its_port_the_embedded_broker_is_tried_again(tmp_path: Path) -> None:
     other = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
     site = Site(data_dir=tmp_path / "data", run_dir=tmp_path / "run")

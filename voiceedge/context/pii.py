@@ -112,13 +112,13 @@ def _runs(text: str) -> Iterator[list[_Digit]]:
 def _windows(run: list[_Digit], text: str) -> Iterator[_Window]:
     """Every stretch of whole groups that reads as a number of a person."""
     foreign = run[0].start > 0 and text[run[0].start - 1] == "+"
-    ends = [index for index in range(len(run)) if index + 1 == len(run) or run[index + 1].starts_group]
+    ends = {index for index in range(len(run)) if index + 1 == len(run) or run[index + 1].starts_group}
     found = False
     for first, digit in enumerate(run):
         if not digit.starts_group:
             continue
-        for last in ends:
-            if not first <= last < first + _LONGEST:
+        for last in range(first, first + _LONGEST):
+            if last not in ends:
                 continue
             kind = _kind(run[first : last + 1], foreign=foreign and first == 0)
             if kind:
