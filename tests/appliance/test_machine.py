@@ -52,6 +52,14 @@ def test_a_port_that_our_own_running_service_holds_is_fine(config):
     assert udp.state is State.FINE
 
 
+def test_a_broker_on_the_embedded_brokers_port_reduces_and_says_how_to_use_it(config):
+    with closing(held(socket.SOCK_STREAM)) as holder:
+        mqtt = Mqtt(embedded_port=holder.getsockname()[1])
+        finding = machine.mqtt_port(config.model_copy(update={"mqtt": mqtt}), ours=())
+    assert finding.state is State.REDUCED
+    assert "set mqtt.url" in finding.remedy
+
+
 def test_an_address_of_another_machine_cannot_be_listened_on(config):
     elsewhere = config.model_copy(update={"sip": Sip(host="192.0.2.1", port=0)})
     udp, _ = machine.sip_ports(elsewhere, ours=())

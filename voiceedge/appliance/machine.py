@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from voiceedge.appliance.finding import Finding, broken, fine, reduced
+from voiceedge.appliance.finding import Finding, State, broken, fine, reduced
 from voiceedge.appliance.profile import Profile, Trunk, load_profile, load_trunk
 from voiceedge.config import Config, readable_by_others
 from voiceedge.errors import ConfigError
@@ -29,7 +29,7 @@ def examine(config: Config, ours: Collection[int]) -> Iterator[Finding]:
     yield from sip_ports(config, ours)
     yield rtp_ports(config, is_up=bool(ours))
     if config.mqtt.url is None:
-        yield _port("MQTT port", socket.SOCK_STREAM, config.mqtt.embedded_host, config.mqtt.embedded_port, ours)
+        yield mqtt_port(config, ours)
     yield disk(config)
     yield open_files()
     yield clock()
@@ -45,6 +45,16 @@ def sip_ports(config: Config, ours: Collection[int]) -> Iterator[Finding]:
     yield _port("SIP port, UDP", socket.SOCK_DGRAM, config.sip.host, config.sip.port, ours)
     if config.sip.tcp:
         yield _port("SIP port, TCP", socket.SOCK_STREAM, config.sip.host, config.sip.port, ours)
+
+
+def mqtt_port(config: Config, ours: Collection[int]) -> Finding:
+    """The embedded broker's: calls are answered without it, and their events wait."""
+    host, port = config.mqtt.embedded_host, config.mqtt.embedded_port
+    finding = _port("MQTT port", socket.SOCK_STREAM, host, port, ours)
+    if finding.state is State.FINE:
+        return finding
+    remedy = f"If a broker holds it, set mqtt.url = mqtt://{host}:{port}; else choose another mqtt.embedded_port"
+    return reduced(finding.part, f"{finding.what}, so events wait on this disk", remedy)
 
 
 def rtp_ports(config: Config, *, is_up: bool) -> Finding:
