@@ -18,7 +18,7 @@ from ruamel.yaml.tokens import ScalarToken
 
 from voiceedge.flow.problem import Mark, Problem
 
-LARGEST_FILE = 512 * 1024  # bytes
+LARGEST_FILE = 256 * 1024  # bytes
 DEEPEST = 20  # levels of nesting
 
 Data = dict[str, "Data"] | list["Data"] | str | int | float | bool | None

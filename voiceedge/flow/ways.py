@@ -18,11 +18,7 @@ def check_ways(draft: Draft, header: Header) -> None:
             message = f'no step leads to "{name}". Lead to it from another step, or remove it.'
             draft.error(("steps", name), message, key=True)
     ends = {name for name in draft.names if _may_end(draft, name)}
-    back: dict[str, set[str]] = {name: set() for name in draft.names}
-    for name, targets in ways.items():
-        for target in targets:
-            back[target].add(name)
-    trapped = (draft.names - closure(ends, back)) & reached
+    trapped = (draft.names - closure(ends, _reversed(ways))) & reached
     for name in sorted(trapped, key=lambda name: draft.source.at_key(("steps", name)))[:1]:
         others = ", ".join(sorted(trapped - {name}))
         also = f" (nor from {others})" if others else ""
@@ -79,14 +75,29 @@ def closure(start: Iterable[str], ways: dict[str, set[str]]) -> set[str]:
     return seen
 
 
+def _reversed(ways: dict[str, set[str]]) -> dict[str, set[str]]:
+    back: dict[str, set[str]] = {name: set() for name in ways}
+    for name, targets in ways.items():
+        for target in targets:
+            back[target].add(name)
+    return back
+
+
 def _in_circles(ways: dict[str, set[str]]) -> Iterator[str]:
-    """One name for each circle."""
+    """One name for each group of circles."""
+    inner = {name: targets & ways.keys() for name, targets in ways.items()}
+    back = _reversed(inner)
+    waiting = [name for name, targets in inner.items() if not targets]
+    while waiting:  # what leads nowhere within is on no circle
+        name = waiting.pop()
+        del inner[name]
+        for source in back[name]:
+            inner[source].discard(name)
+            if not inner[source]:
+                waiting.append(source)
     done: set[str] = set()
-    for name in sorted(ways):
-        if name in done:
-            continue
-        reach = closure(ways[name] & ways.keys(), {key: targets & ways.keys() for key, targets in ways.items()})
-        if name in reach:
+    for name in sorted(inner):
+        if name not in done and name in (reach := closure(inner[name], inner)):
             done |= reach
             yield name
 
