@@ -1,12 +1,15 @@
 """A caller for trying things out: a real SIP user agent that speaks, presses keys and waits its turn."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
+
 from voiceedge.audio import synthesis, wav
-from voiceedge.audio.pipeline import Offset, Onset, Pipeline
+from voiceedge.audio.pipeline import HEARD_RATE, Offset, Onset, Pipeline
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.audio.synthesis import RATE, Pcm
 from voiceedge.clock import Clock, sleep, timeout
@@ -20,6 +23,8 @@ from voiceedge.sip.leg import Leg
 QUIET_S = 1.3  # of silence: longer than between two sentences of a prompt
 PATIENCE_S = 60.0
 KEY_MS, BETWEEN_KEYS_S = 120, 0.25
+RECORD_EVERY_S = 0.1  # what was said less than this before the end is not kept
+BUSY_HERE = 486
 
 
 class Caller:
@@ -29,8 +34,9 @@ class Caller:
         self._leg, self._library, self._language, self._clock = leg, library, language, clock
         self._far_end_speaks = False
         self._changed = asyncio.Event()
-        self._silent_since = clock.monotonic()
-        self.answered = False
+        self._silent_since = self._dialled = clock.monotonic()
+        self._recorded: list[Pcm] = []
+        self.answered_ms: int | None = None
         self.ended: Ended | None = None
 
     def far_end(self, event: Onset | Offset) -> None:
@@ -42,13 +48,25 @@ class Caller:
         async for event in self._leg.events():
             if isinstance(event, Ended):
                 self.ended = event
-            self.answered = self.answered or isinstance(event, Answered)
+            elif isinstance(event, Answered):
+                self.answered_ms = round((self._clock.monotonic() - self._dialled) * 1000)
             self._changed.set()
 
     async def until_answered(self) -> None:
         async with timeout(self._clock, PATIENCE_S):
-            while not self.answered and self.ended is None:
+            while self.answered_ms is None and self.ended is None:
                 await self._change()
+
+    async def record(self) -> None:
+        """Keep what the far end says, until it hangs up; `save` writes it."""
+        position = 0
+        while self.ended is None:
+            samples, position = self._leg.channel.read(position, HEARD_RATE)
+            self._recorded.append(samples)
+            await sleep(self._clock, RECORD_EVERY_S)
+
+    def save(self, path: Path) -> None:
+        wav.save(path, np.concatenate([*self._recorded, np.zeros(0, np.int16)]), HEARD_RATE)
 
     async def until_spoken_to(self) -> None:
         async with timeout(self._clock, PATIENCE_S):
@@ -103,37 +121,41 @@ class Caller:
 
 @asynccontextmanager
 async def dial(
-    uri: str, *, headers: dict[str, str], language: str, prompts: Prompts, cache_dir: Path, clock: Clock
-) -> AsyncIterator[Caller]:  # fmt: skip
+    uri: str,
+    *,
+    prompts: Prompts,
+    language: str,
+    data_dir: Path,
+    clock: Clock,
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[Caller]:
     """Place a call from a free port and hang up at the end. Raises SipError when nobody answers."""
-    library = PromptLibrary(cache_dir, synthesis.choose(prompts, cache_dir))
-    pipeline = Pipeline()
-    endpoint = SipEndpoint(Sip(port=0, headers_out=tuple(headers), rtp_ports=(20000, 20999)), pipeline, _refuse)
-    await endpoint.start()
-    try:
-        leg = await endpoint.call(uri, headers)
-        caller = Caller(leg, library, language, clock)
-
-        def hear() -> None:
-            for event in pipeline.read_events():
-                if isinstance(event, Onset | Offset):
-                    caller.far_end(event)
-
-        asyncio.get_running_loop().add_reader(pipeline.fileno(), hear)
+    library = PromptLibrary(data_dir / "prompts", synthesis.choose(prompts, data_dir))
+    sip = Sip(port=0, headers_out=tuple(headers or ()), rtp_ports=(20000, 20999))
+    with Pipeline() as pipeline:
         async with asyncio.TaskGroup() as group:
-            group.create_task(caller.watch())
-            await caller.until_answered()
-            if caller.ended:
-                raise SipError(f"{uri} did not take the call: {caller.ended.sip_code} {caller.ended.reason}")
+
+            def refuse(leg: Leg) -> None:
+                group.create_task(leg.reject(BUSY_HERE))
+
+            endpoint = SipEndpoint(sip, pipeline, refuse)
+            await endpoint.start()
             try:
+                caller = Caller(await endpoint.call(uri, headers), library, language, clock)
+                group.create_task(caller.watch())
+                hear = functools.partial(_hear, pipeline, caller)
+                asyncio.get_running_loop().add_reader(pipeline.fileno(), hear)
+                await caller.until_answered()
+                if caller.ended:
+                    raise SipError(f"{uri} did not take the call: {caller.ended.sip_code} {caller.ended.reason}")
                 yield caller
-            finally:
                 await caller.hang_up()
-    finally:
-        asyncio.get_running_loop().remove_reader(pipeline.fileno())
-        await endpoint.stop()
-        pipeline.close()
+            finally:
+                await endpoint.stop()  # ends the call too, where something went wrong
+                asyncio.get_running_loop().remove_reader(pipeline.fileno())
 
 
-def _refuse(leg: Leg) -> None:
-    """This user agent takes no calls: it drops what rings."""
+def _hear(pipeline: Pipeline, caller: Caller) -> None:
+    for event in pipeline.read_events():
+        if isinstance(event, Onset | Offset):
+            caller.far_end(event)

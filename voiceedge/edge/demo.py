@@ -2,29 +2,36 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiomqtt
 
+from voiceedge.audio import synthesis
+from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.clock import Clock, sleep
 from voiceedge.config import Prompts
 from voiceedge.edge.caller import Caller, dial
 from voiceedge.edge.link import LinkClient
 from voiceedge.edge.order_desk import order_desk
 from voiceedge.errors import LinkError, VoiceEdgeError
+from voiceedge.flow.book import FlowBook
+from voiceedge.flow.call import Utterance
+from voiceedge.flow.frame import fixed_prompts
 
-START_S, RENDER_S, EVENT_S = 60.0, 600.0, 30.0
-CALLER_VOICE = "jf_alpha"  # not the prompts'
-CHANNEL = "web-chat"
+START_S, EVENT_S = 90.0, 60.0
+INTO_THE_PROMPT_S = 1.5  # when an impatient caller interrupts
+CALLER = Prompts(voice="jf_alpha")  # not the service's voice
+NUMBER = "15880000"
+YES = Utterance("네", "ko")
 
 Event = Mapping[str, Any]
 
@@ -42,8 +49,29 @@ class Line:
     interrupts: bool = False
 
 
-class Screen:
-    """What the audience sees; the command line draws it."""
+@dataclass(frozen=True)
+class Script:
+    """The caller's lines by the step that asks, in order, and what must have come of them."""
+
+    lines: Mapping[str, Sequence[Line]]
+    channel: str
+    slots: Mapping[str, str]
+
+
+RETAIL = Script(
+    lines={
+        "menu": (Line(says="배송 조회", interrupts=True), Line(says="교환 반품")),
+        "number": (Line(keys="20261122#"), Line(says="이공이육 일일이이")),
+        "more": (Line(says="네"),),
+        "offer_chat": (Line(says="네 보내 주세요"),),
+    },
+    channel="web-chat",
+    slots={"order_number": "20261122"},
+)
+
+
+class Screen(Protocol):
+    """What the audience sees."""
 
     def stage(self, text: str) -> None: ...
     def progress(self, done: int, of: int) -> None: ...
@@ -60,11 +88,11 @@ class Watcher:
     events: list[Event] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def follow(self, url: str, ready: asyncio.Event) -> None:
+    async def follow(self, url: str, connected: asyncio.Event) -> None:
         where = urlsplit(url)
         async with aiomqtt.Client(where.hostname or "", where.port or 1883) as client:
             await client.subscribe("voiceedge/+/v1/events/#", qos=1)
-            ready.set()
+            connected.set()
             async for message in client.messages:
                 event = json.loads(bytes(message.payload))
                 self.events.append(event)
@@ -72,68 +100,96 @@ class Watcher:
                 self.changed.set()
 
     def of(self, kind: str) -> list[Event]:
-        return [event for event in self.events if event["type"] == kind]
+        return [event for event in self.events if event["type"] == f"voiceedge.{kind}"]
 
-    async def until(self, kind: str) -> Event:
+    async def until(self, kind: str, count: int = 1) -> Event:
         async with asyncio.timeout(EVENT_S):
-            while not self.of(kind):
+            while len(self.of(kind)) < count:
                 self.changed.clear()
                 await self.changed.wait()
-        return self.of(kind)[-1]
+        return self.of(kind)[count - 1]
 
 
-async def run(lines: Mapping[str, Line], number: str, flows: Path, state: Path, screen: Screen, clock: Clock) -> None:
-    """Play the demo; `lines` are the caller's by step. Raises DemoFailedError where it did not work out."""
+async def run(script: Script, flows: Path, state: Path, screen: Screen, clock: Clock) -> None:
+    """Play the demo; what is rendered stays in `state`. Raises DemoFailedError where it did not work out."""
+    await asyncio.to_thread(_render, script, flows, state, screen)
     async with AsyncExitStack() as stack:
-        orders = await stack.enter_async_context(order_desk())
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voiceedge-")))
-        settings = _settings(flows, state, run_dir, orders)
+        orders = await stack.enter_async_context(order_desk())
         screen.stage("starting the service on 127.0.0.1")
-        status = await stack.enter_async_context(_service(settings, run_dir))
-        processes = status["processes"]
+        status = await stack.enter_async_context(_service(_settings(flows, state, run_dir, orders), run_dir))
+        control, worker = status["processes"]["control"], status["processes"]["worker-1"]
         watcher, connected = Watcher(screen), asyncio.Event()
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        following = group.create_task(watcher.follow(processes["control"]["mqtt_url"], connected))
-        await connected.wait()
-        await _prompts_ready(LinkClient(run_dir / "speech.sock"), screen, clock)
-        screen.stage(f"calling sip:{number}@127.0.0.1:{processes['worker-1']['sip_port']}")
-        voice = Prompts(voice=CALLER_VOICE)
-        uri = f"sip:{number}@127.0.0.1:{processes['worker-1']['sip_port']}"
-        async with dial(
-            uri, headers={}, language="ko", prompts=voice, cache_dir=state / "caller", clock=clock
-        ) as caller:  # fmt: skip
-            await asyncio.gather(_converse(caller, watcher, lines, clock), _chat(watcher, run_dir, screen))
-        await watcher.until("voiceedge.call.ended")
-        following.cancel()
-        _judge(watcher, lines)
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(watcher.follow(control["mqtt_url"], connected))
+            await connected.wait()
+            uri = f"sip:{NUMBER}@127.0.0.1:{worker['sip_port']}"
+            screen.stage(f"calling {uri}")
+            async with dial(uri, prompts=CALLER, language="ko", data_dir=state, clock=clock) as caller:
+                chatting = group.create_task(_chat(watcher, script.channel, run_dir / "control.sock", screen))
+                await _converse(caller, watcher, script, clock)
+            await watcher.until("call.ended")
+            await chatting
+            following.cancel()
+        _judge(watcher, script)
 
 
-async def _converse(caller: Caller, watcher: Watcher, lines: Mapping[str, Line], clock: Clock) -> None:
+def _render(script: Script, flows: Path, state: Path, screen: Screen) -> None:
+    """Both sides' sentences, so that nobody waits for them during the call; the second time there is nothing to do."""
+    lines = [Utterance(line.says, "ko") for lines in script.lines.values() for line in lines if line.says]
+    prompts = [prompt for flow in FlowBook(flows).flows.values() for prompt in fixed_prompts(flow)]
+    for voice, utterances in ((CALLER, [*lines, YES]), (Prompts(), prompts)):
+        library = PromptLibrary(state / "prompts", synthesis.choose(voice, state))
+        library.render_ahead(utterances, screen.progress)
+
+
+async def _converse(caller: Caller, watcher: Watcher, script: Script, clock: Clock) -> None:
     """Answer each question when it is asked, until the service hangs up."""
+    done: defaultdict[str, int] = defaultdict(int)
     asked = 0
-    while caller.ended is None:
-        questions = [e["data"] for e in watcher.of("voiceedge.step.entered") if e["data"]["kind"] in QUESTIONS]
-        if len(questions) == asked:
-            await caller.until_something(watcher.changed)
-            continue
-        asked = len(questions)
-        question = questions[-1]
-        line = Line(says="네") if question["kind"] == "confirm" else lines[question["step"]]
-        if line.interrupts:
+    while True:
+        waiting = asyncio.create_task(_question(watcher, asked))
+        ending = asyncio.create_task(caller.until_ended())
+        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if not waiting.done():
+            waiting.cancel()
+            return
+        question = waiting.result()
+        asked += 1
+        if question["kind"] == "confirm":
+            line = Line(says=YES.text)
+        else:
+            lines = script.lines.get(question["step"], ())
+            done[question["step"]] += question["kind"] == "ask"
+            if done[question["step"]] > len(lines):
+                raise DemoFailedError(f"the service asked {question['step']} once too often: {question['says']}")
+            line = lines[max(done[question["step"]], 1) - 1]
+        if line.interrupts and question["kind"] == "ask":
             await caller.until_spoken_to()
-            await sleep(clock, 1.5)
+            await sleep(clock, INTO_THE_PROMPT_S)
         else:
             await caller.until_quiet()
         watcher.screen.caller(line)
         await (caller.say(line.says) if line.says else caller.press(line.keys))
 
 
-async def _chat(watcher: Watcher, run_dir: Path, screen: Screen) -> None:
+async def _question(watcher: Watcher, number: int) -> Event:
+    while True:
+        steps = [event["data"] for event in watcher.of("step.entered")]
+        questions = [step for step in steps if step["kind"] in {"ask", "retry", "confirm"}]
+        if len(questions) > number:
+            return dict(questions[number])
+        watcher.changed.clear()
+        await watcher.changed.wait()
+
+
+async def _chat(watcher: Watcher, channel: str, control_socket: Path, screen: Screen) -> None:
     """The other channel: takes the ticket that was published and learns what the call knew."""
-    handed_over = await watcher.until("voiceedge.conversation.handed_over")
-    control = LinkClient(run_dir / "control.sock")
+    handed_over = await watcher.until("conversation.handed_over")
+    control = LinkClient(control_socket)
     try:
-        wish = {"token": handed_over["data"]["token"], "channel": CHANNEL}
+        wish = {"token": handed_over["data"]["token"], "channel": channel}
         answer = await control.request("redeem_token", wish, timeout_s=5)
     except LinkError as error:
         raise DemoFailedError(f"the chat could not take the conversation over: {error}") from error
@@ -142,29 +198,36 @@ async def _chat(watcher: Watcher, run_dir: Path, screen: Screen) -> None:
     screen.chat(answer["conversation"])
 
 
-def _judge(watcher: Watcher, lines: Mapping[str, Line]) -> None:
-    heard = {e["data"]["step"] for e in watcher.of("voiceedge.turn.heard") if e["data"]["decision"] != "reject"}
-    if missing := set(lines) - heard:
-        raise DemoFailedError(f"not understood: {', '.join(sorted(missing))}")
-    if not watcher.of("voiceedge.conversation.handed_over"):
-        raise DemoFailedError("no hand-over was published")
+def _judge(watcher: Watcher, script: Script) -> None:
     sequence = [int(event["sequence"]) for event in watcher.events]
     if sequence != list(range(1, len(sequence) + 1)):
         raise DemoFailedError(f"events were lost or out of order: {sequence}")
+    turns = [event["data"] for event in watcher.of("turn.heard")]
+    for step, lines in script.lines.items():
+        understood = [turn for turn in turns if turn["step"] == step and turn["decision"] in {"accept", "confirm"}]
+        if len(understood) < len(lines):
+            raise DemoFailedError(f"the caller was not understood at {step}")
+    slots = watcher.of("conversation.handed_over")[0]["data"]["slots"]
+    for name, value in script.slots.items():
+        if slots.get(name) != value:
+            raise DemoFailedError(f"the chat was told {name} = {slots.get(name)}, but the caller said {value}")
 
 
 def _settings(flows: Path, state: Path, run_dir: Path, orders: str) -> str:
-    # JSON strings are TOML strings.
+    tables: dict[str, dict[str, Any]] = {
+        "site": {"name": "demo", "data_dir": str(state), "run_dir": str(run_dir)},
+        "sip": {"host": "127.0.0.1", "port": 0, "rtp_ports": [30000, 30999]},
+        "flows": {"dir": str(flows.absolute())},
+        "flows.values": {"order_api": orders},
+        "mqtt": {"embedded_port": 0},
+        "speech": {"decide_s": 10.0},  # a laptop may be slow; a caller of the demo waits
+    }
+    # Strings, numbers and lists look the same in TOML as in JSON.
     return "\n".join(
-        [
-            "[site]", f"name = {json.dumps('demo')}", f"data_dir = {json.dumps(str(state))}",
-            f"run_dir = {json.dumps(str(run_dir))}",
-            "[sip]", 'host = "127.0.0.1"', "port = 0", "rtp_ports = [30000, 30999]",
-            "[flows]", f"dir = {json.dumps(str(flows))}", f"values = {{ order_api = {json.dumps(orders)} }}",
-            "[mqtt]", "embedded_port = 0",
-            "[log]", 'format = "json"',
-        ]
-    )  # fmt: skip
+        line
+        for name, table in tables.items()
+        for line in (f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()))
+    )
 
 
 @asynccontextmanager
@@ -187,18 +250,19 @@ async def _service(settings: str, run_dir: Path) -> AsyncIterator[Mapping[str, A
 async def _status(process: asyncio.subprocess.Process, status: Path, log: Path) -> Mapping[str, Any]:
     async with asyncio.timeout(START_S):
         while process.returncode is None:
-            if status.exists() and (told := json.loads(status.read_text()))["ready"]:
-                return dict(told)
+            told = _read(status)
+            if told["ready"]:
+                return told
             await asyncio.sleep(0.1)
-    raise DemoFailedError(f"the service did not start:\n{log.read_text()[-4000:]}")
+    raise DemoFailedError(f"the service did not start:\n{_tail(log)}")
 
 
-async def _prompts_ready(speech: LinkClient, screen: Screen, clock: Clock) -> None:
-    async with asyncio.timeout(RENDER_S):
-        while True:
-            health = await speech.request("health", {}, timeout_s=10)
-            screen.progress(health["prompts_done"], health["prompts_all"])
-            if health["prompts_all"] and health["prompts_done"] == health["prompts_all"]:
-                break
-            await sleep(clock, 0.5)
-    await speech.close()
+def _read(status: Path) -> Mapping[str, Any]:
+    try:
+        return dict(json.loads(status.read_text()))
+    except FileNotFoundError:
+        return {"ready": False}
+
+
+def _tail(log: Path) -> str:
+    return log.read_text()[-4000:]

@@ -104,7 +104,7 @@ class Hearing:
         return 0.0
 
     async def _listen(self) -> StreamingEvidence | None:
-        """Feed the streaming recogniser until the offset; after a pause that was none, it hears everything once more."""
+        """Feed the streaming recogniser until the offset; after a mere pause it hears everything once more."""
         turn = self._ears.listen(self._expectation)
         loop = asyncio.get_running_loop()
         position = self._start

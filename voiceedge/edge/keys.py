@@ -9,7 +9,7 @@ class KeyCollector:
         self.keys = ""
 
     def add(self, key: str) -> str | None:
-        """Return the answer when `key` completes it. Where a digit may begin a number, only the pause after it tells."""
+        """Return the answer when `key` completes it. Where it may begin a number, only the pause after it tells."""
         if self._rule.longest and self.keys and key == self._rule.end:
             return self.keys
         self.keys += key

@@ -74,6 +74,8 @@ class LinkServer:
             pass  # the client has gone, and with it the wish for its answers
         except* (ValueError, LinkError):
             log.exception("link_frame_refused", socket=self._path.name)
+        except* asyncio.CancelledError:
+            pass  # the server closes; asyncio.streams would log this as a failure
         finally:
             self._connections.discard(task)
             writer.close()
@@ -120,7 +122,7 @@ class LinkClient:
                 future = self._waiting[number] = asyncio.get_running_loop().create_future()
                 writer.write(_frame({**body, "request": name, "id": number}, payload))
                 await writer.drain()
-                answer = await future
+                answer: Head = await future
         except TimeoutError as error:
             raise LinkError(f"{self._path.name}: no answer to {name} within {timeout_s:g} s") from error
         except OSError as error:

@@ -51,6 +51,7 @@ class LiveCall:
         self._leg, self._facts, self._inbox, self._speaker = leg, facts, inbox, speaker
         self._new_hearing, self._tickets, self._journal, self._clock = new_hearing, tickets, journal, clock
         self._typed_ahead: list[str] = []
+        self._voice: Onset | Offset | None = None  # what the caller's voice did last
         self._hearings = 0
 
     @property
@@ -69,6 +70,8 @@ class LiveCall:
                         await self._speaker.stop()
                 case Played() as played:
                     self._speaker.played(played)
+                case Onset() | Offset() as voice:
+                    self._voice = voice
 
     async def ask(self, question: Question) -> Reply:
         collector = KeyCollector(question.keys)
@@ -79,6 +82,9 @@ class LiveCall:
         hearing = self._new_hearing(self._hearings, question.expectation)
         if not collector.keys:
             self._speaker.start(question.prompt)
+            if question.barge_in and isinstance(self._voice, Onset):  # the caller answers before being asked
+                self._speaker.hold()
+                hearing.onset(self._voice.position)
         self._leg.channel.arm_barge_in(question.barge_in)
         try:
             return await self._listen(question, collector, hearing)
@@ -134,6 +140,8 @@ class LiveCall:
         return "answer", question.no_input_s
 
     def _follow(self, signal: Signal, question: Question, collector: KeyCollector, hearing: Hearing) -> None:
+        if isinstance(signal, Onset | Offset):
+            self._voice = signal
         match signal:
             case Played():
                 self._speaker.played(signal)

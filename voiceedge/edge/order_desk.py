@@ -33,9 +33,12 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     order = ORDERS.get(target.rpartition("/")[2].partition("?")[0])
     body = json.dumps(order or {"error": "no such order"}, ensure_ascii=False).encode()
     status = "200 OK" if order else "404 Not Found"
-    writer.write(
-        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
-        + body
-    )
+    lines = [
+        f"HTTP/1.1 {status}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + body)
     await writer.drain()
     writer.close()

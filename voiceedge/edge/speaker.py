@@ -32,6 +32,10 @@ class Speaker:
     def played(self, event: Played) -> None:
         self._outstanding.discard(event.item)
 
+    def hold(self) -> None:
+        self.is_paused = True
+        self._channel.pause()
+
     def paused_by_caller(self) -> None:
         """The channel has paused itself at the caller's first sound."""
         self.is_paused = True

@@ -10,14 +10,14 @@ from contextlib import AsyncExitStack
 import structlog
 
 from voiceedge.audio import synthesis
-from voiceedge.audio.prompts import Piece, PromptLibrary
+from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.edge import paths
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.supervisor import Facts, Reporter
 from voiceedge.edge.wire import expectation_from_json, piece_from_json
-from voiceedge.errors import FlowError, ModelMissingError, PromptError
+from voiceedge.errors import FlowError, ModelMissingError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.frame import fixed_prompts
 from voiceedge.speech.deciding import Whisper
@@ -56,8 +56,8 @@ class SpeechDesk:
         self._decider, self._library = decider, library
         self._on_demand = ThreadPoolExecutor(1, "render")
         self._ahead = ThreadPoolExecutor(1, "render-ahead", initializer=_step_back)
-        self._done = self._all = 0
-        self._rendered_ahead = False
+        self._done = self._of = 0
+        self._ready = False
 
     def handlers(self) -> dict[str, Handler]:
         return {"decide": self.decide, "render": self.render, "health": self.health}
@@ -77,8 +77,8 @@ class SpeechDesk:
         return {
             "whisper": self._decider is not None,
             "prompts_done": self._done,
-            "prompts_all": self._all,
-            "prompts_ready": self._rendered_ahead,
+            "prompts_of": self._of,
+            "prompts_ready": self._ready,
         }
 
     async def render_ahead(self, config: Config) -> None:
@@ -88,18 +88,14 @@ class SpeechDesk:
         except FlowError:
             return  # the worker says what is wrong with it
         prompts = [utterance for flow in book.flows.values() for utterance in fixed_prompts(flow)]
-        pieces = list(dict.fromkeys(piece for prompt in prompts for piece in self._library.pieces(prompt)))
-        self._rendered_ahead, self._done, self._all = False, 0, len(pieces)
-        for piece in pieces:
-            await asyncio.get_running_loop().run_in_executor(self._ahead, self._render_one, piece)
-            self._done += 1
-        self._rendered_ahead = True
+        self._ready = False
+        await asyncio.get_running_loop().run_in_executor(
+            self._ahead, self._library.render_ahead, prompts, self._note_progress
+        )
+        self._ready = True
 
-    def _render_one(self, piece: Piece) -> None:
-        try:
-            self._library.render(piece)
-        except PromptError as error:
-            log.error("prompt_not_rendered", problem=str(error))  # noqa: TRY400 - the message says it all
+    def _note_progress(self, done: int, of: int) -> None:
+        self._done, self._of = done, of
 
 
 def _whisper(config: Config) -> Whisper | None:

@@ -194,7 +194,7 @@ class Supervisor:
         self._selector.register(read, selectors.EVENT_READ, running)
 
     def _inherited(self, pipe: int) -> list[int]:
-        return [pipe, *self._wake, *(other.pipe for other in self._running if other.pid), self._selector.fileno()]  # type: ignore[attr-defined]
+        return [pipe, *self._wake, *(other.pipe for other in self._running if other.pid), self._selector.fileno()]
 
     def _stop_all(self) -> None:
         systemd.notify("STOPPING=1")

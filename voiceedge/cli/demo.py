@@ -1,0 +1,135 @@
+"""`voiceedge demo`: see a call being answered, understood and handed over, all on this machine."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from voiceedge.cli import app
+from voiceedge.clock import RealClock
+from voiceedge.errors import VoiceEdgeError
+
+if TYPE_CHECKING:
+    from voiceedge.edge.demo import Line
+
+WHO_WIDTH = 10
+PROGRESS_EVERY_S = 5.0
+
+
+@app.command()
+def demo(
+    flows: Annotated[Path, typer.Option(help="The flow files.")] = Path("ivr_flows"),
+    state: Annotated[Path, typer.Option(help="Where rendered prompts are kept for the next time.")] = Path("var/demo"),
+) -> None:
+    """Run the service on loopback and let a Korean-speaking caller call it. Exit 0 only if all went well."""
+    from voiceedge.edge import demo as play  # noqa: PLC0415 - loads the speech libraries
+
+    screen = DemoScreen(Console(highlight=False))
+    try:
+        asyncio.run(play.run(play.RETAIL, flows, state.absolute(), screen, RealClock()))
+    except* (VoiceEdgeError, TimeoutError) as errors:
+        screen.failed(_first(errors))
+        raise typer.Exit(1) from None
+    screen.summary()
+
+
+class DemoScreen:
+    """The call as a dialogue, with what was understood and published in between."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._began = console, time.monotonic()
+        self._events, self._spoken, self._keyed, self._unsure = 0, 0, 0, 0
+        self._chat: Mapping[str, Any] = {}
+        self._talk_ms = 0
+        self._last_progress = self._began
+
+    def stage(self, text: str) -> None:
+        self._print("", text, "dim")
+
+    def progress(self, done: int, of: int) -> None:
+        if self._console.is_terminal:
+            self._console.print(f"         rendering the prompts, once: {done} of {of}", end="\r", style="dim")
+        elif done == of or time.monotonic() - self._last_progress > PROGRESS_EVERY_S:
+            self._last_progress = time.monotonic()
+            self.stage(f"rendering the prompts, once: {done} of {of}")
+
+    def caller(self, line: "Line") -> None:
+        manner = ", interrupting" if line.interrupts else ""
+        self._print("caller", f"“{line.says}”" if line.says else f"presses {line.keys}", "bold green", manner)
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        self._events += 1
+        kind, data = event["type"].removeprefix("voiceedge."), event["data"]
+        match kind:
+            case "step.entered" if data["says"]:
+                self._print("VoiceEdge", data["says"], "bold cyan", f"  [{data['flow']}/{data['step']}]")
+            case "turn.heard":
+                self._heard(data)
+            case "call.ended":
+                self._talk_ms = data["talk_ms"]
+                self._print("event", f"{kind}: {data['cause']}, {data['outcome']}", "magenta")
+            case "step.entered":
+                self._print("event", f"{kind}: {data['flow']}/{data['step']} ({data['kind']})", "magenta")
+            case "conversation.handed_over":
+                self._print("event", f"{kind}: to {data['channel']} with {data['slots']}", "magenta")
+            case _:
+                self._print("event", kind, "magenta")
+
+    def chat(self, conversation: Mapping[str, Any]) -> None:
+        self._chat = conversation
+        told = Table(show_header=False, box=None, padding=(0, 1))
+        told.add_row("reason", conversation["hand_overs"][-1]["reason"])
+        told.add_row("intent", str(conversation["intent"]))
+        for name, slot in conversation["slots"].items():
+            told.add_row(name, slot["value"])
+        told.add_row("turns", str(len(conversation["turns"])))
+        self._console.print(Panel(told, title="the web chat opens with", border_style="blue", expand=False))
+
+    def failed(self, error: BaseException) -> None:
+        self._print("failed", str(error) or type(error).__name__, "bold red")
+
+    def summary(self) -> None:
+        rows = Table(show_header=False, box=None, padding=(0, 1))
+        rows.add_row(
+            "understood", f"{self._spoken} spoken answers ({self._unsure} confirmed first), {self._keyed} by keys"
+        )
+        rows.add_row("published", f"{self._events} events, in order, none lost")
+        rows.add_row(
+            "handed over", f"to the web chat, which knows {len(self._chat['slots'])} facts and asks nothing twice"
+        )
+        rows.add_row("talked", f"{self._talk_ms / 1000:.0f} s")
+        self._console.print(Panel(rows, title="all went well", border_style="green", expand=False))
+
+    def _heard(self, data: Mapping[str, Any]) -> None:
+        if data["by"] == "none":
+            self._print("heard", "nothing", "yellow")
+            return
+        if data["by"] == "keys":
+            self._keyed += data["decision"] == "accept"
+            self._print("heard", f"keys → {data['value']}", "yellow")
+            return
+        self._spoken += data["decision"] == "accept"
+        self._unsure += data["decision"] == "confirm"
+        sureness = f"  ({data['decision']}, {data['confidence']:.0%} sure)"
+        self._print("heard", f"“{data['transcript']}” → {data['value']}", "yellow", sureness)
+
+    def _print(self, who: str, what: str, style: str, note: str = "") -> None:
+        self._console.print(
+            Text.assemble(
+                (f"{time.monotonic() - self._began:6.1f}  ", "dim"), (f"{who:<{WHO_WIDTH}}", style), what, (note, "dim")
+            )
+        )
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
