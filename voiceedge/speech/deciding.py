@@ -24,7 +24,7 @@ _WINDOWS = (800, 1500, 3000)  # mel frames: 8, 15 and 30 s; the encoder's cost g
 _SHORTEST_S = 0.12  # less cannot hold a syllable, and Whisper would invent a sentence
 _QUIETEST_RMS = 30.0  # of 16-bit samples, about -61 dBov: the noise of a line
 _TOKENS_A_SECOND, _SPARE_TOKENS = 12, 12  # fast Korean is 8 a second; more is Whisper repeating itself
-_SCORED = 8  # phrases: scoring costs as much for each as the encoder for 40 ms of its window
+_SCORED = 4  # phrases, primed with one another only: the decoder reads the primer again for each of them
 _SPARE_VECTORS = 25  # kept after the end of the audio when phrases are scored: they tell that it has ended
 _PRIMER_TOKENS = 96  # long menus prime with their first phrases only
 _PRIMER_DIGITS = {"ko": "공 일 이 삼 사 오 육 칠 팔 구", "en": "zero one two three four five six seven eight nine"}
@@ -57,17 +57,15 @@ class Whisper:
         tokenizer = self._tokenizer(expectation.language)
         encoded = self._encode(samples / 32768)
         seconds = samples.size / _RATE_HZ
-        primer = self._primer(expectation)
+        primer = self._primer(expectation.language, _expected(expectation))
         free, no_speech = self._transcribe(encoded, expectation.language, (), seconds)
         primed, _ = self._transcribe(encoded, expectation.language, primer, seconds) if primer else (free, no_speech)
         transcripts = [tokenizer.decode(tokens).strip() for tokens in (free, primed)]
         phrases = _likeliest(transcripts, expectation)
-        rows = [free or [tokenizer.eot], primed or [tokenizer.eot]]
-        rows += [list(self._tokens(expectation.language, phrase)) for phrase in phrases]
         heard = np.asarray(encoded)[:, : samples.size // (2 * _HOP) + _SPARE_VECTORS]
-        by_free, by_primed, *scores = self._explain(heard, [*primer, *tokenizer.sot_sequence], rows)
+        own, *scores = self._explain(heard, expectation.language, phrases, primed or [tokenizer.eot])
         ranked = sorted(map(PhraseScore, phrases, scores), key=lambda score: -score.log_probability)
-        return WhisperEvidence(transcripts[0], transcripts[1], max(by_free, by_primed), no_speech, tuple(ranked), notes)
+        return WhisperEvidence(transcripts[0], transcripts[1], own, no_speech, tuple(ranked), notes)
 
     def _make_tokenizer(self, language: str) -> Tokenizer:
         return Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, "transcribe", language)
@@ -81,15 +79,12 @@ class Whisper:
         texts = ((token, tokenizer.decode([token])) for token in range(tokenizer.eot)) if ranges else ()
         return [-1, *(token for token, text in texts if any(a <= ord(c) <= b for c in text for a, b in ranges))]
 
-    def _primer(self, expectation: Expectation) -> list[int]:
+    def _primer(self, language: str, said: list[str]) -> list[int]:
         """What Whisper is told was said before: the menu. It then spells what it hears as the menu does."""
-        said = list(dict.fromkeys(phrase.text for phrase in expectation.phrases))
-        if expectation.digits and expectation.language in _PRIMER_DIGITS:
-            said.insert(0, _PRIMER_DIGITS[expectation.language])
         if not said:
             return []
-        tokens = self._tokens(expectation.language, ", ".join(said) + ".")
-        return [self._tokenizer(expectation.language).sot_prev, *tokens[:_PRIMER_TOKENS]]
+        tokens = self._tokens(language, ", ".join(said) + ".")
+        return [self._tokenizer(language).sot_prev, *tokens[:_PRIMER_TOKENS]]
 
     def _encode(self, samples: NDArray[np.floating]) -> Any:
         mel = self._model.feature_extractor(samples)[:, : _WINDOWS[-1]]
@@ -112,12 +107,19 @@ class Whisper:
         )[0]
         return [token for token in result.sequences_ids[0] if token < tokenizer.eot], float(result.no_speech_prob)
 
-    def _explain(self, heard: NDArray[Any], start: list[int], rows: list[list[int]]) -> list[float]:
-        """The mean log probability of each row of tokens, given the audio and what came before."""
+    def _explain(self, heard: NDArray[Any], language: str, phrases: list[str], transcript: list[int]) -> list[float]:
+        """The mean log probability of the transcript's tokens and of each phrase's, given the audio and the phrases."""
+        rows = [transcript, *(list(self._tokens(language, phrase)) for phrase in phrases)]
+        start = [*self._primer(language, phrases), *self._tokenizer(language).sot_sequence]
         batch = ctranslate2.StorageView.from_array(np.repeat(heard, len(rows), axis=0))
         # Nobody needs the alignment that goes with it: one frame of it is the least that can be asked for.
         results = self._model.model.align(batch, start, rows, 2)
         return [float(np.mean(np.log(np.maximum(result.text_token_probs, _TINY)))) for result in results]
+
+
+def _expected(expectation: Expectation) -> list[str]:
+    digits = [_PRIMER_DIGITS[expectation.language]] if expectation.digits else []
+    return [*digits, *dict.fromkeys(phrase.text for phrase in expectation.phrases)]
 
 
 def _likeliest(transcripts: list[str], expectation: Expectation) -> list[str]:

@@ -36,36 +36,60 @@ def decide(
     return max(options, key=lambda heard: heard.confidence)
 
 
+def measurements(expectation: Expectation, whisper: WhisperEvidence) -> list[tuple[Phrase, tuple[float, float, float]]]:
+    """What a phrase's score is made of: log probability, gap to the free transcript, gap to the primed one."""
+    known: dict[str, list[Phrase]] = {}
+    for phrase in expectation.phrases:
+        known.setdefault(phrase.text, []).append(phrase)
+    free, primed = unlooped(whisper.transcript), unlooped(whisper.primed)
+    if primed != whisper.primed and free == whisper.transcript:
+        primed = free  # only the primed one loops: it is reciting the menu, not listening
+    measured = []
+    for score in whisper.scores if free else ():
+        for phrase in known.get(score.phrase, ()):
+            companions = tuple(
+                other.text
+                for other in expectation.phrases
+                if other.value == phrase.value and len(other.text) <= _COMPANION_SYLLABLES
+            )
+            gaps = [gap(text, phrase.text, expectation.language, companions) for text in (free, primed)]
+            measured.append((phrase, (score.log_probability, gaps[0], gaps[1])))
+    return measured
+
+
 def _phrase(
     expectation: Expectation, streaming: StreamingEvidence | None, whisper: WhisperEvidence, nothing: Heard
 ) -> Heard:
-    known = {phrase.text for phrase in expectation.phrases}
-    scored = {score.phrase: score.log_probability for score in whisper.scores if score.phrase in known}
-    if not nothing.transcript or not scored:
-        return nothing
     streamed = _exact(expectation, streaming)
     ranked = sorted(
         (
             (
-                _score(expectation, phrase, scored[phrase.text], whisper) + (_AGREEMENT if phrase == streamed else 0),
+                _BIAS
+                + _PER_NAT * log_probability
+                + _PER_FREE_GAP * free_gap
+                + _PER_PRIMED_GAP * primed_gap
+                + (_AGREEMENT if phrase == streamed else 0.0),
                 phrase,
+                log_probability,
+                free_gap,
             )
-            for phrase in expectation.phrases
-            if phrase.text in scored
+            for phrase, (log_probability, free_gap, primed_gap) in measurements(expectation, whisper)
         ),
         key=lambda option: -option[0],
     )
-    best, phrase = ranked[0]
-    lead = best - next((score for score, other in ranked if other.value != phrase.value), -math.inf)
+    if not ranked:
+        return nothing
+    best, phrase, log_probability, free_gap = ranked[0]
+    lead = best - next((score for score, other, *_ in ranked if other.value != phrase.value), -math.inf)
     heard = replace(
         nothing,
         confidence=min(_probability(best), _probability(lead)),
         evidence=replace(
             nothing.evidence,
-            phrase_log_probability=scored[phrase.text],
-            margin=scored[phrase.text] - whisper.log_probability,
+            phrase_log_probability=log_probability,
+            margin=log_probability - whisper.log_probability,
             runner_up=None if math.isinf(lead) else lead,
-            jamo_distance=gap(nothing.transcript, phrase.text, expectation.language),
+            jamo_distance=free_gap,
         ),
     )
     if best < _CONFIRM:
@@ -79,19 +103,6 @@ def _contradicted(transcript: str, phrase: Phrase, expectation: Expectation) -> 
     """Whether another answer was said word for word beside this one: 네, 아니요."""
     beside = f" {spoken(transcript)} ".replace(f" {spoken(phrase.text)} ", "  ")
     return any(f" {spoken(other.text)} " in beside for other in expectation.phrases if other.value != phrase.value)
-
-
-def _score(expectation: Expectation, phrase: Phrase, log_probability: float, whisper: WhisperEvidence) -> float:
-    companions = tuple(
-        other.text
-        for other in expectation.phrases
-        if other.value == phrase.value and len(other.text) <= _COMPANION_SYLLABLES
-    )
-    free, primed = unlooped(whisper.transcript), unlooped(whisper.primed)
-    if primed != whisper.primed and free == whisper.transcript:
-        primed = free  # only the primed one loops: it is reciting the menu, not listening
-    free_gap, primed_gap = (gap(text, phrase.text, expectation.language, companions) for text in (free, primed))
-    return _BIAS + _PER_NAT * log_probability + _PER_FREE_GAP * free_gap + _PER_PRIMED_GAP * primed_gap
 
 
 def _probability(log_odds: float) -> float:

@@ -29,7 +29,7 @@ class WhisperEvidence:
 
     transcript: str = ""
     primed: str = ""
-    log_probability: float = 0.0  # of the better transcript, scored as the phrases are
+    log_probability: float = 0.0  # of the primed transcript, scored as the phrases are
     no_speech_probability: float = 1.0
     scores: tuple[PhraseScore, ...] = ()
     notes: tuple[str, ...] = ()

@@ -83,7 +83,7 @@ class Listener:
 
     def _fold(self, pcm: bytes) -> bytes:
         """Fill the empty band above 4 kHz with a faint mirror image of the telephone's: the model is wide-band."""
-        samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+        samples = np.frombuffer(pcm, "<i2", count=len(pcm) // 2).astype(np.float32)
         signs = np.full(samples.size, 1 + _MIRROR, np.float32)
         signs[(0 if self._odd else 1) :: 2] = 1 - _MIRROR
         self._odd ^= bool(samples.size % 2)
