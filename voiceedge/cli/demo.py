@@ -14,6 +14,7 @@ from rich.text import Text
 
 from voiceedge.cli import app
 from voiceedge.clock import RealClock
+from voiceedge.config import Log
 from voiceedge.errors import VoiceEdgeError
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ def demo(
 ) -> None:
     """Run the service on loopback and let a Korean-speaking caller call it. Exit 0 only if all went well."""
     from voiceedge.edge import demo as play  # noqa: PLC0415 - loads the speech libraries
+    from voiceedge.edge import logs  # noqa: PLC0415
 
-    screen = DemoScreen(Console(highlight=False))
+    logs.configure(Log(level="warning"))
+    screen = DemoScreen(Console(highlight=False, soft_wrap=True))
     try:
         asyncio.run(play.run(play.RETAIL, flows, state.absolute(), screen, RealClock()))
     except* (VoiceEdgeError, TimeoutError) as errors:
@@ -93,7 +96,8 @@ class DemoScreen:
         self._console.print(Panel(told, title="the web chat opens with", border_style="blue", expand=False))
 
     def failed(self, error: BaseException) -> None:
-        self._print("failed", str(error) or type(error).__name__, "bold red")
+        reason = "the call took too long" if isinstance(error, TimeoutError) else str(error)
+        self._print("failed", reason, "bold red")
 
     def summary(self) -> None:
         rows = Table(show_header=False, box=None, padding=(0, 1))

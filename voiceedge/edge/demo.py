@@ -27,7 +27,7 @@ from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
 from voiceedge.flow.frame import fixed_prompts
 
-START_S, EVENT_S = 90.0, 60.0
+START_S, CALL_S = 90.0, 300.0
 INTO_THE_PROMPT_S = 1.5  # when an impatient caller interrupts
 CALLER = Prompts(voice="jf_alpha")  # not the service's voice
 NUMBER = "15880000"
@@ -102,16 +102,15 @@ class Watcher:
     def of(self, kind: str) -> list[Event]:
         return [event for event in self.events if event["type"] == f"voiceedge.{kind}"]
 
-    async def until(self, kind: str, count: int = 1) -> Event:
-        async with asyncio.timeout(EVENT_S):
-            while len(self.of(kind)) < count:
-                self.changed.clear()
-                await self.changed.wait()
-        return self.of(kind)[count - 1]
+    async def until(self, kind: str) -> Event:
+        while not self.of(kind):
+            self.changed.clear()
+            await self.changed.wait()
+        return self.of(kind)[0]
 
 
 async def run(script: Script, flows: Path, state: Path, screen: Screen, clock: Clock) -> None:
-    """Play the demo; what is rendered stays in `state`. Raises DemoFailedError where it did not work out."""
+    """Play the demo; what is rendered stays in `state`. Raises DemoFailedError or TimeoutError."""
     await asyncio.to_thread(_render, script, flows, state, screen)
     async with AsyncExitStack() as stack:
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voiceedge-")))
@@ -120,7 +119,7 @@ async def run(script: Script, flows: Path, state: Path, screen: Screen, clock: C
         status = await stack.enter_async_context(_service(_settings(flows, state, run_dir, orders), run_dir))
         control, worker = status["processes"]["control"], status["processes"]["worker-1"]
         watcher, connected = Watcher(screen), asyncio.Event()
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.timeout(CALL_S), asyncio.TaskGroup() as group:
             following = group.create_task(watcher.follow(control["mqtt_url"], connected))
             await connected.wait()
             uri = f"sip:{NUMBER}@127.0.0.1:{worker['sip_port']}"

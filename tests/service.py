@@ -1,0 +1,149 @@
+"""The whole service as a process of its own, and what it publishes: for end-to-end tests and benchmarks.
+
+    with RunningService(tmp_path, flows=Path("tests/e2e/flows")) as service:
+        async with Peer() as peer, service.events() as events:
+            call = await peer.invite(service.uri("1000"))
+            ...
+            await events.until("voiceedge.call.ended")
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiomqtt
+
+START_S, STOP_S, EVENT_S = 90, 30, 60
+
+
+class RunningService:
+    """`settings` are TOML tables beside the defaults for tests: loopback, free ports, prompts by espeak-ng."""
+
+    def __init__(self, directory: Path, flows: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self.directory = directory
+        self.log = directory / "service.log"
+        tables: dict[str, dict[str, Any]] = {
+            "site": {"name": "test", "data_dir": str(directory / "data"), "run_dir": str(directory / "run")},
+            "sip": {"host": "127.0.0.1", "port": 0, "rtp_ports": [30000, 33999]},
+            "flows": {"dir": str(flows.absolute()), "default": "main"},
+            "prompts": {"engine": "espeak"},
+            "mqtt": {"embedded_port": 0},
+            "speech": {"decide_s": 30.0},  # machines that test are slow and shared
+            "log": {"format": "json"},
+        }
+        for name, table in (settings or {}).items():
+            tables.setdefault(name, {}).update(table)
+        self.config = directory / "voiceedge.toml"
+        self.config.write_text(
+            "\n".join(
+                line
+                for name, table in tables.items()
+                for line in (f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()))
+            )
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with self.log.open("wb") as sink:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "voiceedge", "run", "--config", self.config], stdout=sink, stderr=sink
+            )
+        self.until(lambda status: status["ready"], START_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_S)
+            finally:
+                self._process.kill()
+
+    @property
+    def status(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.directory / "run" / "status.json").read_text())
+        except FileNotFoundError:
+            return {"ready": False, "processes": {}}
+
+    def until(self, condition: Callable[[dict[str, Any]], object], within_s: float = 30) -> dict[str, Any]:
+        """Wait for a state of the supervisor's status file."""
+        deadline = time.monotonic() + within_s
+        while not condition(status := self.status):
+            assert self._process
+            assert self._process.poll() is None, f"the service ended:\n{self.log.read_text()[-4000:]}"
+            assert time.monotonic() < deadline, f"not within {within_s} s:\n{self.log.read_text()[-4000:]}"
+            time.sleep(0.02)
+        return status
+
+    def pid(self, name: str) -> int:
+        return int(self.status["processes"][name]["pid"])
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        os.kill(self.pid(name), number)
+
+    def replaced(self, name: str, pid: int) -> None:
+        """Wait until another process than `pid` is ready in its place."""
+        self.until(lambda status: status["ready"] and status["processes"][name]["pid"] != pid)
+
+    def reload(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGHUP)
+
+    def uri(self, number: str = "1000") -> str:
+        return f"sip:{number}@127.0.0.1:{self.status['processes']['worker-1']['sip_port']}"
+
+    @property
+    def mqtt_url(self) -> str:
+        return str(self.status["processes"]["control"]["mqtt_url"])
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator["Events"]:
+        """Everything published from now on, until the block ends."""
+        where = urlsplit(self.mqtt_url)
+        async with aiomqtt.Client(where.hostname or "", where.port or 1883) as client:
+            await client.subscribe("voiceedge/+/v1/events/#", qos=1)
+            events = Events()
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(events.follow(client))
+                yield events
+                following.cancel()
+
+
+class Events:
+    def __init__(self) -> None:
+        self.all: list[dict[str, Any]] = []
+        self._news = asyncio.Event()
+
+    async def follow(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            self.all.append(json.loads(bytes(message.payload)))
+            self._news.set()
+
+    def of(self, kind: str, conversation: str | None = None) -> list[dict[str, Any]]:
+        """The data of all events of a kind, given without the leading "voiceedge."."""
+        return [
+            event["data"]
+            for event in self.all
+            if event["type"] == f"voiceedge.{kind}" and conversation in (None, event["subject"])
+        ]
+
+    async def until(self, kind: str, condition: Callable[[dict[str, Any]], object] = bool) -> dict[str, Any]:
+        """The first event's data of this kind that fits, waiting for it where need be."""
+        async with asyncio.timeout(EVENT_S):
+            while True:
+                self._news.clear()
+                for data in self.of(kind):
+                    if condition(data):
+                        return data
+                await self._news.wait()
