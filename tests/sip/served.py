@@ -105,3 +105,11 @@ class Server:
                         break
                 else:
                     self._told.append(told)
+
+
+async def until(look: Callable[[], Any], wait_s: float = 5.0) -> Any:
+    """What `look` returns once that is something."""
+    async with asyncio.timeout(wait_s):
+        while not (found := look()):
+            await asyncio.sleep(0.01)
+    return found

@@ -20,7 +20,7 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import VoiceEdgeError
 from voiceedge.sip.endpoint import SipEndpoint
-from voiceedge.sip.events import Ended, Key, MediaUp
+from voiceedge.sip.events import Key, MediaUp
 from voiceedge.sip.leg import Leg
 
 TONE = (np.sin(2 * np.pi * 440 / 8000 * np.arange(8000 * 20)) * 8000).astype(np.int16)
@@ -71,13 +71,12 @@ class Server:
         if leg.called in {"tone", "answer"}:
             self.spawn(self.try_to(leg.answer()))
         async for event in leg.events():
-            if leg.called == "tone" and isinstance(event, MediaUp):
-                leg.channel.play(TONE)
-            if leg.called == "tone" and isinstance(event, Key):
-                leg.channel.stop()
+            if leg.called == "tone" and not leg.ended:
+                if isinstance(event, MediaUp):
+                    leg.channel.play(TONE)
+                if isinstance(event, Key):
+                    leg.channel.stop()
             self.tell(leg=leg.number, event=type(event).__name__, **dataclasses.asdict(event))
-            if isinstance(event, Ended):
-                await asyncio.sleep(0)
         if leg.called != "manual":
             del self.legs[leg.number]
 

@@ -19,7 +19,7 @@ P = ParamSpec("P")
 S = TypeVar("S")
 log = structlog.get_logger()
 
-OK, DECLINE, FORBIDDEN = 200, 603, 403
+OK, FORBIDDEN = 200, 403
 _MULTIPLE = 300  # the first status that is no success
 
 TransferReport = Callable[[int, bool], None]
@@ -67,6 +67,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._port_open = False
         self._packets = -1
         self._packets_at = 0.0
+        self._sent_on = False  # the other side has accepted a transfer, and has not said yet what became of it
         self.on_transfer: TransferReport | None = None
 
     # --- asked by the leg ---
@@ -127,8 +128,8 @@ class LiveCall(pj.Call):  # type: ignore[misc]
             self._report(Ended(self._cause or self._their_cause(code), code, text))
 
     def _their_cause(self, code: int) -> Cause:
-        if self._confirmed:
-            return "caller" if code < _MULTIPLE else "failed"
+        if self._confirmed and code < _MULTIPLE:
+            return "transfer" if self._sent_on else "caller"
         return "cancelled" if self._incoming and code == pj.PJSIP_SC_REQUEST_TERMINATED else "failed"
 
     @never_raises
@@ -178,13 +179,11 @@ class LiveCall(pj.Call):  # type: ignore[misc]
 
     @never_raises
     def onCallTransferStatus(self, told: Any) -> None:  # noqa: N802
+        self._sent_on = not told.finalNotify and told.statusCode < _MULTIPLE
         if told.finalNotify:
             told.cont = False
         if self.on_transfer:
             self.on_transfer(told.statusCode, told.finalNotify)
-
-    def onCallTransferRequest(self, told: Any) -> None:  # noqa: N802
-        told.statusCode = DECLINE  # callers are sent on by flows, never by themselves
 
     def onCallReplaceRequest(self, told: Any) -> None:  # noqa: N802
         told.statusCode = FORBIDDEN  # nobody takes over a stranger's call

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from voiceedge.sip import library
-from voiceedge.sip.headers import is_safe_sdp
+from voiceedge.sip.headers import is_key_relay, is_safe_sdp
 
 # PJSIP asks its modules in this order: transport (8), transactions (16), dialogs (32), invitations (48), PJSUA (64).
 _FIRST = 4
@@ -17,17 +17,22 @@ _WINDOW_S = 0.6
 _MOST_HELD = 64
 _HELD_POLL_MS = 20
 
-_NO_SUCH_CALL = 481
+_OK = 200
 _NOT_ALLOWED = 405
+_UNSUPPORTED_BODY = 415
+_NO_SUCH_CALL = 481
+_TERMINATED = 487
 _NOT_ACCEPTABLE = 488
 _BUSY = 503
-_ONLY_IN_CALLS = frozenset({"BYE", "INFO", "NOTIFY", "PRACK", "REFER", "UPDATE"})
+_DECLINED = 603
+_SERVED = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER"})
+_ANYWHERE = frozenset({"ACK", "CANCEL", "OPTIONS"})
 
 
 class Gate:
-    """Left to itself PJSIP aborts over an IPv6 address under an IPv4 label and over too many calls a second, answers one
-    call too many with 486 and no Retry-After, takes messages and presence subscriptions from anybody, and is silent to
-    methods it does not know. A burst of calls is not refused but let in one after another.
+    """Left to itself PJSIP aborts over an IPv6 address under an IPv4 label, over a malformed key in an INFO, and over too
+    many calls a second; answers one call too many with 486 and no Retry-After; takes messages and presence subscriptions
+    from anybody; and is silent to methods it does not know. A burst of calls is let in one after another.
     """
 
     def __init__(self, is_full: Callable[[], bool], retry_after_s: int) -> None:
@@ -35,14 +40,14 @@ class Gate:
         self._retry_after = library.retry_after(retry_after_s)
         self._allow = library.allow()
         self._let_in: deque[float] = deque(maxlen=_NEW_CALLS)
-        self._held: deque[int] = deque()
-        library.on_message(b"voiceedge-sdp", _FIRST, request=self._refuses_body, response=self._drops_body)
+        self._held: dict[bytes, int] = {}  # by invitation, in order of arrival
+        library.on_message(b"voiceedge-sdp", _FIRST, request=self._refuses_content, response=self._drops_content)
         library.on_message(b"voiceedge-gate", _AFTER_DIALOGS, request=self._refuses)
 
     def let_in_held(self, timeout_ms: int) -> int:
         """Go on with what is due, and return how long the pump may sleep."""
         while self._held and not self._crowded():
-            library.process(self._held.popleft())
+            library.process(self._held.pop(next(iter(self._held))))
         return min(timeout_ms, _HELD_POLL_MS) if self._held else timeout_ms
 
     def _crowded(self) -> bool:
@@ -50,34 +55,51 @@ class Gate:
 
     def _refuses(self, request: int) -> bool:
         method = library.method_of(request)
-        if method in {"ACK", "CANCEL", "OPTIONS"}:
-            return False
         if method == "INVITE":
             return self._refuses_call(request)
-        if method in _ONLY_IN_CALLS:
-            library.respond(request, _NO_SUCH_CALL)
-        else:
-            library.respond(request, _NOT_ALLOWED, self._allow)
+        if method in _ANYWHERE:
+            return False
+        library.respond(request, _NO_SUCH_CALL)
         return True
 
     def _refuses_call(self, request: int) -> bool:
         if self._is_full() or len(self._held) == _MOST_HELD:
             library.respond(request, _BUSY, self._retry_after)
         elif self._crowded():
-            self._held.append(library.keep(request))
+            if (invitation := library.invitation_of(request)) not in self._held:
+                self._held[invitation] = library.keep(request)
         else:
             self._let_in.append(time.monotonic())
             return False
         return True
 
-    @staticmethod
-    def _refuses_body(request: int) -> bool:
-        if is_safe_sdp(library.sdp_of(request)):
+    def _refuses_content(self, request: int) -> bool:
+        """Within calls too."""
+        method = library.method_of(request)
+        if method not in _SERVED:
+            library.respond(request, _NOT_ALLOWED, self._allow)
+        elif method == "REFER":  # flows send callers on, callers do not send us
+            library.respond(request, _DECLINED)
+        elif method == "CANCEL" and self._held:
+            return self._cancels_held(request)
+        elif method == "INFO" and not is_key_relay(library.key_relay_of(request)):
+            library.respond(request, _UNSUPPORTED_BODY)
+        elif not is_safe_sdp(library.sdp_of(request)):
+            if method != "ACK":
+                library.respond(request, _NOT_ACCEPTABLE)
+        else:
             return False
-        if library.method_of(request) != "ACK":
-            library.respond(request, _NOT_ACCEPTABLE)
+        return True
+
+    def _cancels_held(self, request: int) -> bool:
+        kept = self._held.pop(library.invitation_of(request), None)
+        if kept is None:
+            return False
+        library.respond(request, _OK)
+        library.respond(kept, _TERMINATED)
+        library.drop(kept)
         return True
 
     @staticmethod
-    def _drops_body(response: int) -> bool:
+    def _drops_content(response: int) -> bool:
         return not is_safe_sdp(library.sdp_of(response))

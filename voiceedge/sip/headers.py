@@ -19,6 +19,7 @@ LONGEST_URI = 512
 _QUOTED = re.compile(r'^\s*"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SDP_ADDRESS = re.compile(r"^(?:c=|a=rtcp:\d+ )IN\s+(?:IP4\s+)?([^\s/]*)", re.MULTILINE)
+_KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
 _TARGET = re.compile(r"(?:sips?|tel):[^\s<>\"\x00-\x1f\x7f]{1,500}\Z", re.IGNORECASE)
 
@@ -76,6 +77,11 @@ def user_part(uri: str) -> str:
     else:
         return ""
     return one_line(unquote(user.partition(";")[0], errors="replace"), LONGEST_USER)
+
+
+def is_key_relay(body: str) -> bool:
+    """Whether this application/dtmf-relay body is one that PJSIP reads without harm."""
+    return _KEY_RELAY.fullmatch(body) is not None
 
 
 def is_safe_sdp(body: str) -> bool:

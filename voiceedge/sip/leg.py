@@ -1,6 +1,7 @@
 """A leg: one call as the rest of the program sees it, in asyncio, for as long as it lasts and never beyond."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -150,8 +151,9 @@ class Leg:
             over.cancel()
         if result.done():
             code = result.result()
-            if code < _MULTIPLE and not self.ended:
-                await self._ask(lambda call: call.end("transfer", OK, ""))
+            if code < _MULTIPLE:
+                with contextlib.suppress(LegEndedError):
+                    await self._ask(lambda call: call.end("transfer", OK, ""))
             return code
         if self.ended:
             if accepted:

@@ -30,12 +30,24 @@ _c.pjsip_endpt_respond_stateless.argtypes = [
 ]  # fmt: skip
 _c.pjsip_rdata_get_sdp_info.restype = ctypes.c_void_p
 _c.pjsip_rdata_get_sdp_info.argtypes = [ctypes.c_void_p]
+_c.pjsip_rdata_get_sdp_info2.restype = ctypes.c_void_p
+_c.pjsip_rdata_get_sdp_info2.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+_c.pjsip_media_type_init2.restype = None
+_c.pjsip_media_type_init2.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
+_c.pjsip_get_invite_method.restype = ctypes.c_void_p
+_c.pjsip_tsx_create_key.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+_c.pj_pool_release.argtypes = [ctypes.c_void_p]
 _c.pjsip_rx_data_clone.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p]
 _c.pjsip_rx_data_free_cloned.argtypes = [ctypes.c_void_p]
 _c.pjsip_endpt_process_rx_data.argtypes = [ctypes.c_void_p] * 4
 _c.pjsua_call_set_user_data.argtypes = [ctypes.c_int, ctypes.c_void_p]
 _c.pjsip_tsx_set_timers.argtypes = [ctypes.c_uint] * 4
 
+_key_relay = (ctypes.c_byte * 128)()  # a struct pjsip_media_type, which takes 80 bytes
+_key_relay_names = (b"application", b"dtmf-relay")  # it points to them
+_c.pjsip_media_type_init2(ctypes.addressof(_key_relay), *_key_relay_names)
+
+_UAS = 1  # PJSIP_ROLE_UAS
 _ALLOW = 4  # PJSIP_H_ALLOW of enum pjsip_hdr_e
 
 _RECEIVED = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
@@ -117,7 +129,7 @@ def allow() -> Headers:
 
 
 def _pool() -> int:
-    return int(_c.pjsua_pool_create(b"voiceedge", 1024, 1024))  # lives as long as PJSIP
+    return int(_c.pjsua_pool_create(b"voiceedge", 1024, 1024))  # lives as long as PJSIP, unless released
 
 
 def respond(request: int, code: int, headers: Headers | None = None) -> None:
@@ -163,7 +175,15 @@ def _received(handle: Callable[[int], bool]) -> Any:
 
 def sdp_of(message: int) -> str:
     """The SDP body, empty where there is none. PJSIP parses it here and keeps the result for itself."""
-    info = _c.pjsip_rdata_get_sdp_info(message)
+    return _body(_c.pjsip_rdata_get_sdp_info(message))
+
+
+def key_relay_of(message: int) -> str:
+    """The body of an INFO that tells a key, empty for any other."""
+    return _body(_c.pjsip_rdata_get_sdp_info2(message, ctypes.addressof(_key_relay)))
+
+
+def _body(info: int) -> str:
     body = _Text.from_address(info)  # struct pjsip_rdata_sdp_info begins with it
     return ctypes.string_at(body.pointer, body.length).decode("utf-8", "replace") if body.pointer else ""
 
@@ -178,7 +198,21 @@ def keep(request: int) -> int:
 def process(kept: int) -> None:
     """Let PJSIP see a kept request as if it came now."""
     _c.pjsip_endpt_process_rx_data(_c.pjsua_get_pjsip_endpt(), kept, None, ctypes.byref(ctypes.c_int()))
+    drop(kept)
+
+
+def drop(kept: int) -> None:
     _c.pjsip_rx_data_free_cloned(kept)
+
+
+def invitation_of(request: int) -> bytes:
+    """What an INVITE, its repetitions and its CANCEL have in common (RFC 3261, 17.2.3)."""
+    pool = _pool()
+    key = _Text()
+    _c.pjsip_tsx_create_key(pool, ctypes.addressof(key), _UAS, _c.pjsip_get_invite_method(), request)
+    made = ctypes.string_at(key.pointer, key.length)
+    _c.pj_pool_release(pool)
+    return made
 
 
 # class Call { vptr; Account &account; pjsua_call_id id; … }

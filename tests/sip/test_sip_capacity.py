@@ -1,0 +1,114 @@
+"""Full lines, bursts, and hundreds of calls that leave nothing behind."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from peer import Peer
+from served import Server, until
+from sipp import sipp_uac
+
+Servers = Callable[..., Server]
+
+
+async def test_one_call_too_many_is_told_when_to_come_back(server: Server) -> None:
+    async with Peer() as peer:
+        calls = [await peer.invite(server.uri("tone")) for _ in range(server.capacity)]
+        assert [(await call.final()).status for call in calls] == [200] * server.capacity
+        refused = await (await peer.invite(server.uri("tone"))).final()
+        assert (refused.status, refused["retry-after"]) == (503, "5")
+        for call in calls:
+            await until(call.rtp.sound_ns)  # those that are served are served
+        await calls[0].bye()
+        again = await peer.invite(server.uri("tone"))
+        assert (await again.final()).status == 200
+        for call in [again, *calls[1:]]:
+            await call.bye()
+
+
+async def test_the_setting_lowers_the_capacity(new_server: Servers) -> None:
+    server = new_server(max_calls=1, retry_after_s=9)
+    assert server.capacity == 1
+    async with Peer() as peer:
+        first = await peer.invite(server.uri("manual"))
+        leg = (await server.event("Incoming"))["leg"]
+        refused = await (await peer.invite(server.uri("manual"))).final()
+        assert (refused.status, refused["retry-after"]) == (503, "9")
+        with pytest.raises(RuntimeError, match="No line is free"):
+            await server.do("call", "sip:x@127.0.0.1:9", {})
+        await server.do("reject", 486, leg=leg)
+        await first.final()
+
+
+@pytest.mark.slow
+async def test_a_burst_of_calls_is_served_one_after_another(server: Server) -> None:
+    """PJSIP left to itself aborts above some sixty short calls a second."""
+    async with Peer() as peer:
+        for _ in range(100):
+            call = await peer.invite(server.uri("answer"))
+            assert (await call.final()).status == 200
+            await call.bye()
+            call.rtp.close()
+
+
+@pytest.mark.slow
+async def test_a_flood_of_cancelled_calls_leaves_every_line_free(server: Server) -> None:
+    async with Peer() as peer:
+        for _ in range(5):
+            calls = [await peer.invite(server.uri("manual")) for _ in range(40)]
+            responses = await asyncio.gather(*(call.cancel() for call in calls))
+            assert {response.status for response in responses} <= {487, 503}
+            for call in calls:
+                call.rtp.close()
+    async with asyncio.timeout(5):
+        while (await server.do("use"))["active"]:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [1, 4])
+async def test_two_hundred_calls_by_sipp_do_not_fail(server: Server, at_once: int) -> None:
+    result = await sipp_uac("127.0.0.1", server.port, calls=200, at_once=at_once, rate=25)
+    assert (result.succeeded, result.failed) == (200, 0), result.output
+
+
+@pytest.mark.slow
+async def test_hundreds_of_calls_leave_nothing_behind(new_server: Servers) -> None:
+    server = new_server()
+
+    async def run(count: int) -> None:
+        async with Peer() as peer:
+            for number in range(count):
+                call = await peer.invite(server.uri("tone"))
+                await call.final()
+                if number % 3:
+                    await call.press("1", 40)
+                await call.bye()
+
+    async def at_rest() -> dict[str, int]:
+        async with asyncio.timeout(30):
+            while (use := await server.do("use"))["active"]:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(10)  # PJSIP keeps a transaction for 8 s
+        return await server.do("use")
+
+    await run(100)
+    before = await at_rest()
+    await run(300)
+    after = await at_rest()
+    assert after["files"] == before["files"]
+    assert after["sockets"] == before["sockets"]
+    assert after["threads"] == before["threads"]
+    assert after["kilobytes"] < before["kilobytes"] + 300 * 4, (before, after)  # under 4 kB a call
+
+
+async def test_stopping_says_goodbye_to_all(new_server: Servers) -> None:
+    server = new_server()
+    async with Peer() as peer:
+        calls = [await peer.invite(server.uri("tone")) for _ in range(3)]
+        for call in calls:
+            await call.final()
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+        for call in calls:
+            assert "shutting down" in (await call.ended())["reason"]
+        assert await stopping == 0
