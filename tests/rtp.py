@@ -98,10 +98,21 @@ class Press:
     done: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass
+class Said:
+    """Audio on its way: when the packets with its first and last sample left (monotonic); `done` is set after both."""
+
+    pcm: Pcm
+    position: int = 0
+    sent_ns: int = 0
+    last_ns: int = 0
+    done: threading.Event = field(default_factory=threading.Event)
+
+
 class RtpStream:
     """One socket, one thread. `start` once the other side's address is known; `close` ends both.
 
-    What is said is queued; in between it sends silence, or nothing at all while `mute` is set. Receiving begins at once.
+    What is said is queued; in between it sends silence, or nothing while `mute` is set. Receiving begins at once.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -113,7 +124,7 @@ class RtpStream:
         self._codec = PCMU
         self._events = EVENTS
         self._remote: tuple[str, int] | None = None
-        self._audio: deque[Pcm] = deque()
+        self._audio: deque[Said] = deque()
         self._presses: deque[Press] = deque()
         self._closing = False
         self._sequence = secrets.randbelow(30000)
@@ -130,9 +141,11 @@ class RtpStream:
         """Send nothing until the next `start`."""
         self._remote = None
 
-    def say(self, pcm: Pcm) -> None:
+    def say(self, pcm: Pcm) -> Said:
         """Queue int16 samples at 8 kHz."""
-        self._audio.append(np.asarray(pcm, np.int16))
+        said = Said(np.asarray(pcm, np.int16))
+        self._audio.append(said)
+        return said
 
     def hush(self) -> None:
         """Drop what is still queued."""
@@ -145,7 +158,7 @@ class RtpStream:
     def press(
         self, key: str, duration_ms: int = 160, *, marker: bool = True, end_copies: int = 3, drifting: bool = False
     ) -> Press:
-        """Queue a key in place of audio. `drifting`: count the timestamp on in each packet, as some gateways wrongly do."""
+        """Queue a key in place of audio. `drifting`: count the timestamp on in each packet, as some gateways do."""
         press = Press(key, max(1, duration_ms // 20), marker, end_copies, drifting)
         self._presses.append(press)
         return press
@@ -208,9 +221,7 @@ class RtpStream:
             second, sequence, timestamp = struct.unpack_from("!xBHI", data)
             start = 12 + 4 * (data[0] & 0x0F)
             marker = bool(second & 0x80)
-            self.packets.append(
-                Packet(time.monotonic_ns(), sequence, timestamp, second & 0x7F, marker, data[start:])
-            )
+            self.packets.append(Packet(time.monotonic_ns(), sequence, timestamp, second & 0x7F, marker, data[start:]))
 
     def _send(self) -> None:
         remote = self._remote
@@ -219,24 +230,32 @@ class RtpStream:
         if self._presses:
             self._send_key(self._presses[0], remote)
         else:
-            frame = self._next_frame()
+            frame, parts = self._next_frame()
             if frame is not None:
                 self._packet(remote, self._codec, self._timestamp, encode(self._codec, frame))
+            now_ns = time.monotonic_ns()
+            for said in parts:
+                said.sent_ns = said.sent_ns or now_ns
+                if said.position == len(said.pcm):
+                    said.last_ns = now_ns
+                    said.done.set()
         self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
 
-    def _next_frame(self) -> Pcm | None:
+    def _next_frame(self) -> tuple[Pcm | None, list[Said]]:
+        """The frame, and what it is made of."""
         frame = np.zeros(FRAME, np.int16)
+        parts: list[Said] = []
         filled = 0
         while filled < FRAME and self._audio:
-            head = self._audio[0]
-            taken = min(FRAME - filled, len(head))
-            frame[filled : filled + taken] = head[:taken]
+            said = self._audio[0]
+            taken = min(FRAME - filled, len(said.pcm) - said.position)
+            frame[filled : filled + taken] = said.pcm[said.position : said.position + taken]
             filled += taken
-            if taken == len(head):
+            said.position += taken
+            if said.position == len(said.pcm):
                 self._audio.popleft()
-            else:
-                self._audio[0] = head[taken:]
-        return None if self.mute and not filled else frame
+            parts.append(said)
+        return None if self.mute and not filled else frame, parts
 
     def _send_key(self, press: Press, remote: tuple[str, int]) -> None:
         press.step += 1
