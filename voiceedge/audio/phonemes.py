@@ -2,7 +2,7 @@
 
 from voiceedge.audio.pronunciation import decompose, pronounce
 
-VERSION = 1  # part of the prompt cache's key: raise it whenever a symbol changes
+VERSION = 2  # part of the prompt cache's key: raise it whenever a symbol changes
 
 _VOWELS = {
     "ㅏ": "a", "ㅐ": "ɛ", "ㅑ": "ja", "ㅒ": "jɛ", "ㅓ": "ʌ", "ㅔ": "e", "ㅕ": "jʌ", "ㅖ": "je", "ㅗ": "o",
@@ -10,11 +10,12 @@ _VOWELS = {
     "ㅡ": "ɯ", "ㅢ": "ɯi", "ㅣ": "i",
 }  # fmt: skip
 _CODAS = {"": "", "ㄱ": "k", "ㄴ": "n", "ㄷ": "t", "ㄹ": "l", "ㅁ": "m", "ㅂ": "p", "ㅇ": "ŋ"}
+# Plain stops are voiced at the start of a word too: to these voices "k" is the aspirated or tense sound, and Whisper
+# finds prompts said so likelier by a third (docs/results/voices.md).
 _ONSETS = {
-    "ㄱ": "k", "ㄲ": "k", "ㄴ": "n", "ㄷ": "t", "ㄸ": "t", "ㄹ": "ɾ", "ㅁ": "m", "ㅂ": "p", "ㅃ": "p",
-    "ㅅ": "s", "ㅆ": "s", "ㅇ": "", "ㅈ": "ʨ", "ㅉ": "ʨ", "ㅊ": "ʨʰ", "ㅋ": "kʰ", "ㅌ": "tʰ", "ㅍ": "pʰ", "ㅎ": "h",
+    "ㄱ": "ɡ", "ㄲ": "k", "ㄴ": "n", "ㄷ": "d", "ㄸ": "t", "ㄹ": "ɾ", "ㅁ": "m", "ㅂ": "b", "ㅃ": "p", "ㅅ": "s",
+    "ㅆ": "s", "ㅇ": "", "ㅈ": "ʥ", "ㅉ": "ʨ", "ㅊ": "ʨʰ", "ㅋ": "kʰ", "ㅌ": "tʰ", "ㅍ": "pʰ", "ㅎ": "h",
 }  # fmt: skip
-_VOICED = {"ㄱ": "ɡ", "ㄷ": "d", "ㅂ": "b", "ㅈ": "ʥ"}  # plain stops between vowels and after ㄴ, ㄹ, ㅁ, ㅇ
 _TENSE_AFTER_VOICE = {"ㄲ": "ʔk", "ㄸ": "ʔt", "ㅃ": "ʔp", "ㅉ": "ʔʨ"}  # after a stop the closure is there already
 _SONORANT = {"", "ㄴ", "ㄹ", "ㅁ", "ㅇ"}
 _PUNCTUATION = {"…": ",", "。": ".", "、": ","}
@@ -40,7 +41,7 @@ def _syllable(character: str, before: str | None) -> tuple[str, str, str]:
     onset, vowel, coda = decompose(character)
     said, sounds = _ONSETS[onset], _VOWELS[vowel]
     if before in _SONORANT:
-        said = _VOICED.get(onset) or _TENSE_AFTER_VOICE.get(onset) or said
+        said = _TENSE_AFTER_VOICE.get(onset, said)
     if onset == "ㄹ" and before == "ㄹ":
         said = "l"
     if onset in "ㅅㅆ" and (sounds[0] in "ij" or vowel == "ㅟ"):
