@@ -108,7 +108,9 @@ class Pipeline:
     ports belong to the SIP pump.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, voice: VoiceSettings | None = None) -> None:
+        """`voice` is what channels without settings of their own go by."""
+        self._voice = voice or VoiceSettings()
         self._vad_api = ffi.new("struct ve_vad_api *")
         _raise(lib.ve_vad_load(self._vad_api, os.fsencode(_extension("_webrtcvad", "webrtcvad-wheels"))))
         self._hub = lib.ve_hub_open()
@@ -145,7 +147,7 @@ class Pipeline:
 
     def channel(self, rate: int = 8000, frame_ms: int = 20, settings: VoiceSettings | None = None) -> "Channel":
         """A new call leg whose frames are `frame_ms` long at `rate` (8000 or 16000): those of the conference bridge."""
-        voice = settings or VoiceSettings()
+        voice = settings or self._voice
         with_rate = {
             "rate": rate,
             "frame_ms": frame_ms,
@@ -164,7 +166,7 @@ class Pipeline:
         _check(
             lib.ve_channel_open(out, native_settings, self._vad_api, self._hub), f"opening a channel with {with_rate}"
         )
-        channel = Channel(self, out[0], rate)
+        channel = Channel(self, out[0], rate, voice)
         self._channels.add(channel)
         return channel
 
@@ -208,8 +210,8 @@ class Pipeline:
 class Channel:
     """One call leg. `open_port`, `connect`, `disconnect` and `close_port` belong to the SIP pump thread."""
 
-    def __init__(self, pipeline: Pipeline, native: Any, rate: int) -> None:
-        self._pipeline, self._native, self.rate = pipeline, native, rate
+    def __init__(self, pipeline: Pipeline, native: Any, rate: int, voice: VoiceSettings) -> None:
+        self._pipeline, self._native, self.rate, self.voice = pipeline, native, rate, voice
         self._lock = threading.Lock()  # among Python threads; the media thread knows nothing of it
         self._held: dict[int, Any] = {}  # item → the memory that the player reads from
         self._samples_lost = 0

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import structlog
 
-from voiceedge.audio.pipeline import Channel, VoiceSettings
+from voiceedge.audio.pipeline import Channel
 from voiceedge.clock import Clock, sleep
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.inbox import Decided, Spawn
-from voiceedge.errors import VoiceEdgeError
+from voiceedge.errors import NativeError, VoiceEdgeError
 from voiceedge.speech.decision import decide
 from voiceedge.speech.evidence import StreamingEvidence
 from voiceedge.speech.heard import Decision, Expectation, Heard
@@ -24,7 +24,6 @@ RATE = 16000
 FEED_S = 0.1
 SETTLE_S = 0.8  # of silence before what is not understood is taken for whole
 SETTLE_DIGITS_S = 1.0  # people pause between groups of digits
-OFFSET_S = VoiceSettings().offset_ms / 1000  # of silence that has passed when the channel reports the offset
 
 log = structlog.get_logger()
 
@@ -66,7 +65,7 @@ class Hearing:
             return
         self.is_speaking = False
         self._end = position
-        self._silent_since = self._clock.monotonic() - OFFSET_S
+        self._silent_since = self._clock.monotonic() - self._channel.voice.offset_ms / 1000
 
     def cut(self) -> None:
         """The answer has become too long: decide on what there is."""
@@ -81,6 +80,8 @@ class Hearing:
     async def _follow(self) -> None:
         try:
             heard = await self._decide()
+        except NativeError:
+            return  # the caller has hung up
         except Exception:
             log.exception("hearing_failed")  # the caller is asked again rather than left waiting
             heard = Heard(Decision.REJECT, None, None, "", 0.0, 0)

@@ -1,6 +1,8 @@
 """A flow's `Call` on a real leg: prompts on its channel, keys and speech from its inbox, tickets from control."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
@@ -12,7 +14,7 @@ from voiceedge.edge.inbox import Decided, Inbox, Signal
 from voiceedge.edge.keys import KeyCollector
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
-from voiceedge.errors import LegEndedError, SipError
+from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.call import (
     CallEnded,
     CallFacts,
@@ -30,6 +32,7 @@ from voiceedge.sip.leg import Leg
 from voiceedge.speech.heard import Decision, Expectation
 
 BACKCHANNEL_MS = 1200  # with the pre-roll; shorter and not understood: a cough or a "네", the prompt goes on
+NOTHING_SPARE = "", 0
 BUSY, NO_ANSWER, REFUSED = {486, 600}, {408, 480, 487}, {403, 603}
 
 log = structlog.get_logger()
@@ -53,6 +56,7 @@ class LiveCall:
         self._typed_ahead: list[str] = []
         self._voice: Onset | Offset | None = None  # what the caller's voice did last
         self._hearings = 0
+        self._spare = NOTHING_SPARE
 
     @property
     def facts(self) -> CallFacts:
@@ -61,19 +65,27 @@ class LiveCall:
     async def say(self, utterances: Sequence[Utterance], *, barge_in: bool = True) -> None:
         if barge_in and self._typed_ahead:
             return  # whoever has keyed the answer already does not wait for the question
-        self._speaker.start(utterances)
-        while self._speaker.busy:
-            match await self._inbox.next(None):
-                case Key(key=key):
-                    self._typed_ahead.append(key)
-                    if barge_in:
-                        await self._speaker.stop()
-                case Played() as played:
-                    self._speaker.played(played)
-                case Onset() | Offset() as voice:
-                    self._voice = voice
+        with self._on_the_line():
+            self._speaker.start(utterances)
+            while self._speaker.busy:
+                match await self._inbox.next(None):
+                    case Key() as key if not self._is_spare(key):
+                        self._typed_ahead.append(key.key)
+                        if barge_in:
+                            await self._speaker.stop()
+                    case Played() as played:
+                        self._speaker.played(played)
+                    case Onset() | Offset() as voice:
+                        self._voice = voice
 
     async def ask(self, question: Question) -> Reply:
+        with self._on_the_line():
+            reply = await self._ask(question)
+        if isinstance(reply, Keyed) and len(reply.keys) == question.keys.longest:
+            self._expect_spare(question.keys.end, question.between_keys_s)
+        return reply
+
+    async def _ask(self, question: Question) -> Reply:
         collector = KeyCollector(question.keys)
         while self._typed_ahead:
             if (answer := collector.add(self._typed_ahead.pop(0))) is not None:
@@ -102,11 +114,11 @@ class LiveCall:
                 deadline = None if phase[1] is None else self._clock.monotonic() + phase[1]
             signal = await self._inbox.next(None if deadline is None else max(0.0, deadline - self._clock.monotonic()))
             match signal:
-                case Key(key=key):
+                case Key() as key if not self._is_spare(key):
                     hearing.cancel()
                     self._leg.channel.arm_barge_in(False)
                     await self._speaker.stop()
-                    if (answer := collector.add(key)) is not None:
+                    if (answer := collector.add(key.key)) is not None:
                         return Keyed(answer)
                 case Decided(hearing=number, heard=heard) if number == self._hearings and not collector.keys:
                     hearing.cancel()
@@ -151,6 +163,28 @@ class LiveCall:
                 hearing.onset(signal.position)
             case Offset():
                 hearing.offset(signal.position)
+
+    def _expect_spare(self, end: str, within_s: float) -> None:
+        """Many press the end key although the last digit has ended their number already: it answers nothing else."""
+        if self._typed_ahead:
+            if self._typed_ahead[0] == end:
+                del self._typed_ahead[0]
+        else:
+            self._spare = end, time.monotonic_ns() + int(within_s * 1e9)
+
+    def _is_spare(self, key: Key) -> bool:
+        (end, until_ns), self._spare = self._spare, NOTHING_SPARE
+        return key.key == end and key.at_ns <= until_ns
+
+    @contextmanager
+    def _on_the_line(self) -> Iterator[None]:
+        """The channel is released when the leg ends, which may be a moment before the inbox tells."""
+        try:
+            yield
+        except NativeError:
+            if self._leg.ended:
+                raise CallEnded from None
+            raise
 
     async def hand_over(self, request: HandOver) -> HandOverTicket | None:
         return await self._tickets.hand_over(self._facts, request, self._journal)

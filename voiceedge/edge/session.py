@@ -1,6 +1,7 @@
 """One call from INVITE to its last event: binds a leg to a flow, and cleans up in one place however it ends."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ from voiceedge.edge.live_call import LiveCall
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
-from voiceedge.errors import LegEndedError, SipError
+from voiceedge.errors import LegEndedError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import CallFacts
 from voiceedge.flow.engine import FlowRun
 from voiceedge.flow.look_up import LookUps
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import Leg
+
+INTERNAL_ERROR = 500
 
 log = structlog.get_logger()
 
@@ -77,45 +80,45 @@ class Session:
                     flow=flow,
                 )
             )
-            problem: str | None = None
             try:
                 async with asyncio.TaskGroup() as group:
-                    watching = group.create_task(self._watch())
-                    serving = group.create_task(self._serve(flow, group))
-                    await asyncio.wait({serving})
+                    group.create_task(self._watch())  # to the leg's end, which is always reported
+                    await self._serve(flow)
                     await self._let_go()
-                    await watching  # the leg's end is always reported
-            except* (SipError, LegEndedError) as errors:
-                problem = str(errors.exceptions[0])
-            except* Exception:
-                log.exception("call_failed")
-                problem = "internal error"
             finally:
-                self._note_end(problem)
+                self._note_end()
 
-    async def _serve(self, flow: str, group: asyncio.TaskGroup) -> None:
-        leg, around = self._leg, self._around
+    async def _serve(self, flow: str) -> None:
         try:
-            await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
-            self._answered = around.clock.monotonic()
-            set_up_ms = (time.monotonic_ns() - leg.received_ns) // 1_000_000
-            self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=set_up_ms))
-            call = self._live_call(group)
-            run = FlowRun(around.book.flows, flow, call, self._journal, around.clock, around.look_ups)
-            self._outcome = (await run.run()).outcome
-        except LegEndedError:
+            async with asyncio.TaskGroup() as helpers:
+                await self._converse(flow, helpers)
+        except* LegEndedError:
             pass  # told by the leg's last event
-        except Exception:
-            log.exception("flow_failed", flow=flow)
+        except* Exception:
+            log.exception("call_failed", flow=flow)
             self._outcome = "failed"
 
-    def _live_call(self, group: asyncio.TaskGroup) -> LiveCall:
+    async def _converse(self, flow: str, helpers: asyncio.TaskGroup) -> None:
+        leg, around = self._leg, self._around
+        await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
+        self._answered = around.clock.monotonic()
+        set_up_ms = (time.monotonic_ns() - leg.received_ns) // 1_000_000
+        self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=set_up_ms))
+        speaker = Speaker(leg.channel, around.voice, self.inbox.post, helpers.create_task)
+        call = self._live_call(speaker, helpers)
+        run = FlowRun(around.book.flows, flow, call, self._journal, around.clock, around.look_ups)
+        try:
+            self._outcome = (await run.run()).outcome
+        finally:
+            speaker.abandon()  # nobody is there to hear the rest
+
+    def _live_call(self, speaker: Speaker, helpers: asyncio.TaskGroup) -> LiveCall:
         leg, around, inbox = self._leg, self._around, self.inbox
         return LiveCall(
             leg=leg,
             facts=self._facts,
             inbox=inbox,
-            speaker=Speaker(leg.channel, around.voice, inbox.post, group.create_task),
+            speaker=speaker,
             new_hearing=lambda number, expectation: Hearing(
                 number,
                 expectation,
@@ -123,7 +126,7 @@ class Session:
                 ears=around.ears,
                 clock=around.clock,
                 post=inbox.post,
-                spawn=group.create_task,
+                spawn=helpers.create_task,
             ),
             tickets=around.tickets,
             journal=self._journal,
@@ -140,14 +143,12 @@ class Session:
 
     async def _let_go(self) -> None:
         if self._ended is None:
-            try:
-                await self._leg.hang_up()
-            except LegEndedError:
-                return  # the caller was quicker
+            with contextlib.suppress(LegEndedError):  # the caller was quicker
+                await self._leg.hang_up(INTERNAL_ERROR)  # a refusal where it was not even answered
 
-    def _note_end(self, problem: str | None) -> None:
+    def _note_end(self) -> None:
         now = self._around.clock.monotonic()
-        end = self._ended or Ended("failed", 500, problem or "")
+        end = self._ended or Ended("failed", INTERNAL_ERROR, "internal error")
         cause: Cause = "flow" if end.cause == "us" else end.cause
         if self._stopping() and cause == "flow":
             cause = "shutdown"

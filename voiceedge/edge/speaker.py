@@ -44,6 +44,11 @@ class Speaker:
         self.is_paused = False
         self._channel.resume()
 
+    def abandon(self) -> None:
+        """The call is over, and its channel with it."""
+        if self._feeding:
+            self._feeding.cancel()
+
     async def stop(self) -> None:
         """Fade out and forget what is left to say."""
         if self._feeding:

@@ -1,6 +1,7 @@
 """A worker process: SIP, audio, Vosk and flows for as many calls as one SIP stack carries."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ import httpx
 import structlog
 
 from voiceedge.audio import synthesis
-from voiceedge.audio.pipeline import Pipeline
+from voiceedge.audio.pipeline import Pipeline, VoiceSettings
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.clock import Clock
 from voiceedge.config import Config
@@ -18,11 +19,11 @@ from voiceedge.context.pii import pseudonym, pseudonym_key
 from voiceedge.edge import paths
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.link import LinkClient
-from voiceedge.edge.session import Session, Surroundings
+from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.supervisor import Facts, Reporter
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
-from voiceedge.errors import ConfigError, FlowError
+from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.look_up import HttpLookUps
 from voiceedge.sip.endpoint import SipEndpoint
@@ -30,6 +31,7 @@ from voiceedge.sip.leg import Leg
 from voiceedge.speech.streaming import VoskModel
 
 INGEST_S = 10.0
+VOICE = VoiceSettings(offset_ms=300)  # early: deciding goes on while it is still open whether the caller has finished
 FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
 FLUSH_S = 3.0  # … and for the last events
 
@@ -88,7 +90,7 @@ class Switchboard:
     """The calls of this worker, each with what it hears."""
 
     def __init__(self, around: Surroundings, group: asyncio.TaskGroup) -> None:
-        self.pipeline = Pipeline()
+        self.pipeline = Pipeline(VOICE)
         self.stopping = False
         self._around, self._group = around, group
         self._sessions: dict[int, Session] = {}
@@ -105,11 +107,15 @@ class Switchboard:
             await asyncio.wait(self._tasks, timeout=within_s)
 
     async def _serve(self, leg: Leg) -> None:
-        session = self._sessions[id(leg.channel)] = Session(leg, self._around, lambda: self.stopping)
         try:
+            session = self._sessions[id(leg.channel)] = Session(leg, self._around, lambda: self.stopping)
             await session.run()
+        except Exception:
+            log.exception("call_lost")  # this call only: the others know nothing of it
+            with contextlib.suppress(LegEndedError, SipError):
+                await leg.hang_up(INTERNAL_ERROR)
         finally:
-            del self._sessions[id(leg.channel)]
+            self._sessions.pop(id(leg.channel), None)
 
     def _hear(self) -> None:
         for event in self.pipeline.read_events():
