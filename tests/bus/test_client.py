@@ -109,6 +109,23 @@ async def test_messages_arrive_in_the_order_they_were_published_in(mosquitto: Mo
     assert sorted(acknowledged) == received
 
 
+async def test_what_was_received_before_the_end_is_handed_on(mosquitto: Mosquitto) -> None:
+    broker = Broker.from_url(mosquitto.url, Mqtt())
+    async with connect(broker) as subscriber, connect(broker) as publisher:
+        await subscriber.subscribe("t")
+        messages = subscriber.messages()
+        await publisher.publish([Message("t", b"%d" % i) for i in range(100)], lambda _: None)
+        received = [int((await anext(messages)).payload)]
+        await publisher.publish([Message("other", b"")], lambda _: None)  # by now the others have come, too
+        await asyncio.sleep(0.2)
+        mosquitto.kill()
+        with pytest.raises(BusError, match="lost"):  # noqa: PT012 - after how many is the question
+            while True:
+                await asyncio.sleep(0.01)
+                received.append(int((await anext(messages)).payload))
+    assert received == list(range(100))
+
+
 async def test_a_broker_killed_while_publishing_is_noticed_at_once(mosquitto: Mosquitto) -> None:
     async with connect(Broker.from_url(mosquitto.url, Mqtt())) as connection:
         mosquitto.signal(signal.SIGSTOP)

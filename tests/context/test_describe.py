@@ -92,7 +92,7 @@ async def test_mosquitto_sub_sees_valid_events_without_personal_data(mosquitto: 
         "mosquitto_pub", "-p", str(mosquitto.port), "-t", "ready", "-m", "", "-r"
     )
     await ready.wait()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         await subscriber.stdout.readline()  # the retained message: it is subscribed
         async with ContextService(config, RealClock()) as service:
             await service.ingest([stamped(data, "conversation-1") for data in one_of_each()])

@@ -11,7 +11,9 @@ from amqtt.errors import BrokerError
 from voiceedge.errors import BusError
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+DELIVER_S = 2.0
 STOP_S = 5.0
+POLL_S = 0.01
 
 
 class EmbeddedBroker:
@@ -53,3 +55,20 @@ class EmbeddedBroker:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await broker.shutdown()
+
+    async def delivered(self) -> None:
+        """Wait until subscribers have what was acknowledged to publishers: amqtt drops it when a publisher leaves."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DELIVER_S):
+                while self._broker and _is_busy(self._broker):  # noqa: ASYNC110 - amqtt has no event for it
+                    await asyncio.sleep(POLL_S)
+
+
+def _is_busy(broker: AmqttBroker) -> bool:
+    """Told nowhere: a message goes from its publisher's queue to the common one, then to a task for each reader."""
+    sessions = (session for session, _ in broker._sessions.values())  # noqa: SLF001
+    return (
+        any(not session.delivered_message_queue.empty() for session in sessions)
+        or not broker._broadcast_queue.empty()  # noqa: SLF001
+        or any(not task.done() for task in broker._tasks_queue)  # noqa: SLF001
+    )

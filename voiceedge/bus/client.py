@@ -108,12 +108,17 @@ class Connection:
 
     async def messages(self) -> AsyncIterator[Message]:
         """What is subscribed to, for as long as the connection lasts; its end is raised."""
-        try:
-            async for message in self._client.messages:
-                payload = message.payload if isinstance(message.payload, bytes) else b""
-                yield Message(str(message.topic), payload, bool(message.retain))
-        except aiomqtt.MqttError:
-            raise self._lost() from None
+        while True:
+            # The broker has our word for what has been received: it is handed on before an end is told.
+            while message := self._client.received():
+                yield _plain(message)
+            try:
+                message = await anext(self._client.messages)
+            except aiomqtt.MqttError:
+                if not len(self._client.messages):
+                    raise self._lost() from None
+            else:
+                yield _plain(message)
 
     def _lost(self) -> BusError:
         return BusError(
@@ -170,12 +175,20 @@ class _Client(aiomqtt.Client):
         self.session_present = bool(flags.session_present)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
+    def received(self) -> aiomqtt.Message | None:
+        return None if self._queue.empty() else self._queue.get_nowait()
+
     async def __aenter__(self) -> Self:
         try:
             return await super().__aenter__()
         except BaseException:
             self._client.disconnect()  # aiomqtt leaves the socket open when CONNACK does not come
             raise
+
+
+def _plain(message: aiomqtt.Message) -> Message:
+    payload = message.payload if isinstance(message.payload, bytes) else b""
+    return Message(str(message.topic), payload, bool(message.retain))
 
 
 def _password(settings: Mqtt) -> str | None:

@@ -18,7 +18,7 @@ from voiceedge.context.store import Store
 from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
 from voiceedge.errors import BusError, StoreError
 
-FLUSH_S = 3.0
+FLUSH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class ContextService:
         """Let the last events out, if that is quick; the others stay in the store for the next start."""
         if self._outbox.state.connected:
             await self._outbox.flushed(FLUSH_S)
+        if self._embedded:
+            await self._embedded.delivered()
         await self._running.aclose()
 
     async def __aenter__(self) -> Self:
@@ -118,10 +120,10 @@ class ContextService:
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Connection]:
         site = self._config.site.name
-        will = status_message(site, online=False)
-        async with connect(
-            await self._broker(), client_id=f"voiceedge-{site}-{self._tokens.key_id}", will=will
-        ) as connection:
+        broker, will = await self._broker(), status_message(site, online=False)
+        # The embedded broker drops what it has not delivered when its publisher leaves: its memory is no promise.
+        client_id = None if self._embedded else f"voiceedge-{site}-{self._tokens.key_id}"
+        async with connect(broker, client_id=client_id, will=will) as connection:
             yield connection
 
     async def _broker(self) -> Broker:
