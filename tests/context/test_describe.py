@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from conftest import Mosquitto
 from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker, ValidationError
-from making import one_of_each, stamped
+from making import one_of_each, stamped, until
 from ruamel.yaml import YAML
 
 from voiceedge.clock import RealClock
@@ -95,6 +95,7 @@ async def test_mosquitto_sub_sees_valid_events_without_personal_data(mosquitto: 
     async with asyncio.timeout(90):
         await subscriber.stdout.readline()  # the retained message: it is subscribed
         async with ContextService(config, RealClock()) as service:
+            await until(lambda: service.outbox.connected)
             await service.ingest([stamped(data, "conversation-1") for data in one_of_each()])
         lines = [await subscriber.stdout.readline() for _ in range(expected)]
         await subscriber.wait()
