@@ -1,5 +1,6 @@
 """A flow's `Call` on a real leg: prompts on its channel, keys and speech from its inbox, tickets from control."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ import structlog
 from voiceedge.audio.pipeline import Offset, Onset, Played
 from voiceedge.clock import Clock
 from voiceedge.context.events import CallTransferred, Journal
+from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Decided, Inbox, Signal
 from voiceedge.edge.keys import KeyCollector
@@ -33,6 +35,7 @@ from voiceedge.speech.heard import Decision, Expectation
 
 BACKCHANNEL_MS = 1200  # with the pre-roll; shorter and not understood: a cough or a "네", the prompt goes on
 NOTHING_SPARE = "", 0
+_NUMBER = re.compile(r"\+?\d[\d\-.() ]{5,}\d")
 BUSY, NO_ANSWER, REFUSED = {486, 600}, {408, 480, 487}, {403, 603}
 
 log = structlog.get_logger()
@@ -191,7 +194,7 @@ class LiveCall:
 
     async def transfer(self, target: str) -> TransferResult:
         result = await self._refer(target)
-        self._journal.record(CallTransferred(call_id=self._facts.call_id, target=target, result=result.value))
+        self._journal.record(CallTransferred(call_id=self._facts.call_id, target=_masked(target), result=result.value))
         return result
 
     async def _refer(self, target: str) -> TransferResult:
@@ -215,3 +218,9 @@ class LiveCall:
             await self._leg.hang_up()
         except LegEndedError:
             return  # the caller was quicker
+
+
+def _masked(target: str) -> str:
+    """The URI with a telephone number in its user part masked: it may be a person's."""
+    user, at, host = target.partition("@")
+    return _NUMBER.sub(lambda number: mask(number[0], PersonalDataClass.PERSONAL), user) + at + host
