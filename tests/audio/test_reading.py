@@ -106,6 +106,15 @@ def test_a_very_long_text_is_cut_and_noted():
     assert all(len(sentence) <= 160 for sentence in reading.sentences(result.text))
 
 
+@pytest.mark.parametrize(
+    "unit", ["1", "1,", "1-", "1:", "~1", "1234-", "9시 ", "1월 ", "a", "a-", "a1", "@a", "1 ", ".?", "$1", "é"]
+)
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_text_makes_reading_slow(unit, language):
+    hostile = (unit * reading.LONGEST)[: reading.LONGEST]
+    reading.sentences(reading.read(hostile, language).text)  # a pattern that searches back and forth takes hours here
+
+
 def test_sentences_are_cut_after_their_marks_only():
     assert reading.sentences("네. 삼 점 오 퍼센트, 맞습니다! 더요?") == ["네.", "삼 점 오 퍼센트, 맞습니다!", "더요?"]
 

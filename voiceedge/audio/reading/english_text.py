@@ -49,6 +49,7 @@ def _digits(match: Match[str]) -> str:
 
 _RULES: tuple[tuple[str, str | Callable[[Match[str]], str]], ...] = (
     (r"[∼〜–—]", "~"),
+    (r"\d{16,}", _digits),  # first: no pattern below is to search in what nobody counts
     ("[‘’]", "'"),
     (rf"({_CLOCK})\s*~\s*(?=\d)", r"\1 to "),
     (_CLOCK, _clock),

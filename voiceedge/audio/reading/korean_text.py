@@ -90,6 +90,7 @@ def _number(match: Match[str]) -> str:
 Rule = tuple[str, str | Callable[[Match[str]], str]]
 _RULES: tuple[Rule, ...] = (
     (r"[∼〜–—]", "~"),
+    (r"\d{17,}", _digits),  # first: no pattern below is to search in what nobody counts
     # From when to when, and on which days.
     (rf"({_MOMENT})\s*~\s*({_MOMENT})(?:\s*까지)?", r"\1부터 \2까지"),
     (
@@ -104,7 +105,7 @@ _RULES: tuple[Rule, ...] = (
     (r"(?<![\w)])-(?=\d)", "마이너스 "),
     (r"(?<![\d-])(\d{4})[-./](0?[1-9]|1[0-2])[-./](\d{1,2})\.?(?![\d-])", _day),
     (rf"(?<=일)\s*\(([{WEEKDAYS}])\)", r" \1요일"),
-    (r"[A-Za-z]*\d*-?\d{2,}(?:-\d{2,})+|[A-Za-z]+-?\d{4,}", _digits),
+    (r"(?<![A-Za-z\d])(?:(?:[A-Za-z]+-?)?\d+(?:-\d{2,})+|[A-Za-z]+-?\d{4,})", _digits),
     # Numbers that count and measure.
     (rf"₩\s*({_NUMBER})", lambda match: amount(_value(match[1]), "KRW")),
     (rf"\$\s*({_NUMBER})", lambda match: amount(_value(match[1]), "USD")),
