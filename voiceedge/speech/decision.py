@@ -25,7 +25,10 @@ def decide(
     evidence = Evidence(
         streaming_text=streaming.text if streaming else None,
         transcript_text=whisper.transcript if whisper else None,
-        notes=whisper.notes if whisper else ("whisper unavailable",),
+        notes=(
+            *(() if streaming else ("vosk unavailable",)),
+            *(whisper.notes if whisper else ("whisper unavailable",)),
+        ),
     )
     transcript = unlooped(whisper.transcript) if whisper else streaming.text if streaming else ""
     nothing = Heard(Decision.REJECT, None, None, transcript, 0.0, speech_ms, evidence)
