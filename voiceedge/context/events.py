@@ -38,14 +38,14 @@ class EventData(BaseModel):
 class CallStarted(EventData):
     """An INVITE was taken.
 
-    `caller` is masked; `customer` is a keyed hash that stays the same for the same number.
+    `caller` is masked; `customer` is a keyed hash that stays the same for the same number, null where none was shown.
     """
 
     type: ClassVar[str] = "voiceedge.call.started"
     call_id: str
     direction: Literal["in", "out"]
     caller: FreeText
-    customer: str
+    customer: str | None
     called: str
     flow: str
 

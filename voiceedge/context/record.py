@@ -120,7 +120,7 @@ class Conversation(BaseModel):
         match event:
             case CallStarted(call_id=call_id, customer=customer):
                 visit = Interaction(channel="phone", reference=call_id, started_at=time)
-                return {"customer": customer, "channels": (*self.channels, visit), "ended_at": None}
+                return {"customer": customer or self.customer, "channels": (*self.channels, visit), "ended_at": None}
             case CallAnswered(call_id=call_id):
                 return {"channels": self._visit(call_id, answered_at=time)}
             case CallEnded(call_id=call_id, cause=cause, outcome=outcome):

@@ -45,7 +45,7 @@ class Surroundings:
     tickets: TicketOffice
     look_ups: LookUps
     journal_of: Callable[[str], Journal]
-    pseudonym_of: Callable[[str], str]
+    customer_of: Callable[[str], str | None]
 
 
 class Session:
@@ -75,7 +75,7 @@ class Session:
                     call_id=self._leg.id,
                     direction="in",
                     caller=mask(self._leg.caller, PersonalDataClass.PERSONAL),
-                    customer=self._around.pseudonym_of(self._leg.caller),
+                    customer=self._around.customer_of(self._leg.caller),
                     called=self._leg.called,
                     flow=flow,
                 )

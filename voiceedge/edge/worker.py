@@ -63,7 +63,7 @@ async def main(config: Config, clock: Clock, vosk: VoskModel | None, reporter: R
             tickets=TicketOffice(control, clock),
             look_ups=HttpLookUps(http, clock),
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
-            pseudonym_of=lambda number: pseudonym(number, key),
+            customer_of=lambda number: pseudonym(number, key) if any(map(str.isdigit, number)) else None,
         )
         switchboard = Switchboard(around, group)
         endpoint = SipEndpoint(sip, switchboard.pipeline, switchboard.take)
