@@ -12,13 +12,14 @@ from collections.abc import Callable
 import structlog
 
 from voiceedge.audio.pipeline import Channel
-from voiceedge.clock import Clock, sleep
+from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.inbox import Decided, Spawn
-from voiceedge.errors import NativeError, VoiceEdgeError
+from voiceedge.errors import NativeError
 from voiceedge.speech.decision import decide
 from voiceedge.speech.evidence import StreamingEvidence
 from voiceedge.speech.heard import Decision, Expectation, Heard
+from voiceedge.speech.streaming import Listener
 
 RATE = 16000
 FEED_S = 0.1
@@ -46,6 +47,7 @@ class Hearing:
         self._ears, self._clock, self._post, self._spawn = ears, clock, post, spawn
         self._start = 0
         self._task: asyncio.Task[None] | None = None
+        self._fell_silent = asyncio.Event()
         self.is_speaking = False
 
     @property
@@ -57,15 +59,19 @@ class Hearing:
             self._start = position
         else:
             self._task.cancel()  # what was being decided was not the whole answer
+        log.debug("voice_onset", hearing=self._number, position=position)
         self.is_speaking = True
+        self._fell_silent.clear()
         self._task = self._spawn(self._follow())
 
     def offset(self, position: int) -> None:
         if self._task is None or not self.is_speaking:
             return
+        log.debug("voice_offset", hearing=self._number, position=position)
         self.is_speaking = False
         self._end = position
         self._silent_since = self._clock.monotonic() - self._channel.voice.offset_ms / 1000
+        self._fell_silent.set()
 
     def cut(self) -> None:
         """The answer has become too long: decide on what there is."""
@@ -88,10 +94,17 @@ class Hearing:
         self._post(Decided(self._number, heard))
 
     async def _decide(self) -> Heard:
-        streaming = await self._listen()
+        turn = self._ears.listen(self._expectation)
+        position = self._start
+        while self.is_speaking:
+            position = await self._feed(turn, position, self._channel.head)
+            await self._silence_within(FEED_S)
         samples, _ = self._channel.read(self._start, self._end - self._start)
-        whisper = await self._ears.judge(samples, self._expectation)
+        streaming, whisper = await asyncio.gather(
+            self._finish(turn, position), self._ears.judge(samples, self._expectation)
+        )
         heard = decide(self._expectation, streaming, whisper, speech_ms=len(samples) * 1000 // RATE)
+        log.debug("voice_decided", hearing=self._number, decision=heard.decision, speech_ms=heard.speech_ms)
         await sleep(self._clock, max(0.0, self._silent_since + self._settle_s(heard) - self._clock.monotonic()))
         return heard
 
@@ -104,20 +117,22 @@ class Hearing:
             return SETTLE_DIGITS_S
         return 0.0
 
-    async def _listen(self) -> StreamingEvidence | None:
-        """Feed the streaming recogniser until the offset; after a mere pause it hears everything once more."""
-        turn = self._ears.listen(self._expectation)
-        loop = asyncio.get_running_loop()
-        position = self._start
-        while True:
-            speaking = self.is_speaking
-            until = self._channel.head if speaking else self._end
-            samples, position = self._channel.read(position, max(0, until - position))
-            if turn and len(samples):
-                try:
-                    await loop.run_in_executor(self._ears.threads, turn.accept, samples.tobytes())
-                except VoiceEdgeError:
-                    turn = None
-            if not speaking:
-                return await loop.run_in_executor(self._ears.threads, turn.finish) if turn else None
-            await sleep(self._clock, FEED_S)
+    async def _feed(self, turn: Listener | None, position: int, until: int) -> int:
+        samples, position = self._channel.read(position, max(0, until - position))
+        if turn and len(samples):
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._ears.threads, turn.accept, samples.tobytes())
+        return position
+
+    async def _finish(self, turn: Listener | None, position: int) -> StreamingEvidence | None:
+        await self._feed(turn, position, self._end)
+        if turn is None:
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self._ears.threads, turn.finish)
+
+    async def _silence_within(self, seconds: float) -> None:
+        try:
+            async with timeout(self._clock, seconds):
+                await self._fell_silent.wait()
+        except TimeoutError:
+            return
