@@ -15,7 +15,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -25,12 +25,20 @@ WAIT_S = 10.0
 T1_S = 0.5
 NAMES = {PCMU: "PCMU", PCMA: "PCMA"}
 
-_COMPACT = {"i": "call-id", "f": "from", "t": "to", "v": "via", "m": "contact", "c": "content-type", "l": "content-length"}
+_COMPACT = {
+    "i": "call-id",
+    "f": "from",
+    "t": "to",
+    "v": "via",
+    "m": "contact",
+    "c": "content-type",
+    "l": "content-length",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request or a response. Header names are lower case; `values` keeps repeated headers, `[...]` gives the first."""
+    """A request or response. Header names are lower case; `values` keeps repeated headers, `[...]` gives the first."""
 
     first: str
     values: tuple[tuple[str, str], ...]
@@ -99,7 +107,9 @@ class Media:
         direction = re.search(r"^a=(sendrecv|sendonly|recvonly|inactive)", body, re.MULTILINE)
         events = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", body, re.MULTILINE)
         formats = tuple(int(number) for number in line[2].split())
-        return cls(hosts[-1], int(line[1]), formats, direction[1] if direction else "sendrecv", int(events[1]) if events else 0)
+        return cls(
+            hosts[-1], int(line[1]), formats, direction[1] if direction else "sendrecv", int(events[1]) if events else 0
+        )
 
 
 @dataclass
@@ -113,7 +123,7 @@ class ReferPlan:
 
 
 class Peer:
-    """One user agent with one UDP socket. `on_invite`, where set, is given each incoming call; else use `incoming()`."""
+    """A user agent with one UDP socket. `on_invite`, where set, is given each incoming call; else use `incoming()`."""
 
     def __init__(self, host: str = "127.0.0.1", user: str = "01012345678") -> None:
         self.host, self.user = host, user
@@ -146,7 +156,7 @@ class Peer:
     def uri(self) -> str:
         return f"sip:{self.user}@{self.host}:{self.port}"
 
-    async def invite(  # noqa: PLR0913
+    async def invite(
         self,
         uri: str,
         *,
@@ -156,7 +166,7 @@ class Peer:
         call_id: str | None = None,
         acknowledge: bool = True,
     ) -> "PeerCall":
-        """Send an INVITE. `body`: any SDP, "" for none; unset: ours with `codecs`. `acknowledge`: send the ACK to 200."""
+        """Send an INVITE. `body`: any SDP, "" none; unset: ours with `codecs`. `acknowledge`: send the ACK to 200."""
         call = PeerCall(self, uri, call_id or secrets.token_hex(8), acknowledge=acknowledge)
         self._calls[call.id] = call
         offer = sdp(self.host, call.rtp.port, codecs) if body is None else body
@@ -169,9 +179,7 @@ class Peer:
         async with asyncio.timeout(WAIT_S):
             return await self._incoming.get()
 
-    async def request(
-        self, method: str, uri: str, headers: Mapping[str, str] | None = None, body: str = ""
-    ) -> Message:
+    async def request(self, method: str, uri: str, headers: Mapping[str, str] | None = None, body: str = "") -> Message:
         """A request outside of calls, and its final response."""
         host, port = _address(uri)
         lines = {
@@ -190,6 +198,7 @@ class Peer:
         headers: Mapping[str, str],
         body: str,
         to: tuple[str, int],
+        *,
         branch: str | None = None,
         provisional: Callable[[Message], None] | None = None,
     ) -> Message:
@@ -238,7 +247,7 @@ class Peer:
         if self._transport:
             self._transport.sendto(data, to)
 
-    def spawn(self, work: "asyncio.coroutines.Coroutine[object, object, None]") -> None:  # type: ignore[name-defined]
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -248,10 +257,18 @@ class Peer:
         if not task.cancelled():
             task.exception()  # whoever awaits the call sees it as a TimeoutError
 
-    def respond(self, request: Message, status: int, body: str = "", headers: Mapping[str, str] | None = None, tag: str = "") -> None:
-        same = [(name, value) for name, value in request.values if name in {"via", "from", "call-id", "cseq", "record-route"}]
+    def respond(
+        self, request: Message, status: int, body: str = "", headers: Mapping[str, str] | None = None, tag: str = ""
+    ) -> None:
+        same = [
+            (name, value)
+            for name, value in request.values
+            if name in {"via", "from", "call-id", "cseq", "record-route"}
+        ]
         to = request["to"] if "tag=" in request["to"] else f"{request['to']};tag={tag or 'peer'}"
-        self.send(self.write(f"SIP/2.0 {status} Said", [*same, ("To", to), *(headers or {}).items()], body), request.source)
+        self.send(
+            self.write(f"SIP/2.0 {status} Said", [*same, ("To", to), *(headers or {}).items()], body), request.source
+        )
 
     def take(self, message: Message) -> None:
         if message.status:
@@ -320,11 +337,18 @@ class PeerCall:
 
     async def start(self, offer: str, headers: Mapping[str, str]) -> None:
         dialog = self._dialog
-        own = {"From": dialog.local, "To": dialog.remote, "Call-ID": self.id, "CSeq": "1 INVITE", "Allow": "INVITE, ACK, CANCEL, BYE, INFO, NOTIFY, REFER, UPDATE", **headers}
+        own = {
+            "From": dialog.local,
+            "To": dialog.remote,
+            "Call-ID": self.id,
+            "CSeq": "1 INVITE",
+            "Allow": "INVITE, ACK, CANCEL, BYE, INFO, NOTIFY, REFER, UPDATE",
+            **headers,
+        }
         self._answer = offer
         self.invited_ns = time.monotonic_ns()
         response = await self.peer.transact(
-            "INVITE", self._uri, own, offer, dialog.to, self._branch, self.provisional.append
+            "INVITE", self._uri, own, offer, dialog.to, branch=self._branch, provisional=self.provisional.append
         )
         dialog.remote = response["to"]
         if response.status < 300:
@@ -352,7 +376,12 @@ class PeerCall:
         self.peer.send(self._ack, self._dialog.to)
 
     def _refused(self, response: Message) -> None:
-        headers = {"Via": self.peer.via(self._branch), "Max-Forwards": "70", "From": self._dialog.local, "To": response["to"]}
+        headers = {
+            "Via": self.peer.via(self._branch),
+            "Max-Forwards": "70",
+            "From": self._dialog.local,
+            "To": response["to"],
+        }
         headers |= {"Call-ID": self.id, "CSeq": "1 ACK"}
         self.peer.send(self.peer.write(f"ACK {self._uri} SIP/2.0", headers), self._dialog.to)
 
@@ -365,12 +394,14 @@ class PeerCall:
     async def cancel(self) -> Message:
         """CANCEL at once; returns the INVITE's final response (487 where we were in time)."""
         headers = {"From": self._dialog.local, "To": f"<{self._uri}>", "Call-ID": self.id, "CSeq": "1 CANCEL"}
-        await self.peer.transact("CANCEL", self._uri, headers, "", self._dialog.to, self._branch)
+        await self.peer.transact("CANCEL", self._uri, headers, "", self._dialog.to, branch=self._branch)
         return await self.final()
 
     # --- a call that came ---
 
-    async def answer(self, status: int = 200, body: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    async def answer(
+        self, status: int = 200, body: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Provisional or final. With 200 audio runs; `body` unset: the first codec offered that we know."""
         assert self.invitation
         if not 200 <= status < 300:
@@ -391,7 +422,7 @@ class PeerCall:
         """A key by RFC 4733; returns after its last packet. `Press.sent_ns` is when its first one left."""
         press = self.rtp.press(key, duration_ms, marker=marker, end_copies=end_copies, drifting=drifting)
         async with asyncio.timeout(WAIT_S):
-            while not press.done.is_set():
+            while not press.done.is_set():  # noqa: ASYNC110 - the RTP thread sets it
                 await asyncio.sleep(0.005)
         return press
 
@@ -450,30 +481,31 @@ class PeerCall:
             return  # repeated; our answer was lost or late, and UDP on loopback loses nothing
         self.requests.append(request)
         self._news.set()
+        if request.method in {"ACK", "INVITE", "UPDATE"} and request.body:
+            self._listen_to(request.body)
         match request.method:
             case "ACK":
-                if request.body:
-                    self._listen_to(request.body)
+                return
+            case "CANCEL" if self.invitation:
+                self.peer.respond(self.invitation, 487, tag=self._tag)
             case "BYE":
-                self.peer.respond(request, 200)
-                self.rtp.pause()
-                if not self._ended.done():
-                    self._ended.set_result(request)
-            case "INVITE" | "UPDATE":
-                if request.body:
-                    self._listen_to(request.body)
-                self.peer.respond(request, 200, self._answer if request.body or request.method == "INVITE" else "")
-            case "CANCEL":
-                self.peer.respond(request, 200)
-                if self.invitation:
-                    self.peer.respond(self.invitation, 487, tag=self._tag)
+                self._hung_up(request)
             case "REFER":
-                plan = self.peer.refer
-                self.peer.respond(request, plan.answer)
-                if plan.answer < 300:
-                    self.peer.spawn(self._carry_out(plan))
-            case _:
-                self.peer.respond(request, 200)
+                self._refer(request)
+                return
+        answer = self._answer if request.method == "INVITE" or (request.method == "UPDATE" and request.body) else ""
+        self.peer.respond(request, 200, answer)
+
+    def _hung_up(self, request: Message) -> None:
+        self.rtp.pause()
+        if not self._ended.done():
+            self._ended.set_result(request)
+
+    def _refer(self, request: Message) -> None:
+        plan = self.peer.refer
+        self.peer.respond(request, plan.answer)
+        if plan.answer < 300:
+            self.peer.spawn(self._carry_out(plan))
 
     async def _carry_out(self, plan: ReferPlan) -> None:
         if plan.bye == "before":

@@ -4,7 +4,6 @@ import asyncio
 import re
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
 
@@ -31,16 +30,16 @@ async def sipp_uac(
     command = [program, "-sn", "uac", f"{host}:{port}", "-i", host, "-p", str(own), "-s", user, "-nostdin"]
     command += ["-m", str(calls), "-l", str(at_once), "-r", str(rate), "-timeout", str(int(wait_s))]
     with TemporaryDirectory() as folder:
-        output = Path(folder, "screens")
-        with output.open("wb") as screens:
-            process = await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=screens, stderr=screens)
-            try:
-                await asyncio.wait_for(process.wait(), wait_s + 10)
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        text = output.read_text(errors="replace")
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        try:
+            screens, _ = await asyncio.wait_for(process.communicate(), wait_s + 10)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    text = screens.decode(errors="replace")
     return SippResult(_last(text, "Successful call"), _last(text, "Failed call"), text[-4000:])
 
 

@@ -1,6 +1,6 @@
 """The endpoints that the tests call."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,9 +28,10 @@ def shared_server() -> Iterator[_Shared]:
 
 
 @pytest.fixture
-def server(shared_server: _Shared) -> Iterator[Server]:
-    """Ends 2 s of silence; sends calls to sip:agent@* only."""
+async def server(shared_server: _Shared) -> AsyncIterator[Server]:
+    """Without calls. It ends those that are silent for 2 s, and sends them to sip:agent@* only."""
     server = shared_server.get()
+    await server.at_rest()
     server.forget()
     yield server
     assert server.alive, f"the endpoint's process died: {server.process.returncode}"

@@ -1,4 +1,4 @@
-"""The endpoint under test, in a process of its own: PJSIP starts once per process, and a crash must fail one test only."""
+"""The endpoint under test, in a process of its own: PJSIP starts once each, and a crash must fail one test only."""
 
 import asyncio
 import concurrent.futures
@@ -63,6 +63,12 @@ class Server:
         with self._lock:
             self._told.clear()
 
+    async def at_rest(self, wait_s: float = 30) -> None:
+        """Wait until no call is left."""
+        async with asyncio.timeout(wait_s):
+            while (await self.do("use"))["active"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
     def stop(self) -> int:
         """The server's exit code."""
         if self.alive:
@@ -110,6 +116,6 @@ class Server:
 async def until(look: Callable[[], Any], wait_s: float = 5.0) -> Any:
     """What `look` returns once that is something."""
     async with asyncio.timeout(wait_s):
-        while not (found := look()):
+        while not (found := look()):  # noqa: ASYNC110 - what is looked at knows no events
             await asyncio.sleep(0.01)
     return found

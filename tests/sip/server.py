@@ -1,15 +1,15 @@
 """A SIP endpoint in a process of its own, told what to do by JSON lines on stdin, telling what happens on stdout.
 
-What it does by itself depends on the number called: `tone` is answered and hears 440 Hz until a key is pressed, `answer` is
-answered, everything else waits for commands.
+What it does alone depends on the number called: `tone` is answered and hears 440 Hz until a key is pressed, `answer`
+is answered, everything else waits for orders.
 """
 
 import asyncio
 import dataclasses
 import json
-import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import structlog
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import VoiceEdgeError
+from voiceedge.sip import library
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.events import Key, MediaUp
 from voiceedge.sip.leg import Leg
@@ -63,7 +64,9 @@ class Server:
 
     def incoming(self, leg: Leg) -> None:
         self.legs[leg.number] = leg
-        facts = {name: getattr(leg, name) for name in ("id", "caller", "called", "remote_uri", "headers", "received_ns")}
+        facts = {
+            name: getattr(leg, name) for name in ("id", "caller", "called", "remote_uri", "headers", "received_ns")
+        }
         self.tell(leg=leg.number, event="Incoming", **facts)
         self.spawn(self.serve(leg))
 
@@ -76,7 +79,8 @@ class Server:
                     leg.channel.play(TONE)
                 if isinstance(event, Key):
                     leg.channel.stop()
-            self.tell(leg=leg.number, event=type(event).__name__, **dataclasses.asdict(event))
+            told_ns = time.monotonic_ns()
+            self.tell(leg=leg.number, event=type(event).__name__, told_ns=told_ns, **dataclasses.asdict(event))
         if leg.called != "manual":
             del self.legs[leg.number]
 
@@ -102,9 +106,12 @@ class Server:
                 self.spawn(self.serve(leg))
                 return leg.number
             case "use":
-                return usage(self.endpoint.active)
+                held = await self.endpoint._pump.run(library.calls_held)  # beyond Ended, until a BYE is answered
+                return usage(max(held, self.endpoint.active))
             case "play":
                 self.legs[order["leg"]].channel.play(TONE)
+            case "heard":
+                return dataclasses.asdict(self.legs[order["leg"]].channel.stats())
             case "stop":
                 self.stopped.set()
             case method:
@@ -117,15 +124,15 @@ def usage(active: int) -> dict[str, int]:
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {
         "active": active,
-        "files": len(os.listdir("/proc/self/fd")),
-        "sockets": sum("socket" in os.readlink(f"/proc/self/fd/{n}") for n in _files()),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "sockets": sum(link.startswith("socket") for link in map(_target, Path("/proc/self/fd").iterdir())),
         "threads": int(status["Threads"]),
         "kilobytes": int(status["VmRSS"].split()[0]),
     }
 
 
-def _files() -> list[str]:
-    return [name for name in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{name}")]
+def _target(link: Path) -> str:
+    return str(link.readlink()) if link.is_symlink() else ""  # the listing's own descriptor is gone by now
 
 
 if __name__ == "__main__":

@@ -111,7 +111,9 @@ def test_a_press_whose_beginning_was_lost_is_a_key() -> None:
     presses = KeyPresses()
     presses.rfc4733("5", 1000, 0, 20, 0)
     presses.rfc4733("5", 1000, UPDATE | END, 100, 100 * MS)
-    assert presses.rfc4733("5", 9000, UPDATE, 120, 900 * MS)  # longer already: PJSIP takes it for the first one going on
+    assert presses.rfc4733(
+        "5", 9000, UPDATE, 120, 900 * MS
+    )  # longer already: PJSIP takes it for the first one going on
 
 
 def test_both_methods_are_paired_only_for_a_while() -> None:
@@ -128,7 +130,10 @@ def test_pairs_never_swallow_a_press(pressed: list[tuple[str, bool]]) -> None:
     heard = []
     for number, (key, _) in enumerate(pressed):
         now = number * 300 * MS
-        told = [presses.rfc4733(key, number * 1000, 0, 20, now), presses.rfc4733(key, number * 1000, UPDATE | END, 100, now)]
+        told = [
+            presses.rfc4733(key, number * 1000, 0, 20, now),
+            presses.rfc4733(key, number * 1000, UPDATE | END, 100, now),
+        ]
         told += [presses.info(key, 100, now + 100 * MS)] if both else []
         heard += [event.key for event in told if event]
     assert heard == [key for key, _ in pressed]

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pjsua2 as pj
 import structlog
@@ -15,14 +15,13 @@ from voiceedge.sip.events import Answered, Cause, Ended, Event, MediaUp
 from voiceedge.sip.headers import one_line, reason
 from voiceedge.sip.keys import KeyPresses
 
-P = ParamSpec("P")
 S = TypeVar("S")
 log = structlog.get_logger()
 
 OK, FORBIDDEN = 200, 403
 _MULTIPLE = 300  # the first status that is no success
 
-TransferReport = Callable[[int, bool], None]
+TransferReport = Callable[[int], None]
 
 
 class Owner(Protocol):
@@ -31,15 +30,15 @@ class Owner(Protocol):
     def over(self, call: "LiveCall") -> None: ...
 
 
-def never_raises(callback: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
-    """PJSIP swallows what a callback raises and goes on with half of the work undone: at least say so, without personal data."""
+def never_raises(callback: Callable[[S, Any], None]) -> Callable[[S, Any], None]:
+    """PJSIP swallows what a callback raises and goes on with half of the work undone: at least say so."""
 
     @functools.wraps(callback)
-    def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(self: S, told: Any) -> None:
         try:
-            callback(self, *args, **kwargs)
+            callback(self, told)
         except Exception as error:  # noqa: BLE001 - see above
-            log.error("sip_callback_failed", callback=callback.__name__, error=type(error).__name__, text=str(error))  # noqa: TRY400
+            log.error("sip_callback_failed", callback=callback.__name__, error=type(error).__name__)  # noqa: TRY400
 
     return guarded
 
@@ -52,6 +51,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         account: pj.Account,
         owner: Owner,
         number: int,
+        *,
         channel: Channel,
         report: Callable[[Event], None],
         call_id: int | None = None,
@@ -182,8 +182,8 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._sent_on = not told.finalNotify and told.statusCode < _MULTIPLE
         if told.finalNotify:
             told.cont = False
-        if self.on_transfer:
-            self.on_transfer(told.statusCode, told.finalNotify)
+            if self.on_transfer:
+                self.on_transfer(told.statusCode)
 
     def onCallReplaceRequest(self, told: Any) -> None:  # noqa: N802
         told.statusCode = FORBIDDEN  # nobody takes over a stranger's call

@@ -1,4 +1,4 @@
-"""What can happen to a leg, in the order a listener sees it: Answered and MediaUp once, Key often, Ended last and once."""
+"""What can happen to a leg: Answered and MediaUp once each, Key often, Ended once and last."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The gate: sees each message before PJSIP acts on it, and keeps out what we cannot serve, will not serve, or would die of."""
+"""The gate: keeps from PJSIP what we cannot serve, will not serve, or would die of."""
 
 import time
 from collections import deque
@@ -11,7 +11,7 @@ from voiceedge.sip.headers import is_key_relay, is_safe_sdp
 _FIRST = 4
 _AFTER_DIALOGS = 33
 
-# PJSIP's select() has 64 handles and keeps closed ones for half a second; it aborts when none is left. A call takes two.
+# PJSIP has 64 select() handles and keeps closed ones for half a second; it aborts when none is left. A call takes two.
 _NEW_CALLS = 16
 _WINDOW_S = 0.6
 _MOST_HELD = 64
@@ -30,8 +30,10 @@ _ANYWHERE = frozenset({"ACK", "CANCEL", "OPTIONS"})
 
 
 class Gate:
-    """Left to itself PJSIP aborts over an IPv6 address under an IPv4 label, over a malformed key in an INFO, and over too
-    many calls a second; answers one call too many with 486 and no Retry-After; takes messages and presence subscriptions
+    """Sees each message before PJSIP acts on it.
+
+    Left to itself PJSIP aborts over an IPv6 address under an IPv4 label, over a malformed key in an INFO, and over too
+    many calls a second; answers one call too many with 486 and no Retry-After; takes messages and subscriptions
     from anybody; and is silent to methods it does not know. A burst of calls is let in one after another.
     """
 

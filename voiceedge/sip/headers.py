@@ -1,4 +1,4 @@
-"""Reading and writing the few parts of SIP messages we care about (RFC 3261), on the assumption that the sender is hostile."""
+"""Reading and writing the parts of SIP messages we care about (RFC 3261); whoever sent them is taken for hostile."""
 
 import ipaddress
 import re
@@ -18,7 +18,9 @@ LONGEST_URI = 512
 
 _QUOTED = re.compile(r'^\s*"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_SDP_ADDRESS = re.compile(r"^(?:c=|a=rtcp:\d+ )IN\s+(?:IP4\s+)?([^\s/]*)", re.MULTILINE)
+_CONNECTION = re.compile(r"c=IN IP4 ([0-9.]+)(?:/[0-9/]+)? *")
+_RTCP = re.compile(r"a=rtcp:\d+(?: IN IP4 ([0-9.]+))? *")
+_LINE_END = re.compile(r"[\r\n]")  # either ends a line for PJSIP
 _KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
 _TARGET = re.compile(r"(?:sips?|tel):[^\s<>\"\x00-\x1f\x7f]{1,500}\Z", re.IGNORECASE)
@@ -86,7 +88,13 @@ def is_key_relay(body: str) -> bool:
 
 def is_safe_sdp(body: str) -> bool:
     """Whether every address in it is a plain IPv4 one. PJSIP would abort over others, or wait for a name server."""
-    return all(_is_ipv4(found[1]) for found in _SDP_ADDRESS.finditer(body))
+    for line in _LINE_END.split(body):
+        form = _CONNECTION if line.startswith("c=") else _RTCP if line.startswith("a=rtcp:") else None
+        if form:
+            found = form.fullmatch(line)
+            if not found or (found[1] and not _is_ipv4(found[1])):
+                return False
+    return True
 
 
 def _is_ipv4(text: str) -> bool:

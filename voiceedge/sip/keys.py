@@ -15,8 +15,10 @@ Method = Literal["rfc4733", "info"]
 
 
 class KeyPresses:
-    """The memory of one call. A press is known by its RTP timestamp; the same key by the other method within a second is
-    the same press, and each press is paired once, so a key pressed twice and told twice by both methods is two keys.
+    """The memory of one call.
+
+    A press is known by its RTP timestamp. The same key by the other method within a second is the same press, and each
+    press is paired only once: a key that is pressed twice and told by both methods both times is two keys.
     """
 
     def __init__(self) -> None:

@@ -64,6 +64,7 @@ class Leg:
         self._events: deque[Event] = deque()
         self._news = asyncio.Event()
         self._over = asyncio.Event()
+        self._sent_on: asyncio.Future[int] | None = None
 
     @property
     def id(self) -> str:
@@ -122,10 +123,11 @@ class Leg:
     ) -> int:
         """Send the other side on (REFER) and return what became of it, as a SIP status.
 
-        2xx: it took place, and the leg ends with cause `transfer`; 202 means the other side accepted and hung up before it
-        told the end. 403: not in `sip.transfer_targets` (nothing was sent), or refused. 408: no word within `deadline_s`.
-        Whatever is not 2xx leaves the leg as it was.
+        2xx: it took place, and the leg ends with cause `transfer`; 202 means that the other side accepted and hung up
+        before it told the end. 403: refused, or not in `sip.transfer_targets` and never sent. 408: no word within
+        `deadline_s`. Whatever is not 2xx leaves the leg as it was.
         """
+        self._check_alive()
         if not is_target(target):
             raise SipError("This is no SIP or tel URI a call can be sent to; check the flow's transfer target.")
         if not is_allowed(target, self._desk.transfer_targets):
@@ -134,32 +136,24 @@ class Leg:
         allowed = outgoing(headers, self._desk.headers_out)
         loop = asyncio.get_running_loop()
         result: asyncio.Future[int] = loop.create_future()
-        accepted = False
+        self._sent_on = result
 
-        def told(code: int, final: bool) -> None:  # noqa: FBT001
-            nonlocal accepted
-            accepted = accepted or code < _MULTIPLE
-            if final and not result.done():
+        def told(code: int) -> None:
+            if not result.done():
                 result.set_result(code)
 
-        report = partial(loop.call_soon_threadsafe, told)
-        await self._ask(lambda call: call.transfer(target, allowed, report))
-        over = asyncio.ensure_future(self._over.wait())
         try:
-            await asyncio.wait({result, over}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
+            await self._ask(lambda call: call.transfer(target, allowed, partial(_soon, loop, told)))
+            async with asyncio.timeout(deadline_s):
+                code = await result
+        except TimeoutError:
+            return _TIMEOUT
         finally:
-            over.cancel()
-        if result.done():
-            code = result.result()
-            if code < _MULTIPLE:
-                with contextlib.suppress(LegEndedError):
-                    await self._ask(lambda call: call.end("transfer", OK, ""))
-            return code
-        if self.ended:
-            if accepted:
-                return _ACCEPTED
-            raise LegEndedError("The caller hung up before the transfer was accepted.")
-        return _TIMEOUT
+            self._sent_on = None
+        if code < _MULTIPLE:
+            with contextlib.suppress(LegEndedError):  # the other side's BYE may be here before ours is away
+                await self._ask(lambda call: call.end("transfer", OK, ""))
+        return code
 
     async def send_key(self, key: str, duration_ms: int = 160) -> None:
         """Press a key (RFC 4733); returns when it has been queued behind keys still being sent."""
@@ -178,10 +172,22 @@ class Leg:
             self.ended = event
             self.channel.release()
             self._over.set()
+            if self._sent_on and not self._sent_on.done():
+                if event.cause == "transfer":
+                    self._sent_on.set_result(_ACCEPTED)
+                else:
+                    self._sent_on.set_exception(LegEndedError("The caller hung up before the transfer was accepted."))
         self._events.append(event)
         self._news.set()
 
     async def _ask(self, question: Callable[[LiveCall], T]) -> T:
+        self._check_alive()
+        return await self._desk.ask(self.number, question)
+
+    def _check_alive(self) -> None:
         if self.ended:
             raise LegEndedError("This leg is over.")
-        return await self._desk.ask(self.number, question)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[int], None], code: int) -> None:
+    loop.call_soon_threadsafe(function, code)

