@@ -2,7 +2,7 @@
 
 from voiceedge.audio.pronunciation import decompose, pronounce
 
-VERSION = 2  # part of the prompt cache's key: raise it whenever a symbol changes
+VERSION = 3  # part of the prompt cache's key: raise it whenever a symbol changes
 
 _VOWELS = {
     "ㅏ": "a", "ㅐ": "ɛ", "ㅑ": "ja", "ㅒ": "jɛ", "ㅓ": "ʌ", "ㅔ": "e", "ㅕ": "jʌ", "ㅖ": "je", "ㅗ": "o",
@@ -18,7 +18,7 @@ _ONSETS = {
 }  # fmt: skip
 _TENSE_AFTER_VOICE = {"ㄲ": "ʔk", "ㄸ": "ʔt", "ㅃ": "ʔp", "ㅉ": "ʔʨ"}  # after a stop the closure is there already
 _SONORANT = {"", "ㄴ", "ㄹ", "ㅁ", "ㅇ"}
-_PUNCTUATION = {"…": ",", "。": ".", "、": ","}
+_PUNCTUATION = {"·": " ", "…": ",", "。": ".", "、": ","}
 
 
 def korean(text: str) -> str:

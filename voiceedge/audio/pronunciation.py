@@ -50,6 +50,13 @@ _NUMERAL = re.compile(
     "|스무|스물|서른|마흔|예순|일흔|여든|아흔)+$"
 )
 _DEPENDENT = re.compile(f"(?:것|거|게|걸|건|겁니다|수|곳|데|지|줄|바|적|듯|분){_PARTICLES}(?:요|예요|입니까)?$")
+# Digits read one by one: three or more, or two and two; 이삼일 is two or three days. Said apart they are understood
+# twice as often (docs/results/voices.md).
+_DIGIT = "[공영일이삼사오육칠팔구]"
+_DICTATED = re.compile(
+    f"(?<![가-힣])(?!(?:이삼|삼사|사오)일)"
+    f"(?:{_DIGIT}{{3,}}|{_DIGIT}{{2}}(?=, {_DIGIT}{{2}})|(?<={_DIGIT}, ){_DIGIT}{{2}})"
+)
 
 
 @dataclass(slots=True)
@@ -66,7 +73,8 @@ class _Syllable:
 
 
 def pronounce(text: str) -> str:
-    """The text respelled as it sounds: "독립" becomes "동닙". Words that lean on another are joined to it."""
+    """Respelled as it sounds: "독립" becomes "동닙". Leaning words are joined, dictated digits parted ("·")."""
+    text = _DICTATED.sub(lambda match: "·".join(match[0]), text)
     return "".join(_say(part) if _FIRST <= ord(part[0]) <= _LAST else part for part in _phrases(text))
 
 
