@@ -1,10 +1,10 @@
 """The whole service as a process of its own, and what it publishes: for end-to-end tests and benchmarks.
 
-    with RunningService(tmp_path, flows=Path("tests/e2e/flows")) as service:
-        async with Peer() as peer, service.events() as events:
-            call = await peer.invite(service.uri("1000"))
-            ...
-            await events.until("voiceedge.call.ended")
+with RunningService(tmp_path, flows=Path("tests/e2e/flows")) as service:
+    async with Peer() as peer, service.events() as events:
+        call = await peer.invite(service.uri("1000"))
+        ...
+        await events.until("voiceedge.call.ended")
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import aiomqtt
 
-START_S, STOP_S, EVENT_S = 90, 30, 60
+START_S, STOP_S, EVENT_S, AGAIN_S = 90, 30, 60, 0.2
 
 
 class RunningService:
@@ -57,7 +57,11 @@ class RunningService:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "voiceedge", "run", "--config", self.config], stdout=sink, stderr=sink
             )
-        self.until(lambda status: status["ready"], START_S)
+        try:
+            self.until(lambda status: status["ready"], START_S)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -108,26 +112,44 @@ class RunningService:
         return str(self.status["processes"]["control"]["mqtt_url"])
 
     @asynccontextmanager
-    async def events(self) -> AsyncIterator["Events"]:
-        """Everything published from now on, until the block ends."""
-        where = urlsplit(self.mqtt_url)
-        async with aiomqtt.Client(where.hostname or "", where.port or 1883) as client:
-            await client.subscribe("voiceedge/+/v1/events/#", qos=1)
-            events = Events()
-            async with asyncio.TaskGroup() as group:
-                following = group.create_task(events.follow(client))
-                yield events
-                following.cancel()
+    async def events(self, identifier: str | None = None) -> AsyncIterator["Events"]:
+        """Everything published from now on, until the block ends. With an `identifier` the broker keeps the session."""
+        events = Events()
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(events.follow(self.mqtt_url, identifier))
+            async with asyncio.timeout(EVENT_S):
+                await events.connected.wait()
+            yield events
+            following.cancel()
 
 
 class Events:
+    """Each event once by its id, in order of arrival; a broker that goes away is waited for."""
+
     def __init__(self) -> None:
         self.all: list[dict[str, Any]] = []
+        self.connected = asyncio.Event()
+        self._ids: set[str] = set()
         self._news = asyncio.Event()
 
-    async def follow(self, client: aiomqtt.Client) -> None:
-        async for message in client.messages:
-            self.all.append(json.loads(bytes(message.payload)))
+    async def follow(self, url: str, identifier: str | None = None) -> None:
+        where = urlsplit(url)
+        while True:
+            try:
+                async with aiomqtt.Client(
+                    where.hostname or "", where.port or 1883, identifier=identifier, clean_session=identifier is None
+                ) as client:
+                    await client.subscribe("voiceedge/+/v1/events/#", qos=1)
+                    self.connected.set()
+                    async for message in client.messages:
+                        self._take(json.loads(bytes(message.payload)))
+            except aiomqtt.MqttError:
+                await asyncio.sleep(AGAIN_S)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if event["id"] not in self._ids:
+            self._ids.add(event["id"])
+            self.all.append(event)
             self._news.set()
 
     def of(self, kind: str, conversation: str | None = None) -> list[dict[str, Any]]:

@@ -45,6 +45,25 @@ async def test_a_slow_request_does_not_hold_up_the_next(tmp_path, client):
         await asyncio.gather(slow, return_exceptions=True)
 
 
+async def test_a_request_that_nobody_waits_for_any_more_is_dropped(tmp_path, client):
+    begun, dropped = asyncio.Event(), asyncio.Event()
+
+    async def decide(_head: Head, _payload: bytes) -> Head:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            dropped.set()
+        return {}
+
+    async with LinkServer(tmp_path / "a.sock", {**HANDLERS, "decide": decide}), asyncio.timeout(10):
+        asked = asyncio.create_task(client.request("decide", {}, timeout_s=60))
+        await begun.wait()
+        asked.cancel()
+        await dropped.wait()
+        assert (await client.request("echo", {"text": "x"}, timeout_s=5))["said"] == "x"
+
+
 async def test_no_answer_in_time_is_an_error_that_may_be_retried(tmp_path, client):
     async with LinkServer(tmp_path / "a.sock", HANDLERS):
         with pytest.raises(LinkError, match=r"no answer to never within 0\.05 s") as caught:

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from voiceedge.audio.pipeline import AudioEvent
 from voiceedge.clock import Clock, timeout
 from voiceedge.flow.call import CallEnded
 from voiceedge.sip.events import Event
 from voiceedge.speech.heard import Heard
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,19 @@ class Inbox:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._signals: asyncio.Queue[Signal | None] = asyncio.Queue()
-        self._ended = False
+        self._over = asyncio.Event()
 
     def post(self, signal: Signal) -> None:
         self._signals.put_nowait(signal)
 
     def end(self) -> None:
         """The leg is over: every wait, present and future, raises CallEnded."""
-        self._ended = True
+        self._over.set()
         self._signals.put_nowait(None)
 
     async def next(self, within_s: float | None) -> Signal | None:
         """Return the next signal, or None when none came in `within_s`. Raises CallEnded."""
-        if self._ended:
+        if self._over.is_set():
             raise CallEnded
         try:
             async with timeout(self._clock, within_s):
@@ -57,3 +59,15 @@ class Inbox:
         if signal is None:
             raise CallEnded
         return signal
+
+    async def unless_over(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do what needs no signals, but no longer than the leg lasts. Raises CallEnded."""
+        working, over = asyncio.ensure_future(work), asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait((working, over), return_when=asyncio.FIRST_COMPLETED)
+            if over.done():
+                raise CallEnded
+            return working.result()
+        finally:
+            working.cancel()
+            over.cancel()

@@ -1,6 +1,7 @@
 """Requests and answers between VoiceEdge's processes over a unix socket: a JSON head and perhaps raw bytes.
 
 A frame is two big-endian uint32 (bytes of head, bytes of payload), the head and the payload. Answers come in any order.
+A request is recalled when nobody waits for its answer any more.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -67,9 +69,13 @@ class LinkServer:
         self._connections.add(task)
         try:
             async with asyncio.TaskGroup() as requests:
+                running: WeakValueDictionary[int, asyncio.Task[None]] = WeakValueDictionary()
                 while True:
                     head, payload = await _read(reader)
-                    requests.create_task(self._answer(head, payload, writer))
+                    if "recall" not in head:
+                        running[head["id"]] = requests.create_task(self._answer(head, payload, writer))
+                    elif recalled := running.get(head["recall"]):
+                        recalled.cancel()
         except* (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has gone, and with it the wish for its answers
         except* (ValueError, LinkError):
@@ -116,6 +122,7 @@ class LinkClient:
     async def request(self, name: str, body: Mapping[str, Any], payload: bytes = b"", *, timeout_s: float) -> Head:
         """Raise LinkError when the other process is away, dies meanwhile, or does not answer in `timeout_s`."""
         number = next(self._ids)
+        writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(timeout_s):
                 writer = await self._connected()
@@ -127,6 +134,10 @@ class LinkClient:
             raise LinkError(f"{self._path.name}: no answer to {name} within {timeout_s:g} s") from error
         except OSError as error:
             raise LinkError(f"{self._path.name}: the process is away ({error.strerror or error})") from error
+        except asyncio.CancelledError:
+            if writer:
+                writer.write(_frame({"recall": number}, b""))
+            raise
         finally:
             self._waiting.pop(number, None)
         if "error" in answer:

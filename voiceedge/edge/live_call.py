@@ -161,8 +161,8 @@ class LiveCall:
             case Played():
                 self._speaker.played(signal)
             case Onset() if not collector.keys and (question.barge_in or not self._speaker.busy):
-                if signal.barged_in:
-                    self._speaker.paused_by_caller()
+                if self._speaker.busy:  # the channel has paused itself, unless the prompt was still to begin
+                    self._speaker.hold()
                 hearing.onset(signal.position)
             case Offset():
                 hearing.offset(signal.position)
@@ -190,7 +190,10 @@ class LiveCall:
             raise
 
     async def hand_over(self, request: HandOver) -> HandOverTicket | None:
-        return await self._tickets.hand_over(self._facts, request, self._journal)
+        ticket = await self._tickets.hand_over(self._facts, request, self._journal)
+        if self._leg.ended:  # whoever left in between may go on in the other channel all the same
+            raise CallEnded
+        return ticket
 
     async def transfer(self, target: str) -> TransferResult:
         result = await self._refer(target)

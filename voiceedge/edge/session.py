@@ -24,7 +24,7 @@ from voiceedge.errors import LegEndedError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import CallFacts
 from voiceedge.flow.engine import FlowRun
-from voiceedge.flow.look_up import LookUps
+from voiceedge.flow.look_up import Answer, LookUps, Request
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import Leg
 
@@ -46,6 +46,16 @@ class Surroundings:
     look_ups: LookUps
     journal_of: Callable[[str], Journal]
     customer_of: Callable[[str], str | None]
+
+
+class PatientLookUps:
+    """Asks other systems for as long as the caller waits for their answer."""
+
+    def __init__(self, look_ups: LookUps, inbox: Inbox) -> None:
+        self._look_ups, self._inbox = look_ups, inbox
+
+    async def ask(self, request: Request) -> Answer:
+        return await self._inbox.unless_over(self._look_ups.ask(request))
 
 
 class Session:
@@ -106,7 +116,8 @@ class Session:
         self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=set_up_ms))
         speaker = Speaker(leg.channel, around.voice, self.inbox.post, helpers.create_task)
         call = self._live_call(speaker, helpers)
-        run = FlowRun(around.book.flows, flow, call, self._journal, around.clock, around.look_ups)
+        look_ups = PatientLookUps(around.look_ups, self.inbox)
+        run = FlowRun(around.book.flows, flow, call, self._journal, around.clock, look_ups)
         try:
             self._outcome = (await run.run()).outcome
         finally:

@@ -36,10 +36,6 @@ class Speaker:
         self.is_paused = True
         self._channel.pause()
 
-    def paused_by_caller(self) -> None:
-        """The channel has paused itself at the caller's first sound."""
-        self.is_paused = True
-
     def resume(self) -> None:
         self.is_paused = False
         self._channel.resume()
