@@ -51,10 +51,10 @@ MEASURES = {
     "key_to_silence_ms": "key → prompt silent",
 }
 PARTS = {
-    "decision_ms": "… of which until the turn is decided",
-    "prompt_start_ms": "… of which until its first sound",
-    "packet_gap_ms": "longest gap between packets",
-    "fade_step": "largest step where a prompt stops, of the tone's",
+    "decision_ms": "… until what was said is decided",
+    "prompt_start_ms": "… from then on",
+    "packet_gap_ms": "longest gap between packets of a call",
+    "fade_step": "largest step in a fade (1: the tone's own)",
 }
 PHRASES = {"배송 조회": "delivery", "교환 반품": "return", "영업 시간": "hours", "상담원 연결": "agent"}
 CALLER = Prompts(voice="jf_alpha")  # not the voice of the prompts
@@ -92,6 +92,10 @@ class Trial:
     problem: str = ""
 
 
+class CallFailedError(Exception):
+    """The call did not go as it should; the message says how."""
+
+
 class Ear:
     """Follows what comes in while a call lasts; a packet's level is computed once."""
 
@@ -101,7 +105,7 @@ class Ear:
         self._times: list[int] = []
 
     async def until(self, heard: Callable[[], Any], what: str) -> Any:
-        """The first true answer of `heard`. Raises TimeoutError saying what has not come."""
+        """The first true answer of `heard`. Raises CallFailedError saying what has not come."""
         try:
             async with asyncio.timeout(WAIT_S):
                 while True:
@@ -112,7 +116,7 @@ class Ear:
                         return found
                     await asyncio.sleep(0.005)
         except TimeoutError:
-            raise TimeoutError(f"no {what} within {WAIT_S:g} s") from None
+            raise CallFailedError(f"no {what} within {WAIT_S:g} s") from None
 
     async def tone(self) -> None:
         await self.until(
@@ -161,17 +165,19 @@ async def try_call(service: RunningService, events: Events, peer: Peer, phrase: 
     trial = Trial()
     call = await peer.invite(service.uri())
     try:
-        await _go_through(call, events, phrase, trial)
-    except (TimeoutError, AssertionError) as error:
-        trial.problem = str(error) or "no answer from the service in time"
-    finally:
-        await call.bye()
+        try:
+            await _go_through(call, events, phrase, trial)
+        finally:
+            await call.bye()
+    except (CallFailedError, TimeoutError) as error:
+        trial.problem = str(error) or "the service did not answer in time"
     return trial
 
 
 async def _go_through(call: PeerCall, events: Events, phrase: Phrase, trial: Trial) -> None:
     response = await call.final()
-    assert response.status == 200, f"refused: {response.first}"
+    if response.status != 200:
+        raise CallFailedError(f"refused: {response.first}")
     trial.figures["invite_200_ms"] = (response.at_ns - call.invited_ns) / 1e6
     ear = Ear(call)
     await ear.tone()
@@ -179,7 +185,8 @@ async def _go_through(call: PeerCall, events: Events, phrase: Phrase, trial: Tri
     _, speech, _ = (call.rtp.say(part) for part in (phrase.lead, phrase.speech, phrase.tail))
     await ear.until(speech.done.is_set, "end of what we say")
     silent_ns = await ear.silence(speech.sent_ns)
-    assert silent_ns < speech.last_ns, "the prompt went on while the caller spoke"
+    if silent_ns >= speech.last_ns:
+        raise CallFailedError("the prompt went on while the caller spoke")
     trial.figures["barge_in_ms"] = (silent_ns - speech.sent_ns) / 1e6
     fade_steps = [ear.fade_step(silent_ns)]
 
@@ -204,12 +211,10 @@ async def _go_through(call: PeerCall, events: Events, phrase: Phrase, trial: Tri
 
 async def _turn(events: Events, conversation: str) -> tuple[dict[str, Any], int]:
     """What the service made of the speech, and when in monotonic nanoseconds."""
-    await events.until("turn.heard", lambda _: bool(events.of("turn.heard", conversation)))
-    event = next(
-        event for event in events.all if (event["type"], event["subject"]) == ("voiceedge.turn.heard", conversation)
-    )
+    turn = await events.until("turn.heard", lambda turn: turn in events.of("turn.heard", conversation))
+    event = next(event for event in events.all if event["data"] is turn)
     ago_ns = time.time_ns() - int(datetime.fromisoformat(event["time"]).timestamp() * 1e9)
-    return event["data"], time.monotonic_ns() - ago_ns
+    return turn, time.monotonic_ns() - ago_ns
 
 
 # What the calls need
@@ -279,6 +284,7 @@ def summary(trials: Sequence[Trial]) -> dict[str, Any]:
         "failed": sum(bool(trial.problem) for trial in trials),
         "misunderstood": sum(bool(trial.misunderstood) for trial in trials),
         "problems": [trial.problem or trial.misunderstood for trial in trials if trial.problem or trial.misunderstood],
+        "each": [{name: round(value, 2) for name, value in trial.figures.items()} for trial in trials],
     }
 
 
