@@ -93,7 +93,7 @@ class Server:
     async def obey(self, order: dict[str, Any]) -> None:
         try:
             result = await self.result_of(order)
-        except VoiceEdgeError as error:
+        except (VoiceEdgeError, KeyError) as error:  # KeyError: the leg has ended and been forgotten
             self.tell(order=order["order"], error=type(error).__name__, text=str(error))
         else:
             self.tell(order=order["order"], result=result)

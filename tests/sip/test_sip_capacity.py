@@ -1,11 +1,13 @@
 """Full lines, bursts, and hundreds of calls that leave nothing behind."""
 
 import asyncio
+import json
+import sys
 from collections.abc import Callable
 
 import pytest
 from peer import Peer
-from served import Server, until
+from served import SERVER, Server, until
 from sipp import sipp_uac
 
 Servers = Callable[..., Server]
@@ -108,3 +110,14 @@ async def test_stopping_says_goodbye_to_all(new_server: Servers) -> None:
         for call in calls:
             assert "shutting down" in (await call.ended())["reason"]
         assert await stopping == 0
+
+
+async def test_a_port_in_use_is_named_with_a_remedy(server: Server) -> None:
+    settings = json.dumps({"host": "127.0.0.1", "port": server.port})
+    second = await asyncio.create_subprocess_exec(
+        sys.executable, str(SERVER), settings, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(second.communicate(), 20)
+    assert second.returncode == 1  # an error, not a crash
+    assert f"SipError: Cannot listen on 127.0.0.1:{server.port}/UDP" in said.decode()
+    assert "set sip.host and sip.port" in said.decode()
