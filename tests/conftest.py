@@ -1,55 +1,12 @@
 """Real parts that several rooms' tests share."""
 
-import os
 import signal
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import which
 
 import pytest
-
-
-class Mosquitto:
-    """A Mosquitto of our own on a free port; `kill` is SIGKILL, and `start` after it uses the same port."""
-
-    def __init__(self, directory: Path, extra: str = "allow_anonymous true") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._file = directory / f"mosquitto-{self.port}.conf"
-        self._file.write_text(f"listener {self.port} 127.0.0.1\nuser root\n{extra}\n")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        program = which("mosquitto") or "/usr/sbin/mosquitto"
-        self._process = subprocess.Popen([program, "-c", self._file], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                assert self._process.poll() is None, f"mosquitto ended: {self._process.returncode}"
-                assert time.monotonic() < deadline, "mosquitto did not listen within 10 s"
-                time.sleep(0.01)
-            else:
-                return
-
-    def signal(self, number: int) -> None:
-        assert self._process
-        os.kill(self._process.pid, number)
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+from mosquitto import Mosquitto
 
 
 @pytest.fixture

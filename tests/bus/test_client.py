@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import Mosquitto
+from mosquitto import Mosquitto
 
 from voiceedge.bus import client
 from voiceedge.bus.client import Broker, BusRefusedError, Message, connect

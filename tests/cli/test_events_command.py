@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import Mosquitto
+from mosquitto import Mosquitto
 from rich.cells import cell_len
 
 from voiceedge.bus.client import Broker, Message, connect

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Mosquitto
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from making import one_of_each, stamped, until
+from mosquitto import Mosquitto
 from ruamel.yaml import YAML
 
 from voiceedge.clock import RealClock

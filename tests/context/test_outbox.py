@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 
 import pytest
-from conftest import Mosquitto
 from making import CLOCK, step, until
+from mosquitto import Mosquitto
 
 from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.config import Mqtt

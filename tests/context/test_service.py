@@ -215,7 +215,7 @@ def test_a_wrong_broker_address_is_told_before_the_start(tmp_path: Path) -> None
 
 @pytest.mark.slow
 async def test_status_tells_of_a_sudden_end(tmp_path: Path, unused_tcp_port: int, config: Config) -> None:
-    from conftest import Mosquitto  # noqa: PLC0415 - only here beside the embedded one
+    from mosquitto import Mosquitto  # noqa: PLC0415 - only here beside the embedded one
 
     del unused_tcp_port
     mosquitto = Mosquitto(tmp_path)
