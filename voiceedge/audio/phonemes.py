@@ -10,8 +10,8 @@ _VOWELS = {
     "ㅡ": "ɯ", "ㅢ": "ɯi", "ㅣ": "i",
 }  # fmt: skip
 _CODAS = {"": "", "ㄱ": "k", "ㄴ": "n", "ㄷ": "t", "ㄹ": "l", "ㅁ": "m", "ㅂ": "p", "ㅇ": "ŋ"}
-# Plain stops are voiced at the start of a word too: to these voices "k" is the aspirated or tense sound, and Whisper
-# finds prompts said so likelier by a third (docs/results/voices.md).
+# Plain stops are voiced at the start of a word too: these voices have two rows of stops for Korean's three, and so
+# plain ones differ from tense ones there (docs/results/voices.md).
 _ONSETS = {
     "ㄱ": "ɡ", "ㄲ": "k", "ㄴ": "n", "ㄷ": "d", "ㄸ": "t", "ㄹ": "ɾ", "ㅁ": "m", "ㅂ": "b", "ㅃ": "p", "ㅅ": "s",
     "ㅆ": "s", "ㅇ": "", "ㅈ": "ʥ", "ㅉ": "ʨ", "ㅊ": "ʨʰ", "ㅋ": "kʰ", "ㅌ": "tʰ", "ㅍ": "pʰ", "ㅎ": "h",

@@ -50,8 +50,8 @@ _NUMERAL = re.compile(
     "|스무|스물|서른|마흔|예순|일흔|여든|아흔)+$"
 )
 _DEPENDENT = re.compile(f"(?:것|거|게|걸|건|겁니다|수|곳|데|지|줄|바|적|듯|분){_PARTICLES}(?:요|예요|입니까)?$")
-# Digits read one by one: three or more, or two and two; 이삼일 is two or three days. Said apart they are understood
-# twice as often (docs/results/voices.md).
+# Digits read one by one: three or more, or two and two; 이삼일 is two or three days. Said apart the prompts' voice is
+# understood better (docs/results/voices.md).
 _DIGIT = "[공영일이삼사오육칠팔구]"
 _DICTATED = re.compile(
     f"(?<![가-힣])(?!(?:이삼|삼사|사오)일)"
