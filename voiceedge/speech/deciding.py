@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from voiceedge.errors import ModelMissingError
 from voiceedge.speech.evidence import PhraseScore, WhisperEvidence
 from voiceedge.speech.heard import Expectation
-from voiceedge.speech.wording import gap, unlooped
+from voiceedge.speech.wording import companions, gap, unlooped
 
 _RATE_HZ = 16_000
 _HOP = 160  # samples a mel frame; the encoder puts out one vector for two of them
@@ -124,8 +124,10 @@ def _expected(expectation: Expectation) -> list[str]:
 
 def _likeliest(transcripts: list[str], expectation: Expectation) -> list[str]:
     """Each phrase once; of many, those most like what was transcribed."""
-    distinct = list(dict.fromkeys(phrase.text for phrase in expectation.phrases))
-    if len(distinct) <= _SCORED:
-        return distinct
     texts = [unlooped(transcript) for transcript in transcripts]
-    return sorted(distinct, key=lambda phrase: sum(gap(text, phrase, expectation.language) for text in texts))[:_SCORED]
+    gaps: dict[str, float] = {}
+    for phrase in expectation.phrases:
+        beside = companions(phrase, expectation)
+        distance = sum(gap(text, phrase.text, expectation.language, beside) for text in texts)
+        gaps[phrase.text] = min(distance, gaps.get(phrase.text, distance))
+    return sorted(gaps, key=lambda text: gaps[text])[:_SCORED]

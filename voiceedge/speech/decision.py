@@ -7,15 +7,14 @@ from voiceedge.speech.evidence import StreamingEvidence, WhisperEvidence
 from voiceedge.speech.heard import Decision, Evidence, Expectation, Heard, Phrase
 from voiceedge.speech.numbers import digit_strings
 from voiceedge.speech.vocabulary import bare, spoken
-from voiceedge.speech.wording import gap, unlooped
+from voiceedge.speech.wording import companions, gap, unlooped
 
-# The operating point. A phrase's score is linear in three measurements, with weights fitted by logistic
-# regression on short phrases over the telephone band (docs/results): roughly its log odds of being right.
-_BIAS, _PER_NAT, _PER_FREE_GAP, _PER_PRIMED_GAP = 3.7, 0.45, -2.2, -3.4
+# The operating point. A phrase's score is linear in three measurements and roughly its log odds of being right. The
+# weights lie between those that scripts/bench-speech --fit finds for different suites; docs/results has what they give.
+_BIAS, _PER_NAT, _PER_FREE_GAP, _PER_PRIMED_GAP = 3.3, 1.0, -1.5, -2.7
 _AGREEMENT = 0.5  # added where the streaming recogniser heard exactly this
-_ACCEPT, _CONFIRM = 1.0, -0.5
+_ACCEPT, _CONFIRM = 1.0, -0.25
 _CLEAR_LEAD = 0.5  # by which an accepted phrase beats those of every other value
-_COMPANION_SYLLABLES = 4  # short ways of saying the same are said together: 네, 맞아요
 
 
 def decide(
@@ -50,12 +49,8 @@ def measurements(expectation: Expectation, whisper: WhisperEvidence) -> list[tup
     measured = []
     for score in whisper.scores if free else ():
         for phrase in known.get(score.phrase, ()):
-            companions = tuple(
-                other.text
-                for other in expectation.phrases
-                if other.value == phrase.value and len(other.text) <= _COMPANION_SYLLABLES
-            )
-            gaps = [gap(text, phrase.text, expectation.language, companions) for text in (free, primed)]
+            beside = companions(phrase, expectation)
+            gaps = [gap(text, phrase.text, expectation.language, beside) for text in (free, primed)]
             measured.append((phrase, (score.log_probability, gaps[0], gaps[1])))
     return measured
 
@@ -104,8 +99,9 @@ def _phrase(
 
 def _contradicted(transcript: str, phrase: Phrase, expectation: Expectation) -> bool:
     """Whether another answer was said word for word beside this one: 네, 아니요."""
-    beside = f" {spoken(transcript)} ".replace(f" {spoken(phrase.text)} ", "  ")
-    return any(f" {spoken(other.text)} " in beside for other in expectation.phrases if other.value != phrase.value)
+    said, chosen = f" {spoken(transcript)} ", spoken(phrase.text)
+    others = (spoken(other.text) for other in expectation.phrases if other.value != phrase.value)
+    return any(f" {other} " in said for other in others if other not in chosen)
 
 
 def _probability(log_odds: float) -> float:
