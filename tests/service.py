@@ -53,25 +53,33 @@ class RunningService:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        with self.log.open("wb") as sink:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Again, too, after a `stop`: with the same data."""
+        with self.log.open("ab") as sink:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "voiceedge", "run", "--config", self.config], stdout=sink, stderr=sink
             )
         try:
             self.until(lambda status: status["ready"], START_S)
         except BaseException:
-            self.__exit__()
+            self.stop()
             raise
-        return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """Return the exit code."""
         assert self._process
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(STOP_S)
-            finally:
-                self._process.kill()
+        try:
+            return self._process.wait(STOP_S)
+        finally:
+            self._process.kill()
 
     @property
     def status(self) -> dict[str, Any]:
@@ -112,11 +120,11 @@ class RunningService:
         return str(self.status["processes"]["control"]["mqtt_url"])
 
     @asynccontextmanager
-    async def events(self, identifier: str | None = None) -> AsyncIterator["Events"]:
-        """Everything published from now on, until the block ends. With an `identifier` the broker keeps the session."""
+    async def events(self, **options: Any) -> AsyncIterator["Events"]:
+        """Everything published from now on, until the block ends. `options` are those of aiomqtt's client."""
         events = Events()
         async with asyncio.TaskGroup() as group:
-            following = group.create_task(events.follow(self.mqtt_url, identifier))
+            following = group.create_task(events.follow(self.mqtt_url, options))
             async with asyncio.timeout(EVENT_S):
                 await events.connected.wait()
             yield events
@@ -132,13 +140,11 @@ class Events:
         self._ids: set[str] = set()
         self._news = asyncio.Event()
 
-    async def follow(self, url: str, identifier: str | None = None) -> None:
+    async def follow(self, url: str, options: Mapping[str, Any]) -> None:
         where = urlsplit(url)
         while True:
             try:
-                async with aiomqtt.Client(
-                    where.hostname or "", where.port or 1883, identifier=identifier, clean_session=identifier is None
-                ) as client:
+                async with aiomqtt.Client(where.hostname or "", where.port or 1883, **options) as client:
                     await client.subscribe("voiceedge/+/v1/events/#", qos=1)
                     self.connected.set()
                     async for message in client.messages:

@@ -3,7 +3,6 @@
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from voiceedge.flow.call import Utterance
 FLOWS = Path(__file__).parent / "flows"
 ROUTES = {"2000": "keyed", "3000": "silent", "4000": "steps", "5000": "private", "6000": "changing", "7000": "brief"}
 
-Start = Callable[..., RunningService]
+Light = Callable[..., RunningService]
 
 
 @pytest.fixture(scope="session")
@@ -57,16 +56,15 @@ def service(tmp_path_factory: pytest.TempPathFactory, flows: Path, deaf_end: str
         yield running
 
 
-@pytest.fixture
-def start(tmp_path: Path, flows: Path, deaf_end: str) -> Iterator[Start]:
-    """A service of the test's own, which starts quickly as it loads no models."""
-    with ExitStack() as stack:
+@pytest.fixture(scope="session")
+def light(tmp_path_factory: pytest.TempPathFactory, flows: Path, deaf_end: str) -> Light:
+    """A service beside the first: it starts quickly as it loads no models."""
 
-        def start(**tables: Mapping[str, Any]) -> RunningService:
-            made = RunningService(tmp_path, flows, settings(deaf_end, {"speech": {"enabled": False}, **tables}))
-            return stack.enter_context(made)
+    def light(directory: Path | None = None, **tables: Mapping[str, Any]) -> RunningService:
+        more = {"speech": {"enabled": False}, **tables}
+        return RunningService(directory or tmp_path_factory.mktemp("light"), flows, settings(deaf_end, more))
 
-        yield start
+    return light
 
 
 @pytest.fixture(scope="session")

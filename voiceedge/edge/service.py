@@ -35,6 +35,7 @@ def run(config: Config) -> int:
 
 def _vosk(config: Config) -> VoskModel | None:
     if not config.speech.enabled:
+        log.warning("speech_off", effect="callers use keys", setting="speech.enabled")
         return None
     try:
         return VoskModel(vosk_directory(config.speech))

@@ -221,7 +221,7 @@ class FlowRun:
                 raise _StepFailed(f"look-up: {failed.reason}")
 
     async def _hand_over(self, frame: Frame, step: HandOverStep) -> str:
-        reason = step.reason.fill(self.values(), lambda _, value: plain(value))
+        reason = frame.spoken([step.reason], self.values()).masked  # it is published; the slots go along in the clear
         self._enter(step.kind, None)
         filled = frame.filled_slots()
         taken = {name: filled[name] for name in step.take if name in filled}

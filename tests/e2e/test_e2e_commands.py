@@ -1,0 +1,49 @@
+"""The commands that call the service and follow it, as people run them."""
+
+import asyncio
+import json
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+async def voiceedge(*arguments):
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voiceedge", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def test_a_test_call_presses_keys_and_its_events_can_be_followed(service, tmp_path):
+    following = await voiceedge("events", "--json", "--config", service.config)
+    assert following.stdout
+    assert following.stderr
+    record = tmp_path / "heard.wav"
+    async with asyncio.timeout(150):
+        assert b"connected" in await following.stderr.readline()
+        calling = await voiceedge(
+            "call", service.uri(), "keys:2", "keys:2", "--at-once", "--state", tmp_path, "--record", record
+        )
+        told, problems = await calling.communicate()
+        assert calling.returncode == 0, problems.decode()
+        events = []
+        while not events or events[-1]["type"] != "voiceedge.call.ended":
+            events.append(json.loads(await following.stdout.readline()))
+    following.terminate()
+    await following.wait()
+    lines = told.decode().splitlines()
+    assert lines[0].startswith("answered after")
+    assert lines[-1].startswith("ended by caller: 200"), "it was the far end that hung up"
+    assert record.stat().st_size > 16_000
+    assert [int(event["sequence"]) for event in events] == list(range(1, len(events) + 1))
+    heard = [event["data"]["value"] for event in events if event["type"] == "voiceedge.turn.heard"]
+    assert heard == ["hours", "done"]
+
+
+async def test_a_test_call_that_nobody_takes_says_so(service, tmp_path):
+    calling = await voiceedge("call", "sip:1000@127.0.0.1:9", "--state", tmp_path)
+    async with asyncio.timeout(120):
+        _, problems = await calling.communicate()
+    assert calling.returncode == 1
+    assert b"did not take the call" in problems
