@@ -27,7 +27,7 @@ def call(
         ),
     ] = None,
     language: Annotated[str, typer.Option(help="The language of what is said: ko or en.")] = "ko",
-    voice: Annotated[str, typer.Option(help="The Kokoro voice that says it.")] = "jf_alpha",
+    voice: Annotated[str, typer.Option(help="The Kokoro voice that says it.")] = "jf_gongitsune",
     at_once: Annotated[bool, typer.Option("--at-once", help="Do not wait for the other side to finish.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write what the other side said to this WAV file.")] = None,
     header: Annotated[list[str] | None, typer.Option(help="A header of the INVITE, as NAME:VALUE.")] = None,

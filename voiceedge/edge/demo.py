@@ -29,7 +29,7 @@ from voiceedge.flow.frame import fixed_prompts
 
 START_S, CALL_S = 90.0, 300.0
 INTO_THE_PROMPT_S = 1.5  # when an impatient caller interrupts
-CALLER = Prompts(voice="jf_alpha")  # not the service's voice
+CALLER = Prompts(voice="jf_gongitsune")  # not the service's voice
 NUMBER = "15880000"
 YES = Utterance("네", "ko")
 
@@ -56,17 +56,33 @@ class Script:
     lines: Mapping[str, Sequence[Line]]
     channel: str
     slots: Mapping[str, str]
+    prompts: Mapping[str, Sequence[str]]  # the steps by flow that the call comes through: rendered before it begins
 
 
 RETAIL = Script(
     lines={
         "menu": (Line(says="배송 조회", interrupts=True), Line(says="교환 반품")),
-        "number": (Line(keys="20261122#"), Line(says="이공이육 일일이이")),
+        "number": (Line(keys="20261122#", interrupts=True),),
         "more": (Line(says="네"),),
+        "same_order": (Line(says="네 맞아요"),),
         "offer_chat": (Line(says="네 보내 주세요"),),
     },
     channel="web-chat",
-    slots={"order_number": "20261122"},
+    slots={"order_number": "20261122", "topic": "교환·반품 문의"},
+    prompts={
+        "retail": (
+            "greeting",
+            "menu",
+            "wait",
+            "more",
+            "return_rules",
+            "same_order",
+            "offer_chat",
+            "chat_sent",
+            "goodbye",
+        ),
+        "order_number": ("number",),
+    },
 )
 
 
@@ -111,7 +127,7 @@ class Watcher:
 
 async def run(script: Script, flows: Path, state: Path, screen: Screen, clock: Clock) -> None:
     """Play the demo; what is rendered stays in `state`. Raises DemoFailedError or TimeoutError."""
-    await asyncio.to_thread(_render, script, flows, state, screen)
+    await asyncio.to_thread(_prepare, script, flows, state, screen)
     async with AsyncExitStack() as stack:
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voiceedge-")))
         orders = await stack.enter_async_context(order_desk())
@@ -133,13 +149,16 @@ async def run(script: Script, flows: Path, state: Path, screen: Screen, clock: C
         _judge(watcher, script)
 
 
-def _render(script: Script, flows: Path, state: Path, screen: Screen) -> None:
-    """Both sides' sentences, so that nobody waits for them during the call; the second time there is nothing to do."""
+def _prepare(script: Script, flows: Path, state: Path, screen: Screen) -> None:
+    """Both sides' sentences of this call, so that it can begin; the service renders the others by itself."""
     lines = [Utterance(line.says, "ko") for lines in script.lines.values() for line in lines if line.says]
-    prompts = [prompt for flow in FlowBook(flows).flows.values() for prompt in fixed_prompts(flow)]
+    book = FlowBook(flows)
+    prompts = [prompt for flow, steps in script.prompts.items() for prompt in fixed_prompts(book.get(flow), steps)]
     for voice, utterances in ((CALLER, [*lines, YES]), (Prompts(), prompts)):
         library = PromptLibrary(state / "prompts", synthesis.choose(voice, state))
         library.render_ahead(utterances, screen.progress)
+    for memory in state.glob("voiceedge.db*"):  # of an earlier demo
+        memory.unlink()
 
 
 async def _converse(caller: Caller, watcher: Watcher, script: Script, clock: Clock) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
@@ -25,6 +26,7 @@ from voiceedge.speech.models import whisper_directory
 from voiceedge.speech.service import Decider
 
 BELOW_CALLS, BELOW_DECISIONS = 5, 10  # nice values, the second on top of the first
+CALM_S = 10.0  # without a question from any call, before more is rendered ahead
 
 log = structlog.get_logger()
 
@@ -57,18 +59,21 @@ class SpeechDesk:
         self._on_demand = ThreadPoolExecutor(1, "render")
         self._ahead = ThreadPoolExecutor(1, "render-ahead", initializer=_step_back)
         self._done = self._of = 0
+        self._asked = -CALM_S
         self._ready = False
 
     def handlers(self) -> dict[str, Handler]:
         return {"decide": self.decide, "render": self.render, "health": self.health}
 
     async def decide(self, head: Head, payload: bytes) -> Head:
+        self._asked = time.monotonic()
         if self._decider is None:
             raise ModelMissingError("no deciding recogniser is installed; see `voiceedge doctor`")
         evidence = await self._decider.decide(payload, expectation_from_json(head["expectation"]))
         return {"evidence": evidence.to_json()}
 
     async def render(self, head: Head, _: bytes) -> Head:
+        self._asked = time.monotonic()
         piece = piece_from_json(head["piece"])
         await asyncio.get_running_loop().run_in_executor(self._on_demand, self._library.render, piece)
         return {}
@@ -95,7 +100,10 @@ class SpeechDesk:
         self._ready = True
 
     def _note_progress(self, done: int, of: int) -> None:
+        """Called between two prompts, in the thread that renders ahead: it waits while calls ask for something."""
         self._done, self._of = done, of
+        while (rest_s := self._asked + CALM_S - time.monotonic()) > 0:
+            time.sleep(rest_s)
 
 
 def _whisper(config: Config) -> Whisper | None:

@@ -1,7 +1,7 @@
 """One flow while it runs: its slots, and its texts filled in for the caller to hear and for others to read."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.flow.call import CallFacts, Utterance
 from voiceedge.flow.expression import Expression
-from voiceedge.flow.model import Flow, Value
+from voiceedge.flow.model import Choice, Flow, Value
 from voiceedge.flow.template import Field, Template, TemplateError, plain, speak
 from voiceedge.flow.words import Words, words_of
 
@@ -123,22 +123,25 @@ class Frame:
         return file if file.is_file() else None
 
 
-def fixed_prompts(flow: Flow) -> Iterator[Utterance]:
-    """Everything the flow may say that is known before a call: to be rendered ahead."""
+def fixed_prompts(flow: Flow, names: Collection[str] | None = None) -> Iterator[Utterance]:
+    """Everything the flow, or these steps of it, may say that is known before a call: to be rendered ahead."""
     frame = Frame.enter(flow, {})
-    words = frame.words
-    texts = [text for step in flow.steps.values() for where, text in step.texts() if where[0] in _SPOKEN_KEYS]
-    texts += [*words.no_input, *words.no_match, *words.not_right, *words.sorry]
+    steps = [step for name, step in flow.steps.items() if names is None or name in names]
+    texts = [text for step in steps for where, text in step.texts() if where[0] in _SPOKEN_KEYS]
+    choices: list[Choice] = []
+    if names is None:
+        words = frame.words
+        texts += [*words.no_input, *words.no_match, *words.not_right, *words.sorry]
+        choices += [*flow.header.anywhere.values()]
+        choices += [choice for step in steps for choice in getattr(step, "choices", {}).values()]
     values: dict[str, Any] = {"settings": flow.header.settings}
     for text in dict.fromkeys(texts):
         try:
             yield from frame.spoken([text], values).utterances
         except TemplateError:
             continue  # it has a value of the call
-    choices = [*flow.header.anywhere.values()]
-    choices += [choice for step in flow.steps.values() for choice in getattr(step, "choices", {}).values()]
     for name in dict.fromkeys(choice.name or choice.say[0] for choice in choices if choice.name or choice.say):
-        yield from frame.spoken(words.confirm, {**values, "heard": name}).utterances
+        yield from frame.spoken(frame.words.confirm, {**values, "heard": name}).utterances
 
 
 _SPOKEN_KEYS = frozenset({"say", "ask", "no_input", "no_match", "hang_up"})
