@@ -184,6 +184,30 @@ async def test_an_unsure_yes_needs_a_second_one(flows):
     assert (await flows.talk(call=Ear(*unsure, heard(Decision.CONFIRM, "no")))).outcome.ended_by == "caller"
 
 
+YES_OR_NO = (
+    HEAD
+    + """
+steps:
+  a:
+    ask: 보내 드릴까요?
+    choices: {send: {say: [네, 네 보내 주세요], key: 1, next: sent}, keep: {say: 아니요, key: 2, next: kept}}
+    no_match: 일 번이나 이 번을 눌러 주세요.
+    otherwise: kept
+  sent: {hang_up: 보냈습니다, outcome: sent}
+  kept: {hang_up: 알겠습니다, outcome: kept}
+"""
+)
+
+
+async def test_an_unsure_yes_to_a_question_is_asked_for_again_rather_than_confirmed_by_another_yes(flows):
+    flows.write(YES_OR_NO)
+    yes, no = heard(Decision.CONFIRM, "send"), heard(Decision.CONFIRM, "keep")
+    twice = await flows.talk(call=Ear(yes, yes))
+    assert twice.outcome.outcome == "sent"
+    assert [step.says for step in twice.steps()][:2] == ["보내 드릴까요?", "일 번이나 이 번을 눌러 주세요."]
+    assert (await flows.talk(call=Ear(yes, no, no))).outcome.outcome == "kept"
+
+
 async def test_a_value_that_was_never_asked_for_is_a_mistake(flows):
     flows.write(MENU)
     for reply in (heard(Decision.ACCEPT, "nonsense"), heard(Decision.ACCEPT, None), Keyed(""), Keyed("19"), Keyed("#")):

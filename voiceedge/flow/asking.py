@@ -57,6 +57,7 @@ class Asking:
     depth: int
     _silences: int = field(default=0, init=False)
     _misses: int = field(default=0, init=False)
+    _unsure_word: str | None = field(default=None, init=False)
 
     async def run(self) -> Answer | None:
         """The answer, or None after the last attempt. Raises TemplateError and CallEnded."""
@@ -73,6 +74,12 @@ class Asking:
                 continue
             if not self._needs_confirmation(answer):
                 return answer
+            if (word := self._yes_or_no(answer)) and not answer.sure:
+                if word == self._unsure_word:
+                    return answer
+                self._unsure_word = word
+                prompt = self._after_miss()
+                continue
             confirmed = await self._confirm(answer)
             if isinstance(confirmed, Answer):
                 return confirmed
@@ -129,6 +136,12 @@ class Asking:
         if answer.option and answer.option.universal:
             return not answer.sure
         return self.ask.confirm == "always" or not answer.sure or (answer.digits is not None and answer.spoken)
+
+    def _yes_or_no(self, answer: Answer) -> str | None:
+        """The option's name where it stands for yes or no: "네, 맞으십니까?" is no question, so it is asked again."""
+        words = {_plain(word) for word in (*self.frame.words.yes, *self.frame.words.no)}
+        option = answer.option
+        return option.name if option and words & {_plain(text) for text in option.choice.say} else None
 
     async def _confirm(self, answer: Answer) -> Answer | bool | None:
         """The answer when confirmed (or what the caller wanted instead), False when denied, None when still unclear."""
