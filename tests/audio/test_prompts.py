@@ -257,3 +257,13 @@ def test_nothing_a_caller_said_reaches_the_log(tmp_path):
         prompts.pieces(Utterance("Kildong 고객님 😀 ㅋㅋ", "ko"))
     assert logs
     assert "Kildong" not in str(logs)
+
+
+def test_the_audio_of_personal_data_is_kept_nowhere(tmp_path):
+    prompts = library(tmp_path, engine := Beeps())
+    (piece,) = prompts.pieces(Utterance("김철수 님", "ko", personal=True))
+    prompts.remember(piece, prompts.render(piece))
+    prompts.render(piece)
+    assert engine.rendered == 2
+    assert prompts.lookup(piece) is None
+    assert files(tmp_path) == []

@@ -53,8 +53,8 @@ FIELDS = {
     "message": (
         "",
         (
-            "headers payload correlationId contentType name title summary description tags externalDocs bindings examples"
-            " traits"
+            "headers payload correlationId contentType name title summary description tags externalDocs bindings "
+            "examples traits"
         ),
     ),
 }

@@ -9,7 +9,7 @@ from voiceedge.errors import LinkError, StoreError
 
 
 async def echo(head: Head, payload: bytes) -> Head:
-    return {"said": head["text"], "bytes": len(payload)}
+    return {"said": head["text"], "payload": payload[::-1]}
 
 
 async def never(_head: Head, _payload: bytes) -> Head:
@@ -31,10 +31,10 @@ async def client(tmp_path):
     await client.close()
 
 
-async def test_a_request_brings_its_answer_and_carries_bytes(tmp_path, client):
+async def test_a_request_brings_its_answer_and_both_carry_bytes(tmp_path, client):
     async with LinkServer(tmp_path / "a.sock", HANDLERS):
-        answer = await client.request("echo", {"text": "안녕"}, b"\x00" * 64_000, timeout_s=5)
-    assert (answer["said"], answer["bytes"]) == ("안녕", 64_000)
+        answer = await client.request("echo", {"text": "안녕"}, b"\x00\x01" * 32_000, timeout_s=5)
+    assert (answer["said"], answer["payload"]) == ("안녕", b"\x01\x00" * 32_000)
 
 
 async def test_a_slow_request_does_not_hold_up_the_next(tmp_path, client):

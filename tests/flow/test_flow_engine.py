@@ -12,7 +12,7 @@ from voiceedge.context.pii import PersonalDataClass
 from voiceedge.errors import FlowError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import CallEnded, CallFacts, HandOver, Keyed, NoInput, TransferResult
-from voiceedge.flow.frame import fixed_prompts
+from voiceedge.flow.frame import Frame, fixed_prompts
 from voiceedge.flow.look_up import Failed, Found, NotFound
 from voiceedge.speech.heard import Decision, Heard
 
@@ -206,6 +206,15 @@ async def test_an_unsure_yes_to_a_question_is_asked_for_again_rather_than_confir
     assert twice.outcome.outcome == "sent"
     assert [step.says for step in twice.steps()][:2] == ["보내 드릴까요?", "일 번이나 이 번을 눌러 주세요."]
     assert (await flows.talk(call=Ear(yes, no, no))).outcome.outcome == "kept"
+
+
+async def test_a_prompt_that_holds_personal_data_says_so(flows):
+    flows.write(NUMBER.replace("class: none", "class: personal"))
+    frame = Frame.enter(FlowBook(flows.directory).get("test"), {"n": "1234"})
+    done = frame.flow.steps["done"]
+    assert [said.personal for said in frame.spoken(done.hang_up, frame.slots).utterances] == [True]
+    question = frame.flow.steps["a"]
+    assert [said.personal for said in frame.spoken(question.ask, frame.slots).utterances] == [False]
 
 
 async def test_a_value_that_was_never_asked_for_is_a_mistake(flows):

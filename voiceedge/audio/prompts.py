@@ -35,16 +35,22 @@ class Spoken(Protocol):
     def language(self) -> str: ...
     @property
     def recording(self) -> str | None: ...
+    @property
+    def personal(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is played in one go: a recording, or one sentence as it is read out. `pause_ms` of silence follow it."""
+    """What is played in one go: a recording, or one sentence as it is read out. `pause_ms` of silence follow it.
+
+    The audio of a `personal` one is kept nowhere, neither on disk nor in memory.
+    """
 
     text: str
     language: str
     recording: str | None = None
     pause_ms: int = 0
+    personal: bool = False
 
 
 class PromptLibrary:
@@ -72,7 +78,7 @@ class PromptLibrary:
         sentences = reading.sentences(spoken.text)
         pauses = [_BETWEEN_SENTENCES_MS] * (len(sentences) - 1) + [0]
         return [
-            Piece(sentence, utterance.language, pause_ms=pause)
+            Piece(sentence, utterance.language, pause_ms=pause, personal=utterance.personal)
             for sentence, pause in zip(sentences, pauses, strict=False)
         ]
 
@@ -80,12 +86,14 @@ class PromptLibrary:
         """The audio if memory or disk has it; renders nothing."""
         if piece.recording:
             return self._recording(piece.recording)
+        if piece.personal:
+            return None
         engine = self._best(piece.language)
         audio = self._cached(self._key(engine, piece)) if engine else None
         return None if audio is None else _paused(audio, piece)
 
     def render(self, piece: Piece) -> Pcm:
-        """The audio by the best engine that works, cached. Blocks while it is synthesised. Raises PromptError."""
+        """The audio by the best engine that works, cached unless personal. Blocks meanwhile. Raises PromptError."""
         ready = self.lookup(piece)
         if ready is not None:
             return ready
@@ -98,7 +106,7 @@ class PromptLibrary:
     def remember(self, piece: Piece, audio: Pcm) -> None:
         """Keep in memory what another process's `render` returned and could not store."""
         engine = self._best(piece.language)
-        if engine and not piece.recording:
+        if engine and not piece.recording and not piece.personal:
             self._memory.put(self._key(engine, piece), audio[: len(audio) - _pause_samples(piece)].copy())
 
     def render_ahead(self, utterances: Iterable[Spoken], progress: Callable[[int, int], None] | None = None) -> int:
@@ -141,10 +149,11 @@ class PromptLibrary:
                 self._warn_once("synthesis_failed", str(error))
                 problem = error
                 continue
-            key = self._key(engine, piece)
-            self._memory.put(key, audio)
-            if keep:
-                self._store(key, audio)
+            if not piece.personal:
+                key = self._key(engine, piece)
+                self._memory.put(key, audio)
+                if keep:
+                    self._store(key, audio)
             return _paused(audio, piece)
         nobody = f"No synthesiser speaks {piece.language!r} here: apt-get install espeak-ng."
         raise PromptError(str(problem or nobody)) from problem

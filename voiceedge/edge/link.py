@@ -22,7 +22,7 @@ LIMIT = 16 * 1024 * 1024  # of one part: no utterance or batch of events comes n
 _SIZES = struct.Struct("!II")
 
 Head = dict[str, Any]
-Handler = Callable[[Head, bytes], Awaitable[Head]]
+Handler = Callable[[Head, bytes], Awaitable[Head]]  # bytes go back under the key "payload"
 log = structlog.get_logger()
 
 
@@ -95,7 +95,8 @@ class LinkServer:
         except Exception:
             log.exception("link_request_failed", request=head.get("request"))
             answer = {"error": f"{head.get('request')} failed; see the log of this process", "can_retry": False}
-        writer.write(_frame({**answer, "id": head["id"]}, b""))
+        raw = answer.pop("payload", b"")
+        writer.write(_frame({**answer, "id": head["id"]}, raw))
         with contextlib.suppress(ConnectionError):
             await writer.drain()
 
@@ -159,10 +160,10 @@ class LinkClient:
     async def _read_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                head, _ = await _read(reader)
+                head, payload = await _read(reader)
                 future = self._waiting.get(head["id"])
                 if future and not future.done():
-                    future.set_result(head)
+                    future.set_result({**head, "payload": payload})
         except (OSError, asyncio.IncompleteReadError, ValueError, LinkError):
             pass  # told to every waiting request below
         finally:

@@ -75,8 +75,8 @@ class SpeechDesk:
     async def render(self, head: Head, _: bytes) -> Head:
         self._asked = time.monotonic()
         piece = piece_from_json(head["piece"])
-        await asyncio.get_running_loop().run_in_executor(self._on_demand, self._library.render, piece)
-        return {}
+        audio = await asyncio.get_running_loop().run_in_executor(self._on_demand, self._library.render, piece)
+        return {"payload": audio.tobytes()}
 
     async def health(self, _head: Head, _payload: bytes) -> Head:
         return {

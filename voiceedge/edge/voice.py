@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import structlog
 
 from voiceedge.audio.prompts import Piece, PromptLibrary
@@ -24,8 +25,10 @@ class WorkerVoice:
         ready = await asyncio.to_thread(self.library.lookup, piece)
         if ready is None and not piece.recording:
             try:
-                await self._speech.request("render", {"piece": piece_to_json(piece)}, timeout_s=RENDER_S)
-                ready = await asyncio.to_thread(self.library.lookup, piece)
+                answer = await self._speech.request("render", {"piece": piece_to_json(piece)}, timeout_s=RENDER_S)
             except LinkError as error:
                 log.warning("prompt_by_last_resort", problem=str(error))
+            else:
+                ready = np.frombuffer(answer["payload"], np.int16)
+                self.library.remember(piece, ready)
         return ready if ready is not None else await asyncio.to_thread(self.library.last_resort, piece)

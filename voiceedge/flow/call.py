@@ -27,6 +27,7 @@ class Utterance:
     text: str
     language: str
     recording: str | None = None
+    personal: bool = False  # it holds personal data: its audio is not kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,21 +98,23 @@ class Frame:
         file = self._recording(texts, recording)
         if file:
             return Spoken((Utterance(" ".join(parts), language, str(file)),), " ".join(masked))
-        return Spoken(tuple(Utterance(part, language) for part in parts), " ".join(masked))
+        personal = [any(self._class(field_, heard_class) for field_ in text.fields) for text in texts]
+        utterances = tuple(Utterance(part, language, personal=it) for part, it in zip(parts, personal, strict=True))
+        return Spoken(utterances, " ".join(masked))
 
     def _masked(self, field_: Field, value: Any, heard_class: PersonalDataClass) -> str:
+        class_ = self._class(field_, heard_class)
+        return mask(plain(value), class_) if class_ else speak(value, field_.format, self.flow.header.language)
+
+    def _class(self, field_: Field, heard_class: PersonalDataClass) -> PersonalDataClass | None:
+        """The class of what a field shows; None where it is not personal."""
         root = field_.path[0]
         if root in {"settings", "now"}:
-            class_ = PersonalDataClass.NONE
-        elif root == "call":
-            class_ = PersonalDataClass.PERSONAL
-        elif root == "heard":
-            class_ = heard_class
-        else:
-            class_ = self.class_of(root)
-        if class_ is PersonalDataClass.NONE:
-            return speak(value, field_.format, self.flow.header.language)
-        return mask(plain(value), class_)
+            return None
+        if root == "call":
+            return PersonalDataClass.PERSONAL
+        class_ = heard_class if root == "heard" else self.class_of(root)
+        return None if class_ is PersonalDataClass.NONE else class_
 
     def _recording(self, texts: Sequence[Template], name: str | None) -> Path | None:
         """A recording cannot hold values, so it stands only for a prompt without any."""
