@@ -5,6 +5,7 @@ import json
 import sys
 
 import pytest
+from peer import Peer
 
 pytestmark = pytest.mark.slow
 
@@ -41,9 +42,10 @@ async def test_a_test_call_presses_keys_and_its_events_can_be_followed(service, 
     assert heard == ["hours", "done"]
 
 
-async def test_a_test_call_that_nobody_takes_says_so(service, tmp_path):
-    calling = await voiceedge("call", "sip:1000@127.0.0.1:9", "--state", tmp_path)
-    async with asyncio.timeout(120):
+async def test_a_test_call_that_is_refused_says_so(tmp_path):
+    async with Peer() as peer, asyncio.timeout(120):
+        peer.on_invite = lambda call: peer.spawn(call.answer(486))
+        calling = await voiceedge("call", peer.uri, "--state", tmp_path)
         _, problems = await calling.communicate()
     assert calling.returncode == 1
-    assert b"did not take the call" in problems
+    assert b"did not take the call: 486" in problems

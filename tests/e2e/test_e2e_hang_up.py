@@ -13,7 +13,7 @@ from talk import now_ns, talk, until
 pytestmark = pytest.mark.slow
 
 KEYS = {"say": "1", "ask": "2", "short": "3", "confirm": "4", "look_up": "5", "hand_over": "6", "transfer": "7"}
-LAST_WORDS = "8"
+LAST_WORDS, BARRED = "8", "9"
 
 
 @contextlib.contextmanager
@@ -119,10 +119,10 @@ async def test_during_the_last_words(service):
 async def test_afterwards_every_line_is_free_and_nothing_went_wrong(service):
     async def one() -> None:
         async with talk(service, "4000") as call:
-            await call.press(LAST_WORDS)
+            await call.press(BARRED)
             await call.call.ended()
             ended = await call.over()
-            assert (ended["cause"], ended["outcome"]) == ("flow", "last_words")
+            assert (ended["cause"], ended["outcome"]) == ("flow", "could_not_transfer")
 
     async with asyncio.TaskGroup() as calls:
         for _ in range(service.status["processes"]["worker-1"]["capacity"]):

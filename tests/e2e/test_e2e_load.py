@@ -11,7 +11,7 @@ from talk import talk
 
 pytestmark = pytest.mark.slow
 
-CALLS, RATE = 200, 15
+CALLS, RATE = 200, 20
 
 
 def open_files(pid: int) -> int:
