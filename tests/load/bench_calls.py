@@ -58,14 +58,14 @@ PARTS = {
 }
 PHRASES = {"배송 조회": "delivery", "교환 반품": "return", "영업 시간": "hours", "상담원 연결": "agent"}
 CALLER = Prompts(voice="jf_alpha")  # not the voice of the prompts
-CALLS, QUICK_CALLS = 60, 12
+CALLS, QUICK_CALLS = 60, 10
 
 FRAME = RATE // 100
 SPEECH_DBOV, SOUND_DBOV = -40.0, -50.0
 SOUND = 10 ** (SOUND_DBOV / 20)
 TONE_HZ, TONE_PEAK, TONE_MS = 250, 0.14, 10_000
 TONE_LEVEL, ALIKE = TONE_PEAK / 2**0.5, 0.1
-INTO_THE_PROMPT_S = 0.5  # when the caller interrupts
+INTO_THE_PROMPT_S = 0.3  # when the caller interrupts
 STEADY = 8  # packets of tone in a row: neither speech nor a fade
 SILENCE_MS = 100
 WAIT_S = 20.0

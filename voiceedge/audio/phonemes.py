@@ -11,7 +11,7 @@ _VOWELS = {
 }  # fmt: skip
 _CODAS = {"": "", "ㄱ": "k", "ㄴ": "n", "ㄷ": "t", "ㄹ": "l", "ㅁ": "m", "ㅂ": "p", "ㅇ": "ŋ"}
 # Plain stops are voiced at the start of a word too: these voices have two rows of stops for Korean's three, and so
-# plain ones differ from tense ones there (docs/results/voices.md).
+# plain ones differ from tense ones there (docs/results/0002-voices.md).
 _ONSETS = {
     "ㄱ": "ɡ", "ㄲ": "k", "ㄴ": "n", "ㄷ": "d", "ㄸ": "t", "ㄹ": "ɾ", "ㅁ": "m", "ㅂ": "b", "ㅃ": "p", "ㅅ": "s",
     "ㅆ": "s", "ㅇ": "", "ㅈ": "ʥ", "ㅉ": "ʨ", "ㅊ": "ʨʰ", "ㅋ": "kʰ", "ㅌ": "tʰ", "ㅍ": "pʰ", "ㅎ": "h",

@@ -51,7 +51,7 @@ _NUMERAL = re.compile(
 )
 _DEPENDENT = re.compile(f"(?:것|거|게|걸|건|겁니다|수|곳|데|지|줄|바|적|듯|분){_PARTICLES}(?:요|예요|입니까)?$")
 # Digits read one by one: three or more, or two and two; 이삼일 is two or three days. Said apart the prompts' voice is
-# understood better (docs/results/voices.md).
+# understood better (docs/results/0002-voices.md).
 _DIGIT = "[공영일이삼사오육칠팔구]"
 _DICTATED = re.compile(
     f"(?<![가-힣])(?!(?:이삼|삼사|사오)일)"
