@@ -6,6 +6,8 @@ async with talk(service, "1000") as call:     # answered; over, with every event
 """
 
 import asyncio
+import secrets
+import string
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -111,7 +113,8 @@ async def talk(
             yield made
         return
     async with Peer(user=user) as peer:
-        call = await peer.invite(service.uri(number), headers=headers)
+        name = "".join(secrets.choice(string.ascii_letters) for _ in range(24))  # no digits: those may be masked
+        call = await peer.invite(service.uri(number), headers=headers, call_id=name)
         response = await call.final()
         assert response.status == 200, response.first
         made = Talk(peer, call, events)

@@ -84,8 +84,10 @@ class LiveCall:
     async def ask(self, question: Question) -> Reply:
         with self._on_the_line():
             reply = await self._ask(question)
-        if isinstance(reply, Keyed) and len(reply.keys) == question.keys.longest:
-            self._expect_spare(question.keys.end, question.between_keys_s)
+        if isinstance(reply, Keyed):
+            self._voice = None  # what was being said meanwhile was meant for this question
+            if len(reply.keys) == question.keys.longest:
+                self._expect_spare(question.keys.end, question.between_keys_s)
         return reply
 
     async def _ask(self, question: Question) -> Reply:
