@@ -42,7 +42,7 @@ class CallStarted(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.call.started"
-    call_id: str
+    call_id: FreeText
     direction: Literal["in", "out"]
     caller: FreeText
     customer: str | None
@@ -54,7 +54,7 @@ class CallAnswered(EventData):
     """The caller is connected."""
 
     type: ClassVar[str] = "voiceedge.call.answered"
-    call_id: str
+    call_id: FreeText
     set_up_ms: int  # INVITE received to 200 sent
 
 
@@ -65,7 +65,7 @@ class StepEntered(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.step.entered"
-    call_id: str
+    call_id: FreeText
     flow: str
     step: str
     kind: str
@@ -79,7 +79,7 @@ class TurnHeard(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.turn.heard"
-    call_id: str
+    call_id: FreeText
     flow: str
     step: str
     by: Literal["speech", "keys", "none"]
@@ -97,9 +97,9 @@ class HandedOver(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.conversation.handed_over"
-    call_id: str
+    call_id: FreeText
     channel: str
-    reason: str
+    reason: FreeText
     token: str
     expires_at: str
     intent: str | None
@@ -110,7 +110,7 @@ class CallTransferred(EventData):
     """The flow sent the caller to `target`, and what came of it."""
 
     type: ClassVar[str] = "voiceedge.call.transferred"
-    call_id: str
+    call_id: FreeText
     target: FreeText
     result: Literal["done", "refused", "busy", "no_answer", "failed"]
 
@@ -122,10 +122,10 @@ class CallEnded(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.call.ended"
-    call_id: str
+    call_id: FreeText
     cause: Cause
     sip_code: int
-    reason: str
+    reason: FreeText
     duration_ms: int
     talk_ms: int
     outcome: str | None = None  # the name of the flow's last exit

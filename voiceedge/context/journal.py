@@ -13,7 +13,7 @@ from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events import EventData
 from voiceedge.context.record import Changes
-from voiceedge.errors import LinkError, StoreError
+from voiceedge.errors import VoiceEdgeError
 
 BATCH = 200
 LIMIT = 20_000  # events, some 20 MB: a thousand calls' worth while control is away
@@ -53,17 +53,16 @@ class Outgoing:
             try:
                 async with timeout(self._clock, SEND_S):
                     await send(batch)
-            except (LinkError, StoreError, TimeoutError) as error:
-                can_retry = getattr(error, "can_retry", True)
-                log.warning(
-                    "events_waiting", events=len(self._events), problem=str(error) or f"no answer in {SEND_S:g} s"
-                )
+            except Exception as error:  # noqa: BLE001 - one event that cannot be sent must not stop the others
+                can_retry = getattr(error, "can_retry", isinstance(error, TimeoutError))
+                problem = str(error) if isinstance(error, VoiceEdgeError) else type(error).__name__
+                log.warning("events_waiting", events=len(self._events), problem=problem)
                 if can_retry:
                     await sleep(self._clock, next(delays))
                 elif len(batch) > 1:
                     size = len(batch) // 2  # the one that is refused is found by halving
                 else:
-                    self._lose(batch[0], str(error))
+                    self._lose(batch[0], problem)
                     self._forget(1)
             else:
                 self._forget(len(batch))

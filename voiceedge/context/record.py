@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from voiceedge.context.events import (
     CallAnswered,
@@ -23,6 +23,10 @@ Item = TypeVar("Item")
 LONGEST_HISTORY = 500  # turns and steps kept: a caller who goes round in circles must not grow the record without end
 
 
+# JSON may carry half a character, which no encoding can write.
+WholeText = Annotated[str, AfterValidator(lambda text: text.encode(errors="replace").decode())]
+
+
 class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +34,7 @@ class Value(BaseModel):
 class Slot(Value):
     """Something the conversation has found out, in the clear, and how carefully it must be shown."""
 
-    value: str
+    value: WholeText
     personal_data: PersonalDataClass = PersonalDataClass.NONE
 
 

@@ -26,6 +26,8 @@ FEED_S = 0.1
 SETTLE_S = 0.8  # of silence before what is not understood is taken for whole
 SETTLE_DIGITS_S = 1.0  # people pause between groups of digits
 
+NOTHING = Heard(Decision.REJECT, None, None, "", 0.0, 0)
+
 log = structlog.get_logger()
 
 
@@ -49,12 +51,15 @@ class Hearing:
         self._task: asyncio.Task[None] | None = None
         self._fell_silent = asyncio.Event()
         self.is_speaking = False
+        self.is_cut = False
 
     @property
     def active(self) -> bool:
         return self._task is not None
 
     def onset(self, position: int) -> None:
+        if self.is_cut:
+            return
         if self._task is None:
             self._start = position
         else:
@@ -74,14 +79,15 @@ class Hearing:
         self._fell_silent.set()
 
     def cut(self) -> None:
-        """The answer has become too long: decide on what there is."""
+        """The answer has become too long: decide on what there is, whatever sounds from now on."""
+        self.is_cut = True
         self.offset(self._channel.head)
 
     def cancel(self) -> None:
         if self._task:
             self._task.cancel()
             self._task = None
-        self.is_speaking = False
+        self.is_speaking = self.is_cut = False
 
     async def _follow(self) -> None:
         try:
@@ -90,7 +96,7 @@ class Hearing:
             return  # the caller has hung up
         except Exception:
             log.exception("hearing_failed")  # the caller is asked again rather than left waiting
-            heard = Heard(Decision.REJECT, None, None, "", 0.0, 0)
+            heard = NOTHING
         self._post(Decided(self._number, heard))
 
     async def _decide(self) -> Heard:

@@ -37,7 +37,7 @@ async def _read(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
 
 
 def _frame(head: Head, payload: bytes) -> bytes:
-    encoded = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    encoded = json.dumps(head, separators=(",", ":")).encode()  # ASCII: a lone surrogate in a text cannot break it
     return _SIZES.pack(len(encoded), len(payload)) + encoded + payload
 
 
@@ -132,18 +132,24 @@ class LinkClient:
                 await writer.drain()
                 answer: Head = await future
         except TimeoutError as error:
+            self._recall(writer, number)
             raise LinkError(f"{self._path.name}: no answer to {name} within {timeout_s:g} s") from error
         except OSError as error:
             raise LinkError(f"{self._path.name}: the process is away ({error.strerror or error})") from error
         except asyncio.CancelledError:
-            if writer:
-                writer.write(_frame({"recall": number}, b""))
+            self._recall(writer, number)
             raise
         finally:
             self._waiting.pop(number, None)
         if "error" in answer:
             raise LinkRefusedError(answer["error"], can_retry=answer["can_retry"])
         return answer
+
+    @staticmethod
+    def _recall(writer: asyncio.StreamWriter | None, number: int) -> None:
+        """Nobody waits for this answer any more."""
+        if writer and not writer.is_closing():
+            writer.write(_frame({"recall": number}, b""))
 
     async def close(self) -> None:
         if self._reading:

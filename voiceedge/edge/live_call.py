@@ -11,7 +11,7 @@ from voiceedge.audio.pipeline import Offset, Onset, Played
 from voiceedge.clock import Clock
 from voiceedge.context.events import CallTransferred, Journal
 from voiceedge.context.pii import PersonalDataClass, mask
-from voiceedge.edge.hearing import Hearing
+from voiceedge.edge.hearing import NOTHING, Hearing
 from voiceedge.edge.inbox import Decided, Inbox, Signal
 from voiceedge.edge.keys import KeyCollector
 from voiceedge.edge.speaker import Speaker
@@ -34,6 +34,7 @@ from voiceedge.sip.leg import Leg
 from voiceedge.speech.heard import Decision, Expectation
 
 BACKCHANNEL_MS = 1200  # with the pre-roll; shorter and not understood: a cough or a "네", the prompt goes on
+LAST_DECISION_S = 10.0
 NOTHING_SPARE = "", 0
 _NUMBER = re.compile(r"\+?\d[\d\-.() ]{5,}\d")
 BUSY, NO_ANSWER, REFUSED = {486, 600}, {408, 480, 487}, {403, 603}
@@ -135,23 +136,32 @@ class LiveCall:
                         self._speaker.resume()
                         continue
                     return heard
-                case None if collector.keys:
-                    return Keyed(collector.keys)
-                case None if hearing.is_speaking:
-                    hearing.cut()
                 case None:
-                    return NoInput()
+                    if (reply := self._waited_enough(collector, hearing)) is not None:
+                        return reply
                 case _:
                     self._follow(signal, question, collector, hearing)
+
+    def _waited_enough(self, collector: KeyCollector, hearing: Hearing) -> Reply | None:
+        """What a phase's end means; None where another one follows it."""
+        if collector.keys:
+            return Keyed(collector.keys)
+        if hearing.is_cut:
+            return NOTHING  # recognition does not come to an end
+        if not hearing.active:
+            return NoInput()
+        hearing.cut()
+        self._voice = None  # it may be noise without an end: the next prompt does not wait for it
+        return None
 
     def _phase(self, question: Question, collector: KeyCollector, hearing: Hearing) -> tuple[str, float | None]:
         """What is being waited for, and for how long at most from its beginning."""
         if collector.keys:
             return f"key after {collector.keys}", question.between_keys_s
-        if hearing.is_speaking:
-            return "end of speech", question.longest_speech_s
-        if hearing.active:
-            return "decision", None  # comes by itself
+        if hearing.is_cut:
+            return "last decision", LAST_DECISION_S
+        if hearing.active:  # from the first sound to the decision, whatever pauses lie between
+            return "answer's end", question.longest_speech_s
         if self._speaker.busy:
             return "end of prompt", None
         return "answer", question.no_input_s

@@ -20,7 +20,7 @@ from voiceedge.edge.live_call import LiveCall
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
-from voiceedge.errors import LegEndedError
+from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import CallFacts
 from voiceedge.flow.engine import FlowRun
@@ -154,7 +154,7 @@ class Session:
 
     async def _let_go(self) -> None:
         if self._ended is None:
-            with contextlib.suppress(LegEndedError):  # the caller was quicker
+            with contextlib.suppress(LegEndedError, SipError):  # the caller was quicker; or the leg ends by itself
                 await self._leg.hang_up(INTERNAL_ERROR)  # a refusal where it was not even answered
 
     def _note_end(self) -> None:

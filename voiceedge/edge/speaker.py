@@ -1,7 +1,6 @@
 """Says utterances on a channel: the first sentence plays while the next is still being rendered."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -49,8 +48,7 @@ class Speaker:
         """Fade out and forget what is left to say."""
         if self._feeding:
             self._feeding.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._feeding
+            await asyncio.wait({self._feeding})
         self._channel.stop()
         self._outstanding.clear()
         if self.is_paused:

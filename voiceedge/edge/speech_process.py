@@ -94,9 +94,12 @@ class SpeechDesk:
             return  # the worker says what is wrong with it
         prompts = [utterance for flow in book.flows.values() for utterance in fixed_prompts(flow)]
         self._ready = False
-        await asyncio.get_running_loop().run_in_executor(
-            self._ahead, self._library.render_ahead, prompts, self._note_progress
-        )
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                self._ahead, self._library.render_ahead, prompts, self._note_progress
+            )
+        except Exception:
+            log.exception("render_ahead_failed", effect="prompts are rendered when they are needed")
         self._ready = True
 
     def _note_progress(self, done: int, of: int) -> None:

@@ -23,6 +23,8 @@ from voiceedge.errors import ConfigError
 
 HUNG_S = 15.0  # without a heartbeat; each member beats every BEAT_S
 BEAT_S = 2.0
+START_S = 120.0  # without a sign of life while starting: models load slowly on a busy machine
+FORK_AGAIN_S = 1.0
 STOP_S = 10.0  # from the request to stop to the kill
 EXIT_CONFIG = 78  # sysexits.h: starting again cannot help
 
@@ -102,7 +104,11 @@ class Supervisor:
     def _start_due(self) -> None:
         for running in self._running:
             if not running.pid and time.monotonic() >= running.start_at:
-                self._fork(running)
+                try:
+                    self._fork(running)
+                except OSError as error:  # no memory, handle or process number left: perhaps soon
+                    running.start_at = time.monotonic() + FORK_AGAIN_S
+                    log.error("process_not_started", process=running.member.name, reason=error.strerror)  # noqa: TRY400
 
     def _next_due_s(self) -> float:
         waits = [running.start_at - time.monotonic() for running in self._running if not running.pid]
@@ -115,8 +121,9 @@ class Supervisor:
             elif key.data.pipe == key.fd:  # else it was buried a moment ago
                 self._take_report(key.data)
         for running in self._running:
-            if running.pid and running.is_ready and time.monotonic() - running.last_beat > HUNG_S:
-                log.error("process_hung", process=running.member.name, pid=running.pid, silent_s=HUNG_S)
+            patience_s = HUNG_S if running.is_ready else START_S
+            if running.pid and time.monotonic() - running.last_beat > patience_s:
+                log.error("process_hung", process=running.member.name, pid=running.pid, silent_s=patience_s)
                 os.kill(running.pid, signal.SIGKILL)
                 running.last_beat = time.monotonic()
 
@@ -147,7 +154,7 @@ class Supervisor:
         running.pid, running.pipe, running.is_ready, running.pending = 0, -1, False, b""
         if self._stopping:
             return
-        if code == EXIT_CONFIG:
+        if code == EXIT_CONFIG and not self._announced:  # later the others go on, and it is tried again
             self._stopping, self._exit_code = True, EXIT_CONFIG
             return
         running.quick_deaths = running.quick_deaths + 1 if lived < 5 else 0  # noqa: PLR2004 - seconds
@@ -173,10 +180,13 @@ class Supervisor:
             "supervisor": os.getpid(),
             "processes": {r.member.name: {"pid": r.pid, "ready": r.is_ready, **r.facts} for r in self._running},
         }
-        self._status_path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._status_path.with_suffix(".new")
-        draft.write_text(json.dumps(status))
-        draft.replace(self._status_path)
+        try:
+            self._status_path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(json.dumps(status))
+            draft.replace(self._status_path)
+        except OSError as error:
+            log.warning("status_not_written", path=str(self._status_path), reason=error.strerror)
         if everyone and not self._announced:
             self._announced = True
             systemd.notify("READY=1", "STATUS=answering calls")

@@ -1,5 +1,6 @@
 """What the service tells systemd: ready, reloading, alive, stopping (sd_notify(3)); silent without systemd."""
 
+import contextlib
 import os
 import socket
 import time
@@ -11,7 +12,7 @@ def notify(*lines: str) -> None:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.sendto("\n".join(lines).encode(), address)
 
 

@@ -61,6 +61,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._owner, self._channel, self._report = owner, channel, report
         self._incoming = call_id is not None
         self._confirmed = False
+        self._confirmed_at = 0.0
         self._cause: Cause | None = None  # ours, where we end the call
         self._keys = KeyPresses()
         self._media: int | None = None  # index of the audio stream that is up
@@ -89,9 +90,13 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         """BYE, CANCEL or a refusal, as the call's state demands. Once is enough: a BYE may already be on its way."""
         if self._cause:
             return
-        self._cause = cause
         why = {"Reason": reason(code or OK, text)} if text else {}
-        self.hangup(parameters(0 if self._confirmed else code, headers=why))
+        self._cause = cause
+        try:
+            self.hangup(parameters(0 if self._confirmed else code, headers=why))
+        except pj.Error:
+            self._cause = None  # nothing was sent: it may be tried again
+            raise
 
     def transfer(self, target: str, headers: Mapping[str, str], report: TransferReport) -> None:
         self.on_transfer = report
@@ -103,9 +108,9 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self.sendDtmf(sent)
 
     def silent_for(self, now: float) -> float:
-        """Seconds without a packet from the other side; 0 while none is due (not up, or on hold)."""
+        """Seconds without a packet from the other side; 0 while none is due (not answered yet, or on hold)."""
         if self._media is None:
-            return 0.0
+            return now - self._confirmed_at if self._confirmed and not self._port_open else 0.0
         stat = self.getStreamStat(self._media)  # kept by name, as in onCallMediaState
         packets = stat.rtcp.rxStat.pkt
         if packets != self._packets:
@@ -118,7 +123,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
     def onCallState(self, _: Any) -> None:  # noqa: N802
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self._confirmed:
-            self._confirmed = True
+            self._confirmed, self._confirmed_at = True, time.monotonic()
             self._report(Answered())
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             code, text = info.lastStatusCode, one_line(info.lastReason, 120)

@@ -22,6 +22,7 @@ _CONNECTION = re.compile(r"c=IN IP4 ([0-9.]+)(?:/[0-9/]+)? *")
 _RTCP = re.compile(r"a=rtcp:\d+(?: IN IP4 ([0-9.]+))? *")
 _LINE_END = re.compile(r"[\r\n]")  # either ends a line for PJSIP
 _KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
+_URI_HOST = re.compile(r"sips?:(?:[^@\s<>,]*@)?([^\s<>;:?,]+)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
 _TARGET = re.compile(r"(?:sips?|tel):[^\s<>\"\x00-\x1f\x7f]{1,500}\Z", re.IGNORECASE)
 
@@ -35,6 +36,7 @@ class Request:
     caller: str
     remote_uri: str
     headers: Mapping[str, str]
+    is_reachable: bool  # by IPv4 addresses alone, without asking a name server
 
 
 def read_request(raw: str, wanted: Iterable[str]) -> Request:
@@ -46,6 +48,7 @@ def read_request(raw: str, wanted: Iterable[str]) -> Request:
     names = {name.casefold(): name for name in wanted}
     headers: dict[str, str] = {}
     call_id = sender = ""
+    is_reachable = True
     for line in lines:
         name, _, value = line.partition(":")
         name = name.strip().casefold()
@@ -53,12 +56,14 @@ def read_request(raw: str, wanted: Iterable[str]) -> Request:
             sender = address(value)
         elif name in {"call-id", "i"} and not call_id:
             call_id = one_line(value, LONGEST_CALL_ID)
+        elif name in {"contact", "m", "record-route", "route"}:
+            is_reachable = is_reachable and all(_is_ipv4(host) for host in _URI_HOST.findall(value))
         if (known := names.get(name)) is not None:
             joined = f"{headers[known]}, {value.strip()}" if known in headers else value
             headers[known] = one_line(joined)
     parts = first.split(" ")
     target = parts[1] if len(parts) > 1 else ""
-    return Request(call_id, user_part(target), user_part(sender), sender, headers)
+    return Request(call_id, user_part(target), user_part(sender), sender, headers, is_reachable)
 
 
 def address(value: str) -> str:

@@ -148,8 +148,11 @@ class Stack:
         """Now and then while there are calls, and once after the last."""
         now = time.monotonic()
         for call in list(self._calls.values()):
-            if call.silent_for(now) >= self._settings.no_rtp_s:
-                call.end("no_rtp", pj.PJSIP_SC_REQUEST_TIMEOUT, "no audio received")
+            try:
+                if call.silent_for(now) >= self._settings.no_rtp_s:
+                    call.end("no_rtp", pj.PJSIP_SC_REQUEST_TIMEOUT, "no audio received")
+            except pj.Error as error:  # of this call only
+                log.warning("sip_call_not_watched", leg=call.number, reason=error.reason)
         if not self._calls and self._clock_runs:
             self._clock_runs = False
             self._pj().audDevManager().setNoDev()
@@ -175,7 +178,12 @@ class Stack:
         self._run_clock()
         channel = self._pipeline.channel(rate=BRIDGE_RATE, frame_ms=FRAME_MS)
         facts = LegFacts(request.call_id, request.caller, request.called, request.remote_uri, request.headers)
-        self._enter(self._new_leg(next(self._numbers), channel, facts), incoming=True, call_id=call_id)
+        call = self._enter(
+            self._new_leg(next(self._numbers), channel, facts), incoming=request.is_reachable, call_id=call_id
+        )
+        if not request.is_reachable:  # PJSIP would look the name up while every call's audio waits
+            log.warning("sip_name_in_contact", remedy="let the other side write its IPv4 address into Contact")
+            call.refuse(pj.PJSIP_SC_BAD_REQUEST, {})
 
     def _enter(self, leg: Leg, *, incoming: bool, call_id: int | None = None) -> LiveCall:
         report = partial(self._tell, leg)
