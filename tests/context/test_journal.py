@@ -110,13 +110,15 @@ async def test_one_event_that_is_refused_for_good_does_not_hold_up_the_others() 
     clock, control = VirtualClock(), Control()
     outgoing = Outgoing(clock)
     journal = QueueJournal(outgoing, "c", clock)
-    control.fails = lambda batch: RefusedError("no") if any(event.data == step(5) for event in batch) else None
-    for number in range(10):
-        journal.record(step(number))
-    async with draining(outgoing, control):
-        await clock.advance(10)
-    assert control.steps == [str(number) for number in range(10) if number != 5]
-    assert outgoing.lost == 1
+    for trouble in (RefusedError("no"), ValueError("cannot be written")):
+        control.kept.clear()
+        control.fails = lambda batch, trouble=trouble: trouble if any(e.data == step(5) for e in batch) else None
+        for number in range(10):
+            journal.record(step(number))
+        async with draining(outgoing, control):
+            await clock.advance(10)
+        assert control.steps == [str(number) for number in range(10) if number != 5]
+    assert outgoing.lost == 2
 
 
 async def test_full_memory_keeps_what_came_first_and_counts_the_rest() -> None:

@@ -35,6 +35,12 @@ PROGRAM = textwrap.dedent("""
         reporter.ready({})
         await asyncio.Event().wait()
 
+    async def later(reporter, before):
+        if before:
+            raise ConfigError("retail.yaml:3:5: no such step")
+        reporter.ready({"was": "ready"})
+        await asyncio.Event().wait()
+
     members = [supervisor.Member(name, globals()[name.split("-")[0]]) for name in sys.argv[2:]]
     sys.exit(supervisor.Supervisor(members, Path(sys.argv[1])).run())
 """)
@@ -132,6 +138,16 @@ def test_settings_that_cannot_work_end_the_service_with_the_reason(start):
     log, _ = service.process.communicate(timeout=15)
     assert service.process.returncode == 78
     assert "choose another port" in log
+
+
+def test_settings_that_went_wrong_later_do_not_stop_the_others(start):
+    service = start("steady", "later")
+    before = service.until(lambda status: status["ready"])
+    os.kill(pid(before, "later"), signal.SIGKILL)
+    while "again_in_s=0.2" not in service.process.stdout.readline():
+        pass  # it has been tried twice by then
+    assert service.status.exists()
+    assert not gone(pid(before, "steady"))
 
 
 def test_stopping_ends_every_process_even_one_that_does_not_listen(start):

@@ -180,6 +180,21 @@ async def test_a_call_without_audio_is_ended_and_told_why(server: Server) -> Non
         assert (await server.event("Ended", leg))["cause"] == "no_rtp"
 
 
+async def test_a_call_that_never_gets_audio_is_ended_too(server: Server) -> None:
+    async with Peer() as peer:
+        call = await peer.invite(server.uri("answer"), body=sdp(peer.host, 40000, direction="inactive"))
+        await call.final()
+        leg = await incoming(server)
+        assert (await server.event("Ended", leg))["cause"] == "no_rtp"
+
+
+async def test_a_name_in_contact_is_refused_as_looking_it_up_would_stop_all_audio(server: Server) -> None:
+    async with Peer() as peer:
+        for header in ({"Contact": "<sip:x@slow.example.test>"}, {"Record-Route": "<sip:proxy.example;lr>"}):
+            call = await peer.invite(server.uri("answer"), headers=header)
+            assert (await call.final()).status == 400
+
+
 async def test_a_caller_who_is_dead_at_the_bye_frees_the_line_within_seconds(server: Server) -> None:
     async with Peer() as peer:
         call = await peer.invite(server.uri("answer"))
