@@ -1,6 +1,7 @@
 """The speech process: Whisper's decisions and the prompts' rendering for all workers, behind the calls in priority."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
+import numpy as np
 import structlog
 
 from voiceedge.audio import synthesis
@@ -18,10 +20,11 @@ from voiceedge.edge import paths
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.supervisor import Facts, Reporter
 from voiceedge.edge.wire import expectation_from_json, piece_from_json
-from voiceedge.errors import FlowError, ModelMissingError
+from voiceedge.errors import FlowError, ModelMissingError, SpeechBusyError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.frame import fixed_prompts
 from voiceedge.speech.deciding import Whisper
+from voiceedge.speech.heard import Expectation, Phrase
 from voiceedge.speech.models import whisper_directory
 from voiceedge.speech.service import Decider
 
@@ -45,6 +48,8 @@ async def main(config: Config, clock: Clock, reporter: Reporter, _: Facts) -> No
         flows_changed = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, flows_changed.set)
         reporter.ready({"whisper": whisper is not None})
+        if decider:
+            await _warm_up(decider, config.site.language)
         while True:
             await desk.render_ahead(config)
             await flows_changed.wait()
@@ -117,6 +122,13 @@ def _whisper(config: Config) -> Whisper | None:
     except ModelMissingError as error:
         log.warning("speech_reduced", problem=str(error), effect="what Vosk hears is confirmed; keys always work")
         return None
+
+
+async def _warm_up(decider: Decider, language: str) -> None:
+    """The first decision pays for tables and memory: better with nobody on the line."""
+    hiss = np.random.default_rng(1).normal(0, 300, 16_000).astype("<i2")
+    with contextlib.suppress(SpeechBusyError):
+        await decider.decide(hiss.tobytes(), Expectation(language, (Phrase("네", "yes"),)))
 
 
 def _step_back() -> None:
