@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema import Draft202012Validator, ValidationError
 from making import one_of_each, stamped, until
 from mosquitto import Mosquitto
-from ruamel.yaml import YAML
+from published import DOCUMENT, validate_as_published
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config, Mqtt, Site
@@ -16,18 +16,6 @@ from voiceedge.context.cloudevents import publish_form
 from voiceedge.context.describe import ASYNCAPI, SCHEMAS, documents
 from voiceedge.context.events import EVENTS
 from voiceedge.context.service import ContextService
-
-DOCUMENT: dict[str, Any] = YAML(typ="safe").load(ASYNCAPI)
-
-
-def validate_as_published(topic: str, payload: bytes) -> None:
-    """Hold a message against the AsyncAPI document alone, as a stranger would."""
-    body = json.loads(payload)
-    channel = "events" if "/events/" in topic else "status"
-    messages = [DOCUMENT["components"]["messages"][name] for name in DOCUMENT["channels"][channel]["messages"]]
-    (message,) = [message for message in messages if message["name"] == body.get("type", "Status")]
-    schema = {**message["payload"], "components": DOCUMENT["components"]}
-    Draft202012Validator(schema, format_checker=FormatChecker()).validate(body)
 
 
 def test_the_written_documents_are_in_step_with_the_models() -> None:

@@ -2,15 +2,15 @@ import asyncio
 import os
 import resource
 import sqlite3
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from disk import small_disk
 from making import CLOCK, one_of_each, stamped, step
 from sqlalchemy import create_engine
 
@@ -110,27 +110,6 @@ async def test_a_broken_record_does_not_hold_up_its_events(tmp_path: Path, store
     await store.ingest([step(2)])
     assert [event.sequence for event in await bodies(store)] == ["1", "2"]
     await store.close()
-
-
-@contextmanager
-def small_disk(directory: Path) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """A file system of 2 MB, and what fills it."""
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", directory], check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-
-    @contextmanager
-    def full() -> Iterator[None]:
-        ballast = directory / "ballast"
-        with ballast.open("wb", buffering=0) as file, suppress(OSError):
-            while file.write(b"\0" * 4096):
-                pass
-        yield
-        ballast.unlink()
-
-    try:
-        yield full
-    finally:
-        subprocess.run(["umount", directory], check=True)
 
 
 @contextmanager

@@ -24,7 +24,9 @@ def broker(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def service(light, broker):
-    with light(mqtt={"url": broker.url}) as running:
+    """Its models are not where they should be."""
+    speech = {"enabled": True, "vosk_model": "/nowhere/vosk", "whisper_model": "/nowhere/whisper"}
+    with light(mqtt={"url": broker.url}, speech=speech) as running:
         yield running
 
 
@@ -81,3 +83,11 @@ async def test_a_service_told_to_stop_says_goodbye_and_publishes_the_rest_when_i
         await asyncio.to_thread(service.start)
         ended = await call.over()
         assert (ended["cause"], ended["outcome"]) == ("shutdown", "caller_hung_up")
+
+
+def test_a_service_without_models_says_what_is_reduced(service):
+    """The tests above have called it by keys."""
+    log = service.log.read_text()
+    assert "/nowhere/vosk" in log
+    assert "/nowhere/whisper" in log
+    assert log.count("speech_reduced") >= 2

@@ -2,37 +2,27 @@
 
 import asyncio
 import json
-import sys
 
 import pytest
+from commands import voiceedge
 from peer import Peer
 
 pytestmark = pytest.mark.slow
 
 
-async def voiceedge(*arguments):
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "voiceedge", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-
-
 async def test_a_test_call_presses_keys_and_its_events_can_be_followed(service, tmp_path):
-    following = await voiceedge("events", "--json", "--config", service.config)
-    assert following.stdout
-    assert following.stderr
     record = tmp_path / "heard.wav"
-    async with asyncio.timeout(150):
+    call = ("call", service.uri(), "keys:2", "keys:2", "--at-once", "--state", tmp_path, "--record", record)
+    async with asyncio.timeout(150), voiceedge("events", "--json", "--config", service.config) as following:
+        assert following.stdout
+        assert following.stderr
         assert b"connected" in await following.stderr.readline()
-        calling = await voiceedge(
-            "call", service.uri(), "keys:2", "keys:2", "--at-once", "--state", tmp_path, "--record", record
-        )
-        told, problems = await calling.communicate()
+        async with voiceedge(*call) as calling:
+            told, problems = await calling.communicate()
         assert calling.returncode == 0, problems.decode()
         events = []
         while not events or events[-1]["type"] != "voiceedge.call.ended":
             events.append(json.loads(await following.stdout.readline()))
-    following.terminate()
-    await following.wait()
     lines = told.decode().splitlines()
     assert lines[0].startswith("answered after")
     assert lines[-1].startswith("ended by caller: 200"), "it was the far end that hung up"
@@ -43,9 +33,9 @@ async def test_a_test_call_presses_keys_and_its_events_can_be_followed(service, 
 
 
 async def test_a_test_call_that_is_refused_says_so(tmp_path):
-    async with Peer() as peer, asyncio.timeout(120):
+    async with asyncio.timeout(120), Peer() as peer:
         peer.on_invite = lambda call: peer.spawn(call.answer(486))
-        calling = await voiceedge("call", peer.uri, "--state", tmp_path)
-        _, problems = await calling.communicate()
+        async with voiceedge("call", peer.uri, "--state", tmp_path) as calling:
+            _, problems = await calling.communicate()
     assert calling.returncode == 1
     assert b"did not take the call: 486" in problems

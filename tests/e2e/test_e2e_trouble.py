@@ -1,12 +1,12 @@
 """What people get wrong and what machines run out of: flows, recordings, targets, passwords, models, disks."""
 
 import asyncio
-import contextlib
 import re
 import subprocess
-import sys
 
 import pytest
+from commands import voiceedge
+from disk import small_disk
 from mosquitto import Mosquitto
 from peer import Peer
 from talk import now_ns, talk, until
@@ -119,11 +119,7 @@ async def test_a_wrong_mqtt_password_keeps_no_caller_from_being_served(poor):
 
 
 async def test_doctor_names_the_setting_of_a_wrong_password_and_never_the_secret(poor):
-    doctor = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "voiceedge", "doctor", "--config", poor.config,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(120), voiceedge("doctor", "--config", poor.config) as doctor:
         told, _ = await doctor.communicate()
     text = re.sub(r"\s+", " ", told.decode())
     assert doctor.returncode == 1
@@ -140,36 +136,15 @@ async def test_what_waited_for_the_right_password_is_published_then(poor):
         assert [int(event["sequence"]) for event in events.all] == list(range(1, len(events.all) + 1))
 
 
-@contextlib.contextmanager
-def small_disk(directory):
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", directory]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        yield directory
-    finally:
-        subprocess.run(["umount", directory], check=True)
-
-
-@contextlib.contextmanager
-def full(directory):
-    ballast = directory / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"\0" * 4096):
-            pass
-    yield
-    ballast.unlink()
-
-
 async def test_a_full_disk_stops_no_call_and_loses_no_event(light, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
-    with small_disk(data), light(tmp_path) as service:
+    with small_disk(data, megabytes=4) as full, light(tmp_path) as service:
         async with talk(service, "4000") as before:
             await before.entered("pick")
         async with talk(service, "4000") as call:
             await call.entered("pick")
-            with full(data):
+            with full():
                 await call.press("9")
                 await call.call.ended()
                 await until(lambda: "events_waiting" in service.log.read_text())
