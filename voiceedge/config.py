@@ -114,7 +114,7 @@ class Flows(Section):
     values: dict[str, str] = Field(
         default_factory=dict,
         description="Settings of the flows, such as order_api.",
-        examples=[{"order_api": "http://127.0.0.1:8080/orders"}],
+        examples=[{"order_api": "http://127.0.0.1:8085"}],
     )
 
 

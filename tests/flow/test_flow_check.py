@@ -106,6 +106,7 @@ def test_an_empty_directory_is_a_problem(tmp_path):
         ("  a: {hang_up: 'n} '}", "5:16", "write {{ for a brace"),
         ("  a: {hang_up: '{settings.x}'}", "5:16", 'no "settings.x"'),
         ("  a: {hang_up: '{now}'}", "5:16", "is a group"),
+        ("  a: {transfer: 02-1234-5678, failed: b}\n  b: {hang_up: 네}", "5:17", "a SIP address"),
         ("  a: {hang_up: 네, recording: no.wav}", "5:30", 'no file "no.wav"'),
         ("  a: {hang_up: 네, recording: ../no.wav}", "5:30", "outside the folder"),
         ("  a: {set: {n: 1}, next: a}", "5:3", "never ends"),

@@ -1,4 +1,4 @@
-"""The `voiceedge` command: one module a command group, gathered here."""
+"""Answer calls with IVR flows, understand callers, and let conversations move between phone and screen."""
 
 import typer
 

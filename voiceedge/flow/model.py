@@ -96,6 +96,13 @@ def _url(template: Template) -> Template:
     return template
 
 
+def _transfer_target(template: Template) -> Template:
+    head = template.parts[0] if template.parts and isinstance(template.parts[0], str) else None
+    if head is not None and not re.match(r"(sips?|tel):", head, re.IGNORECASE):
+        raise ValueError('a call is sent to a SIP address, such as "sip:number@host", or to a setting that holds one.')
+    return template
+
+
 def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -109,6 +116,7 @@ Variable = Annotated[str, PlainValidator(_variable)]
 Text = Annotated[Template, PlainValidator(Template.parse)]
 Prompt = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(min_length=1)]
 Address = Annotated[Template, PlainValidator(Template.parse), AfterValidator(_url)]
+Target = Annotated[Template, PlainValidator(Template.parse), AfterValidator(_transfer_target)]
 Condition = Annotated[Expression, PlainValidator(Expression.parse)]
 Filled = Annotated[Value, PlainValidator(_value)]
 PhraseText = Annotated[str, PlainValidator(_phrase)]
@@ -289,7 +297,7 @@ class HandOverStep(Step):
 class Transfer(Step):
     kind = "transfer"
     exits = ("busy", "no_answer", "failed")
-    transfer: Text
+    transfer: Target
     outcome: str | None = None
     busy: Name | None = None
     no_answer: Name | None = None

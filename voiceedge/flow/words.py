@@ -34,7 +34,7 @@ _BUILT_IN: Mapping[str, Words] = {
         no_match=_texts("죄송합니다. 잘 알아듣지 못했습니다.", "죄송합니다. 이번에도 알아듣지 못했습니다."),
         not_right=_texts("네, 다시 여쭤보겠습니다."),
         confirm=_texts("{heard}, 맞으십니까?"),
-        confirm_digits=_texts("{heard:digits}, 맞으십니까? 맞으시면 일 번, 아니시면 이 번을 눌러 주셔도 됩니다."),
+        confirm_digits=_texts("{heard:digits}, 맞으십니까? 맞으시면 일 번, 아니면 이 번을 눌러 주셔도 됩니다."),
         sorry=_texts(
             "죄송합니다. 잠시 문제가 생겨 통화를 이어 가지 못하게 되었습니다. 잠시 후 다시 전화해 주시기 바랍니다."
         ),
