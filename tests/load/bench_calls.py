@@ -57,7 +57,7 @@ PARTS = {
     "fade_step": "largest step in a fade (1: the tone's own)",
 }
 PHRASES = {"배송 조회": "delivery", "교환 반품": "return", "영업 시간": "hours", "상담원 연결": "agent"}
-CALLER = Prompts(voice="jf_alpha")  # not the voice of the prompts
+CALLER = Prompts(voice="jf_gongitsune")  # the voice whose short commands are understood best
 CALLS, QUICK_CALLS = 60, 10
 
 FRAME = RATE // 100
