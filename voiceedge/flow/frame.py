@@ -126,10 +126,11 @@ class Frame:
 
 
 def fixed_prompts(flow: Flow, names: Collection[str] | None = None) -> Iterator[Utterance]:
-    """Everything the flow, or these steps of it, may say that is known before a call: to be rendered ahead."""
+    """What the flow may say that is known before a call, to be rendered ahead; of named steps, their own words only."""
     frame = Frame.enter(flow, {})
     steps = [step for name, step in flow.steps.items() if names is None or name in names]
-    texts = [text for step in steps for where, text in step.texts() if where[0] in _SPOKEN_KEYS]
+    keys = _SPOKEN_KEYS if names is not None else _SPOKEN_KEYS | {"no_input", "no_match"}
+    texts = [text for step in steps for where, text in step.texts() if where[0] in keys]
     choices: list[Choice] = []
     if names is None:
         words = frame.words
@@ -146,4 +147,4 @@ def fixed_prompts(flow: Flow, names: Collection[str] | None = None) -> Iterator[
         yield from frame.spoken(frame.words.confirm, {**values, "heard": name}).utterances
 
 
-_SPOKEN_KEYS = frozenset({"say", "ask", "no_input", "no_match", "hang_up"})
+_SPOKEN_KEYS = frozenset({"say", "ask", "hang_up"})
