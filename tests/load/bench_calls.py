@@ -46,15 +46,15 @@ STATE = ROOT / "var" / "data"  # models, and what the caller says, from one run 
 
 MEASURES = {
     "invite_200_ms": "INVITE → 200",
+    "key_to_silence_ms": "key → prompt silent",
     "barge_in_ms": "onset of speech → prompt silent",
     "speech_end_to_prompt_ms": "end of speech → next prompt",
-    "key_to_silence_ms": "key → prompt silent",
 }
 PARTS = {
     "decision_ms": "… until what was said is decided",
     "prompt_start_ms": "… from then on",
-    "packet_gap_ms": "longest gap between packets of a call",
-    "fade_step": "largest step in a fade (1: the tone's own)",
+    "packet_gap_ms": "longest gap between packets",
+    "fade_step": "largest step in a fade, of the tone's",
 }
 PHRASES = {"배송 조회": "delivery", "교환 반품": "return", "영업 시간": "hours", "상담원 연결": "agent"}
 CALLER = Prompts(voice="jf_gongitsune")  # the voice whose short commands are understood best
