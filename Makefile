@@ -1,9 +1,9 @@
 # An index of scripts/: each target runs the script of its name.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check test docs lock clean
+.PHONY: help setup demo run check test docs lock bench-calls bench-speech bench-voices clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## system packages, virtual environment, native build, models
 demo: ## a whole call with a simulated caller, in the terminal
@@ -12,7 +12,10 @@ check: ## lint, format, types, C warnings
 test: ## check, then all tests
 docs: ## write what is made from the code
 lock: ## solve the requirements anew
-setup demo run check test docs lock:
+bench-calls: ## what a caller waits for, in ms
+bench-speech: ## how well speech is understood
+bench-voices: ## how well the prompts' voices are
+setup demo run check test docs lock bench-calls bench-speech bench-voices:
 	@scripts/$@
 
 clean: ## remove everything that scripts/setup and a run left here
