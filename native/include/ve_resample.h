@@ -19,9 +19,11 @@ struct ve_resampler {
     uint32_t swallow;                                     /* input samples still to come before the first output */
 };
 
+/* cffi: tests begin */
 void ve_resampler_open(struct ve_resampler *resampler);
 
 /** Take `count` ≤ VE_RESAMPLE_MAX samples at 8 kHz; writes at most 2 × count samples at 16 kHz, returns how many. */
 size_t ve_resample(struct ve_resampler *resampler, const int16_t *in, size_t count, int16_t *out);
+/* cffi: tests end */
 
 #endif
