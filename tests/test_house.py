@@ -32,7 +32,6 @@ TOP_LEVEL = {
 }  # fmt: skip
 MOST_LINES = 400
 LONGER = {
-    "voiceedge/audio/pipeline.py": "the whole face of native/, one class for each C object",
     "voiceedge/flow/model.py": "the flow language, one model for each step",
 }
 

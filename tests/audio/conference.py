@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pjsua2 as pj
 
-from voiceedge.audio.pipeline import Channel, Closed, Pipeline, Played
+from voiceedge.audio.channel import Channel
+from voiceedge.audio.events import Closed, Played
+from voiceedge.audio.pipeline import Pipeline
 from voiceedge.errors import NativeError
 
 

@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 from scipy.signal import firwin
 
 from voiceedge.audio import wav
-from voiceedge.audio.pipeline import Channel, Lost, Offset, Onset, Pipeline, Played, VoiceSettings
+from voiceedge.audio.channel import Channel
+from voiceedge.audio.events import Lost, Offset, Onset, Played
+from voiceedge.audio.pipeline import Pipeline
+from voiceedge.audio.settings import VoiceSettings
 from voiceedge.errors import NativeError
 
 RESAMPLE_C = Path(__file__).parents[2] / "native" / "src" / "resample.c"

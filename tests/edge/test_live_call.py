@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from rtp import tone
 
-from voiceedge.audio.pipeline import Offset, Onset, Pipeline, VoiceSettings
+from voiceedge.audio.events import Offset, Onset
+from voiceedge.audio.pipeline import Pipeline
+from voiceedge.audio.settings import VoiceSettings
 from voiceedge.clock import VirtualClock
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from voiceedge.audio import synthesis, wav
-from voiceedge.audio.pipeline import HEARD_RATE, Offset, Onset, Pipeline
+from voiceedge.audio.channel import HEARD_RATE
+from voiceedge.audio.events import Offset, Onset
+from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.audio.synthesis import RATE, Pcm
 from voiceedge.clock import Clock, sleep, timeout

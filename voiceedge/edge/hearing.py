@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from voiceedge.audio.pipeline import Channel
+from voiceedge.audio.channel import Channel
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.inbox import Decided, Spawn

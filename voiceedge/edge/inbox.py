@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from voiceedge.audio.pipeline import AudioEvent
+from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock, timeout
 from voiceedge.flow.call import CallEnded
 from voiceedge.sip.events import Event

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from voiceedge.audio.pipeline import Offset, Onset, Played
+from voiceedge.audio.events import Offset, Onset, Played
 from voiceedge.clock import Clock
 from voiceedge.context.events import CallTransferred, Journal
 from voiceedge.context.pii import PersonalDataClass, mask

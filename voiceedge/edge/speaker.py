@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from voiceedge.audio.pipeline import Channel, Played
+from voiceedge.audio.channel import Channel
+from voiceedge.audio.events import Played
 from voiceedge.edge.inbox import Fed, Spawn
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import NativeError, PromptError

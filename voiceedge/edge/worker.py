@@ -9,8 +9,9 @@ import httpx
 import structlog
 
 from voiceedge.audio import synthesis
-from voiceedge.audio.pipeline import Pipeline, VoiceSettings
+from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
+from voiceedge.audio.settings import VoiceSettings
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import pjsua2 as pj
 import structlog
 
-from voiceedge.audio.pipeline import Channel
+from voiceedge.audio.channel import Channel
 from voiceedge.errors import NativeError
 from voiceedge.sip import library
 from voiceedge.sip.events import Answered, Cause, Ended, Event, MediaUp

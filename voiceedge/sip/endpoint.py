@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import structlog
 
-from voiceedge.audio.pipeline import Channel, Pipeline
+from voiceedge.audio.channel import Channel
+from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import SipError
 from voiceedge.sip.call import LiveCall

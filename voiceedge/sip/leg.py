@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from voiceedge.audio.pipeline import Channel
+from voiceedge.audio.channel import Channel
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.sip.call import FORBIDDEN, OK, LiveCall
 from voiceedge.sip.events import Ended, Event, Key

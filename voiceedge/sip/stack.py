@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import pjsua2 as pj
 import structlog
 
-from voiceedge.audio.pipeline import Channel, Pipeline
+from voiceedge.audio.channel import Channel
+from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.sip import library

@@ -1,0 +1,248 @@
+"""One call leg of the C pipeline (native/): it hears and speaks with no Python in the media thread."""
+
+import errno
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceedge.audio.events import AudioEvent, Closed, Lost, Offset, Onset, Played
+from voiceedge.audio.native import check, ffi, lib
+from voiceedge.audio.settings import VoiceSettings
+from voiceedge.errors import NativeError
+
+if TYPE_CHECKING:
+    from voiceedge.audio.pipeline import Pipeline
+
+Pcm = NDArray[np.int16]
+
+HEARD_RATE = 16000  # positions and `Channel.read` are in samples at this rate, whatever the call's
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStats:
+    frames_in: int
+    frames_out: int
+    silence_in: int  # of frames_in
+    silence_out: int  # of frames_out
+    underruns: int  # frames in which the queue ran dry; the end of a prompt is one too
+    events_dropped: int  # nobody called `Pipeline.read_events` for too long
+    samples_lost: int  # see Lost
+    longest_gap_ms: float  # between two frames in
+    silent_at_ns: int | None  # when a pause or stop last became silence
+
+
+class Channel:
+    """One call leg. `open_port`, `connect`, `disconnect` and `close_port` belong to the SIP pump thread."""
+
+    def __init__(self, pipeline: "Pipeline", native: Any, rate: int, voice: VoiceSettings) -> None:
+        self._pipeline, self._native, self.rate, self.voice = pipeline, native, rate, voice
+        self._lock = threading.Lock()  # among Python threads; the media thread knows nothing of it
+        self._held: dict[int, Any] = {}  # item → the memory that the player reads from
+        self._samples_lost = 0
+        self._bridging = False  # the pump thread is in a call that uses the memory
+        self._released = False
+
+    # --- the conference bridge: SIP pump thread only ---
+
+    def open_port(self) -> int:
+        """Join the conference bridge; returns our slot."""
+        return self._on_bridge(lib.ve_bridge_open_port, "opening a conference port")
+
+    def connect(self, call_slot: int) -> None:
+        """Hear and speak to `call_slot`. Again in every onCallMediaState: hold and re-INVITE undo it."""
+        self._on_bridge(lib.ve_bridge_connect, f"connecting to conference slot {call_slot}", call_slot)
+
+    def disconnect(self, call_slot: int) -> None:
+        self._on_bridge(lib.ve_bridge_disconnect, f"disconnecting from conference slot {call_slot}", call_slot)
+
+    def close_port(self) -> None:
+        """Leave the bridge. It lets go at its next tick: Closed tells."""
+        self._on_bridge(lib.ve_bridge_close_port, "closing a conference port")
+
+    # --- the player: any thread ---
+
+    def play(self, pcm: Pcm) -> int:
+        """Queue `pcm` (mono, at the channel's rate) behind what is playing; returns the item's number.
+
+        The samples are not copied: leave them as they are until the item is over.
+        """
+        if pcm.dtype != np.int16 or pcm.ndim != 1 or not pcm.size:
+            raise NativeError(f"Only mono int16 samples can be played, not {pcm.dtype} of shape {pcm.shape}.")
+        memory = ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm))
+        with self._lock:
+            native = self._alive()
+            self._let_go(int(lib.ve_channel_done(native)))
+            item = check(lib.ve_channel_play(native, memory, len(memory)), "queueing a prompt")
+            self._held[item] = memory
+        return item
+
+    def pause(self) -> None:
+        """Fade out. What was faded is said again after `resume`."""
+        with self._lock:
+            lib.ve_channel_pause(self._alive())
+
+    def resume(self) -> None:
+        with self._lock:
+            lib.ve_channel_resume(self._alive())
+
+    def stop(self) -> None:
+        """Fade out and drop all that was queued; what is queued from now on plays, also after a pause."""
+        with self._lock:
+            lib.ve_channel_stop(self._alive())
+
+    def arm_barge_in(self, on: bool) -> None:  # noqa: FBT001 - reads as a sentence
+        """While armed, an onset pauses what is sounding, there and then."""
+        with self._lock:
+            lib.ve_channel_arm_barge_in(self._alive(), on)
+
+    @property
+    def playing(self) -> bool:
+        """Something is queued, perhaps paused."""
+        with self._lock:
+            native = self._alive()
+            return bool(lib.ve_channel_done(native) < lib.ve_channel_queued(native))
+
+    @property
+    def paused(self) -> bool:
+        with self._lock:
+            return bool(lib.ve_channel_paused(self._alive()))
+
+    @property
+    def played_ms(self) -> int:
+        """How much was played on this channel so far; a pause takes its fade back."""
+        with self._lock:
+            return int(lib.ve_channel_played(self._alive())) * 1000 // self.rate
+
+    # --- what the caller says: the reading thread ---
+
+    @property
+    def speaking(self) -> bool:
+        """Between an onset and its offset."""
+        with self._lock:
+            return bool(lib.ve_channel_speaking(self._alive()))
+
+    @property
+    def head(self) -> int:
+        """The position after the newest sample heard."""
+        with self._lock:
+            return int(lib.ve_channel_head(self._alive()))
+
+    def read(self, position: int, limit: int) -> tuple[Pcm, int]:
+        """Up to `limit` samples (16 kHz) from `position` on, and the position to go on from.
+
+        About 16 s are kept. Where older ones were asked for, what follows them comes instead, and Lost tells how many.
+        """
+        position = max(position, 0)
+        samples = np.empty(limit, np.int16)
+        start = ffi.new("uint64_t *", position)
+        with self._lock:
+            count = lib.ve_channel_read(self._alive(), start, ffi.from_buffer("int16_t[]", samples), limit)
+        if lost := int(start[0]) - position:
+            self._samples_lost += lost
+            self._pipeline.post(Lost(self, lost, time.monotonic_ns()))
+        return samples[:count], int(start[0]) + count
+
+    def stats(self) -> ChannelStats:
+        out = ffi.new("struct ve_stats *")
+        with self._lock:
+            lib.ve_channel_stats(self._alive(), out)
+        return ChannelStats(
+            frames_in=out.frames_in,
+            frames_out=out.frames_out,
+            silence_in=out.silence_in,
+            silence_out=out.silence_out,
+            underruns=out.short_frames,
+            events_dropped=out.events_dropped,
+            samples_lost=self._samples_lost,
+            longest_gap_ms=out.longest_gap_ns / 1e6,
+            silent_at_ns=out.silent_ns or None,
+        )
+
+    # --- without a conference bridge: recordings and tests ---
+
+    def feed(self, frame: Pcm) -> None:
+        """Let the caller say `frame`, of any length. Not while a port is open: the media thread does it then."""
+        with self._lock:
+            lib.ve_channel_put(self._detached(), ffi.from_buffer("int16_t[]", np.ascontiguousarray(frame)), len(frame))
+
+    def fetch(self, count: int) -> Pcm:
+        """What the caller hears next: `count` samples. Not while a port is open."""
+        frame = np.zeros(count, np.int16)
+        with self._lock:
+            lib.ve_channel_get(self._detached(), ffi.from_buffer("int16_t[]", frame), count)
+        return frame
+
+    # --- the end ---
+
+    def release(self) -> None:
+        """Done with this channel. Its memory goes once the bridge has let go of it, in some later `read_events`."""
+        with self._lock:
+            self._released = True
+        self._pipeline.wake()
+
+    def take_events(self, event: Any) -> list[AudioEvent]:
+        events: list[AudioEvent] = []
+        with self._lock:
+            while self._native != ffi.NULL and lib.ve_channel_next_event(self._native, event):
+                events.append(self._typed(event))
+        return events
+
+    def free_if_idle(self) -> bool:
+        with self._lock:
+            if self._native == ffi.NULL:
+                return True
+            if not self._released or self._bridging or lib.ve_channel_free(self._native) != 0:
+                return False
+            self._native = ffi.NULL
+            self._held.clear()
+            return True
+
+    def _typed(self, event: Any) -> AudioEvent:
+        at_ns = int(event.at_ns)
+        if event.kind == lib.VE_ONSET:
+            return Onset(self, int(event.position), bool(event.flag), at_ns)
+        if event.kind == lib.VE_OFFSET:
+            return Offset(self, int(event.position), at_ns)
+        if event.kind == lib.VE_PLAYED:
+            item = int(event.item)
+            self._let_go(item)
+            return Played(self, item, bool(event.flag), int(event.position) * 1000 // self.rate, at_ns)
+        return Closed(self, at_ns)
+
+    def _let_go(self, done: int) -> None:
+        for item in [item for item in self._held if item <= done]:
+            del self._held[item]
+
+    def _alive(self) -> Any:
+        if self._released:
+            raise NativeError("This channel has been released: open a new one for a new call.")
+        return self._native
+
+    def _detached(self) -> Any:
+        native = self._alive()
+        if lib.ve_channel_attached(native):
+            raise NativeError(
+                "This channel belongs to the conference bridge: feed and fetch are for channels without a port."
+            )
+        return native
+
+    def _on_bridge(self, call: Any, doing: str, *arguments: int) -> int:
+        bridge = self._pipeline.bridge()
+        with self._lock:
+            native = self._native
+            if native == ffi.NULL:
+                raise NativeError("This channel has been released: open a new one for a new call.")
+            self._bridging = True
+        try:  # without the lock: PJSIP may take its time, and call back into Python
+            status = int(call(bridge, native, *arguments))
+        finally:
+            self._bridging = False
+            if self._released:
+                self._pipeline.wake()
+        if status == -errno.EPROTO:
+            raise NativeError(f"PJSIP refused {doing} (status {lib.ve_bridge_status(bridge)}).")
+        return check(status, doing)

@@ -1,0 +1,57 @@
+"""What happens on a channel, as the thread that reads the pipeline learns it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voiceedge.audio.channel import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The caller speaks. `position` is where to read from: the start of speech less the pre-roll."""
+
+    channel: "Channel"
+    position: int
+    barged_in: bool  # the player was armed and sounding: it has paused itself
+    at_ns: int  # this and all the others: time.monotonic_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """The caller is silent again; `position` is the end of speech."""
+
+    channel: "Channel"
+    position: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An item is over: every item gets exactly one of these."""
+
+    channel: "Channel"
+    item: int
+    complete: bool  # False: stopped before its end, perhaps before its beginning
+    played_ms: int  # how much of it
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """`Channel.read` came too late: so many samples had been overwritten."""
+
+    channel: "Channel"
+    samples: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The conference bridge has let go of the channel's port."""
+
+    channel: "Channel"
+    at_ns: int
+
+
+AudioEvent = Onset | Offset | Played | Lost | Closed
