@@ -15,16 +15,25 @@
 
 /* cffi: begin */
 enum ve_event_kind {
-    VE_ONSET = 1,  /* position: where to read from (speech start less pre-roll), 16 kHz samples; flag: paused the player */
-    VE_OFFSET = 2, /* position: end of speech, 16 kHz samples */
-    VE_PLAYED = 3, /* item: its id; position: samples of it played; flag: played to its end */
-    VE_CLOSED = 4  /* the bridge has let go of the port */
+    VE_ONSET = 1,       /* position: where to read from (speech start less pre-roll); flag: paused the player */
+    VE_OFFSET = 2,      /* position: end of speech */
+    VE_PLAYED = 3,      /* item: its id; position: samples of it played, at the channel's rate; flag: played to its end */
+    VE_CLOSED = 4,      /* the bridge has let go of the port */
+    VE_UNDERRUN = 5,    /* item: a stream that ran dry; position: its sample at which it did */
+    VE_KEY_DOWN = 6,    /* code: the key as a character; position: where its tone began */
+    VE_KEY_UP = 7,      /* the same; position: where its tone ended; duration_ms, level_dbov, twist_db */
+    VE_TONE_BEGUN = 8,  /* code: index in the tone plan; position: where it began */
+    VE_TONE_ENDED = 9,  /* the same; position: where it ended */
+    VE_LEVEL = 10,      /* level_dbov, peak_dbov, dc_dbov of the last report_ms; code: samples of it that were clipped */
 };
 
 struct ve_event {
     uint32_t kind; /* enum ve_event_kind */
+    uint32_t code;
     bool flag;
-    uint64_t position;
+    uint32_t duration_ms;
+    float level_dbov, peak_dbov, dc_dbov, twist_db;
+    uint64_t position; /* 16 kHz samples since the channel was opened, where nothing else is said */
     uint64_t item;
     uint64_t at_ns; /* CLOCK_MONOTONIC */
 };

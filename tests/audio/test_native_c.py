@@ -27,14 +27,16 @@ def thread_compiler() -> list[str]:
     return ["clang"] if shutil.which("clang") else ["gcc", "-Wno-tsan"]
 
 
+TESTS = sorted(path.stem for path in (NATIVE / "test").glob("*.c"))
+RACES = [test for test in TESTS if test.endswith("race")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("test", "compiler", "flags"),
     [
-        pytest.param("blocks", ["cc"], MEMORY, id="blocks-memory"),
-        pytest.param("leg", ["cc"], MEMORY, id="leg-memory"),
-        pytest.param("race", ["cc"], MEMORY, id="race-memory"),
-        pytest.param("race", thread_compiler(), THREADS, id="race-threads"),
+        *(pytest.param(test, ["cc"], MEMORY, id=f"{test}-memory") for test in TESTS),
+        *(pytest.param(test, thread_compiler(), THREADS, id=f"{test}-threads") for test in RACES),
     ],
 )
 def test_the_c_code_is_clean_under_the_sanitizers(
