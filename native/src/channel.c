@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ve_clock.h"
 
@@ -89,15 +90,17 @@ static uint64_t position_of(const struct ve_channel *channel, uint32_t blocks_ag
     return (channel->blocks - blocks_ago) * VE_BLOCK_MS * 16;
 }
 
-/* True when there is an event to be looked at. */
-static bool judge_block(struct ve_channel *channel, uint64_t now_ns)
+static bool gate(const struct ve_channel *channel, const int16_t *block)
 {
-    const bool voiced = energy_of(channel->block, channel->block_samples) >= channel->block_energy &&
-                        channel->vad_api->process(channel->vad, (int)channel->settings.rate, channel->block,
-                                                  (int)channel->block_samples) == 1;
+    return energy_of(block, channel->block_samples) >= channel->block_energy &&
+           channel->vad_api->process(channel->vad, (int)channel->settings.rate, block, (int)channel->block_samples) == 1;
+}
+
+/* True when there is an event to be looked at. */
+static bool follow_speech(struct ve_channel *channel, bool voiced, uint64_t now_ns)
+{
     struct ve_event event = {.at_ns = now_ns};
     uint32_t blocks_ago = 0;
-    channel->blocks++;
     const enum ve_activity_change change = ve_activity_step(&channel->activity, voiced, &blocks_ago);
     if (change == VE_UNCHANGED)
         return false;
@@ -115,48 +118,51 @@ static bool judge_block(struct ve_channel *channel, uint64_t now_ns)
     return true;
 }
 
-static bool listen(struct ve_channel *channel, const int16_t *samples, size_t count, uint64_t now_ns)
+static void keep(struct ve_channel *channel, const int16_t *block)
 {
-    bool changed = false;
-    for (size_t i = 0; i < count; i++) {
-        channel->block[channel->block_fill++] = samples[i];
-        if (channel->block_fill == channel->block_samples) {
-            channel->block_fill = 0;
-            changed |= judge_block(channel, now_ns);
-        }
-    }
-    return changed;
+    int16_t wide[VE_BLOCK_MS * 16];
+    if (channel->settings.rate == 16000)
+        ve_ring_write(&channel->ring, block, channel->block_samples);
+    else
+        ve_ring_write(&channel->ring, wide, ve_resample(&channel->resampler, block, channel->block_samples, wide));
 }
 
-static void keep(struct ve_channel *channel, const int16_t *samples, size_t count)
+/* Every block runs here, in this order. True when there is an event to be looked at. */
+static bool run_block(struct ve_channel *channel, uint64_t now_ns)
 {
-    if (channel->settings.rate == 16000) {
-        ve_ring_write(&channel->ring, samples, count);
-        return;
-    }
-    int16_t wide[2 * VE_RESAMPLE_MAX];
-    ve_ring_write(&channel->ring, wide, ve_resample(&channel->resampler, samples, count, wide));
+    const int16_t *block = channel->block;
+    channel->blocks++;
+    const bool voiced = gate(channel, block);
+    keep(channel, block); /* before any event: none points past what can be read */
+    return follow_speech(channel, voiced, now_ns);
 }
 
 void ve_channel_put(struct ve_channel *channel, const int16_t *samples, size_t count)
 {
-    static const int16_t silence[VE_RESAMPLE_MAX];
     const uint64_t now_ns = ve_now_ns();
-    bool changed = false;
+    bool happened = false;
     note_arrival(channel, now_ns);
     atomic_fetch_add_explicit(&channel->frames_in, 1, memory_order_relaxed);
     if (!samples)
         atomic_fetch_add_explicit(&channel->silence_in, 1, memory_order_relaxed);
     while (count > 0) {
-        const size_t part = count < VE_RESAMPLE_MAX ? count : VE_RESAMPLE_MAX;
-        const int16_t *from = samples ? samples : silence;
-        keep(channel, from, part); /* before listening: an event never points past what can be read */
-        changed |= listen(channel, from, part, now_ns);
-        if (samples)
+        const size_t room = channel->block_samples - channel->block_fill;
+        const size_t part = count < room ? count : room;
+        int16_t *const to = channel->block + channel->block_fill;
+        if (samples) {
+            memcpy(to, samples, part * sizeof *to);
             samples += part;
+        } else {
+            memset(to, 0, part * sizeof *to);
+        }
         count -= part;
+        channel->block_fill += part;
+        if (channel->block_fill == channel->block_samples) {
+            channel->block_fill = 0;
+            happened |= run_block(channel, now_ns);
+        }
     }
-    if (changed)
+    if (happened)
         ve_hub_wake(channel->hub);
 }
 
