@@ -1,4 +1,4 @@
-/** @file check.h  The little that a C test needs: a check that says where it failed, and a detector that obeys. */
+/** @file check.h  The little that a C test needs: a check that says where it failed, memory that runs out, a detector that obeys. */
 #ifndef VE_CHECK_H
 #define VE_CHECK_H
 
@@ -15,6 +15,39 @@
             exit(1);                                                                \
         }                                                                           \
     } while (0)
+
+/*
+ * Tests are linked with --wrap=malloc,calloc,realloc: allocation number `failing_allocation`, counted from 1, returns NULL;
+ * so do all after it, as on a machine whose memory is used up. 0: none fails.
+ */
+static _Atomic unsigned long failing_allocation, allocations;
+
+static inline int memory_is_out(void)
+{
+    return ++allocations >= failing_allocation && failing_allocation > 0;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return memory_is_out() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return memory_is_out() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return memory_is_out() ? NULL : __real_realloc(old, size);
+}
 
 /* WebRTC's detector comes with a Python module and cannot be linked here: loud is voice. Python tests use the real one. */
 static int loud_create(void **vad)
