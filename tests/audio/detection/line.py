@@ -1,0 +1,57 @@
+"""What the line does to a call before we hear it: noise, G.711 and lost packets."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from detection.recordings import SPEECH_DBOV, Samples, babble, music
+from voiceedge.speech.telephone import LINE_RATE_HZ, mu_law_round_trip, voice_band
+
+PACKET = LINE_RATE_HZ // 50  # 20 ms
+IDLE_DBOV = -68.0  # a quiet line is not silent
+_NOISE_S = 60.0  # of babble and hiss; longer calls hear them again
+
+
+@dataclass(frozen=True)
+class Line:
+    """`noise`: hiss, babble or music, so far below speech. A lost packet is silence, or the one before once more."""
+
+    name: str
+    noise: str = "hiss"
+    snr_db: float = IDLE_DBOV * -1 + SPEECH_DBOV
+    loss: float = 0.0
+    repeats: bool = False
+
+    def carry(self, clean: Samples, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        noise = _noise(self.noise)
+        start = int(rng.integers(len(noise)))
+        heard = clean + np.resize(np.roll(noise, -start), len(clean)) * 10 ** (-self.snr_db / 20)
+        return self._packets(np.rint(mu_law_round_trip(heard)).clip(-32768, 32767).astype(np.int16), rng)
+
+    def _packets(self, pcm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        packets = np.resize(pcm, (-(-len(pcm) // PACKET), PACKET))
+        for number in np.flatnonzero(rng.random(len(packets)) < self.loss):
+            packets[number] = packets[number - 1] if self.repeats and number else 0
+        return packets.ravel()[: len(pcm)]
+
+
+CLEAN = Line("clean")
+LINES = (
+    CLEAN,
+    *(Line(f"{noise}, {snr} dB", noise, snr) for noise in ("hiss", "babble", "music") for snr in (20, 15, 10)),
+    Line("5 % lost, silence", loss=0.05),
+    Line("5 % lost, repeated", loss=0.05, repeats=True),
+)
+
+
+@cache
+def _noise(kind: str) -> Samples:
+    """At the level of speech."""
+    if kind == "babble":
+        return babble(_NOISE_S)
+    if kind == "music":
+        return np.concatenate(list(music().values()))
+    white = voice_band(np.random.default_rng(3).standard_normal(int(_NOISE_S * LINE_RATE_HZ)))
+    return white * 32768 * 10 ** (SPEECH_DBOV / 20) / white.std()
