@@ -100,6 +100,24 @@ def test_a_file_that_is_not_a_wav_is_named_with_the_reason_and_the_remedy(
     assert "16-bit PCM" in str(error.value)
 
 
+def test_a_recording_keeps_its_channels_and_its_rate(tmp_path: Path) -> None:
+    both = np.array([[1, -2, 3, 32767], [-32768, 5, -6, 7]], np.int16)
+    (tmp_path / "call.wav").write_bytes(riff(1, channels=2, rate=16000, bits=16, body=both.T.tobytes()))
+    pcm, rate = wav.load_channels(tmp_path / "call.wav")
+    assert rate == 16000
+    assert pcm.flags.c_contiguous
+    assert np.array_equal(pcm, both)
+
+
+def test_of_a_recording_that_lost_power_what_there_is_is_kept(tmp_path: Path) -> None:
+    body = np.arange(20, dtype=np.int16).tobytes()
+    (tmp_path / "cut.wav").write_bytes(riff(1, channels=2, rate=8000, bits=16, body=body[:-3], declared=400))
+    pcm, _ = wav.load_channels(tmp_path / "cut.wav")
+    assert pcm.tolist() == [list(range(0, 18, 2)), list(range(1, 18, 2))]
+    with pytest.raises(PromptError, match="cut short"):
+        wav.load(tmp_path / "cut.wav", 8000)
+
+
 def test_a_missing_file_and_a_huge_one_are_refused_unread(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match=r"absent\.wav"):
         wav.load(tmp_path / "absent.wav", 8000)

@@ -16,22 +16,21 @@ _RATES = range(4000, 192_001)
 
 
 def load(path: Path, rate: int) -> NDArray[np.int16]:
-    """The file's audio: PCM of 8–32 bits, float, A-law or µ-law, any channels. Raises PromptError naming the file."""
-    try:
-        if path.stat().st_size > LONGEST_BYTES:
-            raise PromptError(f"{path}: longer than {LONGEST_BYTES >> 20} MB; cut it into shorter prompts.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise PromptError(f"{path}: cannot be read: {error.strerror}.") from error
-    try:
-        format_, body = _chunks(data)
-        samples, source_rate = _decode(format_, body)
-    except (ValueError, struct.error) as error:
-        reason = str(error) if isinstance(error, ValueError) else "its header is cut short"
-        raise PromptError(f"{path}: not a WAV file we can play: {reason}. Save it as 16-bit PCM.") from error
+    """A prompt, mixed to one channel: PCM of 8–32 bits, float, A-law or µ-law. Raises PromptError naming the file."""
+    samples, source_rate = _read(path, whole=True)
+    mono = samples.mean(axis=1, dtype=np.float32)
     if source_rate != rate:
-        samples = np.asarray(soxr.resample(samples, source_rate, rate, quality="HQ"), np.float32)
-    return (samples * 32768.0).round().clip(-32768, 32767).astype(np.int16)  # what was 16 bits before stays exactly so
+        mono = np.asarray(soxr.resample(mono, source_rate, rate, quality="HQ"), np.float32)
+    return _sixteen_bits(mono)
+
+
+def load_channels(path: Path) -> tuple[NDArray[np.int16], int]:
+    """A recording as it is: an array of channels × samples, and its rate. Raises PromptError naming the file.
+
+    A file that ends before its header says is taken as far as it goes: its recorder may have lost power.
+    """
+    samples, rate = _read(path, whole=False)
+    return np.ascontiguousarray(_sixteen_bits(samples).T), rate
 
 
 def save(path: Path, pcm: NDArray[np.int16], rate: int) -> None:
@@ -42,7 +41,27 @@ def save(path: Path, pcm: NDArray[np.int16], rate: int) -> None:
     path.write_bytes(header + body)
 
 
-def _chunks(data: bytes) -> tuple[bytes, bytes]:
+def _read(path: Path, *, whole: bool) -> tuple[NDArray[np.float32], int]:
+    """Samples in -1..1, a row for each moment and a column for each channel, and their rate."""
+    try:
+        if path.stat().st_size > LONGEST_BYTES:
+            raise PromptError(f"{path}: longer than {LONGEST_BYTES >> 20} MB; cut it into shorter files.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise PromptError(f"{path}: cannot be read: {error.strerror}.") from error
+    try:
+        return _decode(*_chunks(data, whole=whole))
+    except (ValueError, struct.error) as error:
+        reason = str(error) if isinstance(error, ValueError) else "its header is cut short"
+        raise PromptError(f"{path}: not a WAV file we can play: {reason}. Save it as 16-bit PCM.") from error
+
+
+def _sixteen_bits(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """What was 16 bits before stays exactly so."""
+    return (samples * 32768.0).round().clip(-32768, 32767).astype(np.int16)
+
+
+def _chunks(data: bytes, *, whole: bool) -> tuple[bytes, bytes]:
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise ValueError("it does not begin as one")
     format_, position = b"", 12
@@ -54,7 +73,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
         elif name == b"data":
             if not format_:
                 raise ValueError("its format is missing")
-            if len(body) < size:
+            if whole and len(body) < size:
                 raise ValueError("it is cut short")
             return format_, body
         position += 8 + size + size % 2
@@ -62,7 +81,6 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _decode(format_: bytes, body: bytes) -> tuple[NDArray[np.float32], int]:
-    """Samples in -1..1, mixed to one channel, and their rate."""
     code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", format_)
     if code == _EXTENSIBLE:
         (code,) = struct.unpack_from("<H", format_, 24)
@@ -74,8 +92,7 @@ def _decode(format_: bytes, body: bytes) -> tuple[NDArray[np.float32], int]:
         raise ValueError("it holds no audio")
     if len(body) // width > LONGEST_S * rate:
         raise ValueError(f"it lasts more than {LONGEST_S // 60} minutes")
-    samples = _samples(code, bits, body)
-    return samples.reshape(-1, channels).mean(axis=1, dtype=np.float32), rate
+    return _samples(code, bits, body).reshape(-1, channels), rate
 
 
 def _samples(code: int, bits: int, body: bytes) -> NDArray[np.float32]:  # noqa: PLR0911 - a table
