@@ -96,7 +96,8 @@ double bench_player(const int16_t *speech, size_t length, size_t frames)
     static struct ve_player player;
     struct ve_event event;
     int16_t out[FRAME];
-    ve_player_open(&player, 8000, &events);
+    const struct ve_player_settings settings = {.fade_ms = 20, .duck_ms = 150};
+    ve_player_open(&player, 8000, &settings, &events);
     const double before = cpu_ns();
     for (size_t frame = 0; frame < frames; frame++)
         if (!ve_player_render(&player, out, FRAME, frame)) {

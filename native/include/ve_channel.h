@@ -42,6 +42,7 @@ struct ve_stats {
     uint64_t frames_in, frames_out;
     uint64_t silence_in, silence_out; /* of these, how many were silence */
     uint64_t short_frames;            /* frames in which the queue ran dry, the end of a prompt included */
+    uint64_t underruns;               /* times a stream ran dry */
     uint64_t events_dropped;
     uint64_t longest_gap_ns; /* between two frames in */
     uint64_t silent_ns;      /* CLOCK_MONOTONIC when a pause or stop last became silence; 0: never */
@@ -95,6 +96,7 @@ size_t ve_channel_read(const struct ve_channel *channel, uint64_t *position, int
 uint64_t ve_channel_head(const struct ve_channel *channel);
 bool ve_channel_speaking(const struct ve_channel *channel);
 
+struct ve_player *ve_channel_player(struct ve_channel *channel);
 int64_t ve_channel_play(struct ve_channel *channel, const int16_t *pcm, size_t length);
 void ve_channel_pause(struct ve_channel *channel);
 void ve_channel_resume(struct ve_channel *channel);

@@ -7,6 +7,8 @@
 
 #include "ve_clock.h"
 
+static const struct ve_player_settings speaking = {.fade_ms = 20, .duck_ms = 150};
+
 static bool acceptable(const struct ve_settings *settings)
 {
     return (settings->rate == 8000 || settings->rate == 16000) && settings->frame_ms >= 10 && settings->frame_ms <= 60 &&
@@ -40,10 +42,11 @@ int ve_channel_open(struct ve_channel **out, const struct ve_settings *settings,
     channel->block_samples = settings->rate / 1000 * VE_BLOCK_MS;
     channel->block_energy = energy_at(settings->threshold_dbov, channel->block_samples);
     channel->vad_api = vad_api;
-    ve_player_open(&channel->player, settings->rate, &channel->events);
     ve_resampler_open(&channel->resampler);
 
-    int status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
+    int status = ve_player_open(&channel->player, settings->rate, &speaking, &channel->events);
+    if (!status)
+        status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
                                   blocks_in(settings->offset_ms));
     if (!status)
         status = ve_ring_open(&channel->ring, VE_RING_SAMPLES);
@@ -168,14 +171,19 @@ void ve_channel_put(struct ve_channel *channel, const int16_t *samples, size_t c
 
 bool ve_channel_get(struct ve_channel *channel, int16_t *out, size_t count)
 {
-    const uint64_t done = ve_player_done(&channel->player);
+    const uint32_t told = atomic_load_explicit(&channel->events.written, memory_order_relaxed);
     const bool sound = ve_player_render(&channel->player, out, count, ve_now_ns());
     atomic_fetch_add_explicit(&channel->frames_out, 1, memory_order_relaxed);
     if (!sound)
         atomic_fetch_add_explicit(&channel->silence_out, 1, memory_order_relaxed);
-    if (ve_player_done(&channel->player) != done)
+    if (atomic_load_explicit(&channel->events.written, memory_order_relaxed) != told)
         ve_hub_wake(channel->hub);
     return sound;
+}
+
+struct ve_player *ve_channel_player(struct ve_channel *channel)
+{
+    return &channel->player;
 }
 
 bool ve_channel_next_event(struct ve_channel *channel, struct ve_event *event)
@@ -220,17 +228,17 @@ void ve_channel_stop(struct ve_channel *channel)
 
 void ve_channel_arm_barge_in(struct ve_channel *channel, bool on)
 {
-    atomic_store_explicit(&channel->player.armed, on, memory_order_release);
+    ve_player_arm(&channel->player, on);
 }
 
 bool ve_channel_paused(const struct ve_channel *channel)
 {
-    return atomic_load_explicit(&channel->player.paused, memory_order_acquire);
+    return ve_player_paused(&channel->player);
 }
 
 uint64_t ve_channel_queued(const struct ve_channel *channel)
 {
-    return atomic_load_explicit(&channel->player.queued, memory_order_acquire);
+    return ve_player_queued(&channel->player);
 }
 
 uint64_t ve_channel_done(const struct ve_channel *channel)
@@ -240,7 +248,7 @@ uint64_t ve_channel_done(const struct ve_channel *channel)
 
 uint64_t ve_channel_played(const struct ve_channel *channel)
 {
-    return atomic_load_explicit(&channel->player.played, memory_order_relaxed);
+    return ve_player_played(&channel->player);
 }
 
 void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats)
@@ -251,6 +259,7 @@ void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats)
         .silence_in = atomic_load_explicit(&channel->silence_in, memory_order_relaxed),
         .silence_out = atomic_load_explicit(&channel->silence_out, memory_order_relaxed),
         .short_frames = atomic_load_explicit(&channel->player.short_frames, memory_order_relaxed),
+        .underruns = atomic_load_explicit(&channel->player.underruns, memory_order_relaxed),
         .events_dropped = atomic_load_explicit(&channel->events.dropped, memory_order_relaxed),
         .longest_gap_ns = atomic_load_explicit(&channel->longest_gap_ns, memory_order_relaxed),
         .silent_ns = atomic_load_explicit(&channel->player.silent_ns, memory_order_relaxed),

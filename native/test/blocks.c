@@ -107,7 +107,7 @@ static void player_takes_items_until_full_and_gives_each_back(void)
     static const int16_t pcm[3] = {1, 2, 3};
     int16_t out[7];
     struct ve_event event;
-    ve_player_open(&player, 8000, &events);
+    CHECK(ve_player_open(&player, 8000, &(struct ve_player_settings){.fade_ms = 20, .duck_ms = 150}, &events) == 0);
     CHECK(ve_player_queue(&player, pcm, 0) == -EINVAL && ve_player_queue(&player, NULL, 3) == -EINVAL);
     for (uint32_t i = 1; i <= VE_PLAYER_ITEMS; i++)
         CHECK(ve_player_queue(&player, pcm, 3) == (int64_t)i);

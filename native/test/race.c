@@ -81,7 +81,7 @@ static void a_player_sees_whole_items_however_fast_its_slots_are_reused(void)
     static struct ve_player player;
     static const int16_t pcm[5] = {1, 2, 3, 4, 5};
     pthread_t media;
-    ve_player_open(&player, 8000, &events);
+    CHECK(ve_player_open(&player, 8000, &(struct ve_player_settings){.fade_ms = 20, .duck_ms = 150}, &events) == 0);
     CHECK(pthread_create(&media, NULL, render, &player) == 0);
     for (uint64_t i = 0; i < FRAMES;)
         i += ve_player_queue(&player, pcm, 1 + i % 5) > 0;
