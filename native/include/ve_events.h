@@ -45,10 +45,12 @@ struct ve_queue {
     _Atomic uint64_t dropped;
 };
 
+/* cffi: tests begin */
 /** False when the queue was full. Media thread only. */
 bool ve_queue_push(struct ve_queue *queue, struct ve_event event);
 /** False when it is empty. Consumer only. */
 bool ve_queue_pop(struct ve_queue *queue, struct ve_event *event);
+/* cffi: tests end */
 
 struct ve_hub {
     int fd; /* eventfd, non-blocking */
