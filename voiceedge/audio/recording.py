@@ -1,0 +1,168 @@
+"""Recordings of calls, the caller left and what they hear right, all written by one thread (native/src/recorder.c)."""
+
+import os
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from voiceedge.audio.native import check, ffi, lib
+from voiceedge.errors import NativeError
+
+FLUSH_S = 0.2  # a crash of this process loses no more than this
+MOST = 500  # recordings at a time
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    settle_ms: int = 500  # after `resume`, what was said before is still under way in network and jitter buffer
+    sync_ms: int = 5000  # a loss of power loses no more than this; 0: whatever the system had not written yet
+
+
+class Recordable(Protocol):
+    """What has a caller and lets itself be recorded: a Channel."""
+
+    @property
+    def rate(self) -> int: ...
+    def attach_recorder(self, recorder: Any) -> None: ...
+    def detach_recorder(self, recorder: Any) -> None: ...
+
+
+class Recording:
+    """One file that grows. All methods return at once and may be called by any thread."""
+
+    def __init__(self, path: Path, channel: Recordable, native: Any, wake: threading.Event) -> None:
+        self.path = path
+        self.ended: Future[None] = Future()  # the file is complete, or why it ends before the call
+        self.ended.set_running_or_notify_cancel()  # who stops waiting for it does not stop the recording
+        self._channel, self._native, self._wake = channel, native, wake
+        self._lock = threading.Lock()  # `_native` stays while it is held; writing goes on meanwhile
+        self._stats = ffi.new("struct ve_recorder_stats *")
+        self._closing = False
+
+    def pause(self) -> None:
+        """Keep nothing of what is said from now on: the file has silence there, so its times stay those of the call."""
+        with self._lock:
+            if self._native != ffi.NULL:
+                lib.ve_recorder_pause(self._native)
+
+    def resume(self) -> None:
+        """Go on recording, `settle_ms` from now."""
+        with self._lock:
+            if self._native != ffi.NULL:
+                lib.ve_recorder_resume(self._native)
+
+    def close(self) -> None:
+        """Take nothing more; `ended` tells when the file is complete."""
+        with self._lock:
+            if self._closing:
+                return
+            self._channel.detach_recorder(self._native)
+            self._closing = True
+        self._wake.set()
+
+    @property
+    def seconds(self) -> float:
+        """How long it is, pauses included."""
+        stats = self._now()
+        return float(stats.written if stats.error else stats.frames) / self._channel.rate
+
+    @property
+    def lost_ms(self) -> int:
+        """How much became silence because the disk was too slow."""
+        return int(self._now().lost) * 1000 // self._channel.rate
+
+    @property
+    def error(self) -> str | None:
+        """Why it ends before the call."""
+        return os.strerror(error) if (error := int(self._now().error)) else None
+
+    def write(self) -> bool:
+        """Bring what there is to disk. False once this was the last time. The writing thread only, as it also frees."""
+        last = self._closing
+        if last:
+            with self._lock:
+                lib.ve_recorder_stats(self._native, self._stats)
+                native, self._native = self._native, ffi.NULL
+            status = lib.ve_recorder_close(native)
+            self._stats.error = self._stats.error or -status
+        else:
+            status = lib.ve_recorder_flush(self._native)
+        try:
+            check(status, f"to go on recording to {self.path}")
+        except NativeError as error:
+            self.ended.set_exception(error)
+        if last and not self.ended.done():
+            self.ended.set_result(None)
+        return not last
+
+    def _now(self) -> Any:
+        with self._lock:
+            if self._native != ffi.NULL:
+                lib.ve_recorder_stats(self._native, self._stats)
+            return self._stats
+
+
+class Recorder:
+    """The recordings of this process and the thread that writes them, which begins with the first one."""
+
+    def __init__(self, settings: RecordingSettings | None = None) -> None:
+        self.settings = settings or RecordingSettings()
+        self._lock = threading.Lock()
+        self._recordings: list[Recording] = []
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def record(self, channel: Recordable, path: Path) -> Recording:
+        """Record into a new file that only its owner may read. Raises NativeError, also where `path` exists already."""
+        with self._lock:
+            if self._stopping or len(self._recordings) >= MOST:
+                raise NativeError(f"{path} cannot be recorded: {MOST} recordings are running, or the service stops.")
+            recording = self._open(channel, path)
+            self._recordings.append(recording)
+            if not self._thread:
+                self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+                self._thread.start()
+        self._wake.set()
+        return recording
+
+    def stop(self, timeout_s: float = 10) -> None:
+        """Close all recordings and wait until they are on disk."""
+        with self._lock:
+            self._stopping = True
+            recordings, thread = list(self._recordings), self._thread
+        for recording in recordings:
+            recording.close()
+        self._wake.set()
+        if thread:
+            thread.join(timeout_s)
+
+    def _open(self, channel: Recordable, path: Path) -> Recording:
+        settings = {"rate": channel.rate, "settle_ms": self.settings.settle_ms, "sync_ms": self.settings.sync_ms}
+        native = ffi.new("struct ve_recorder **")
+        check(
+            lib.ve_recorder_open(native, os.fsencode(path), ffi.new("struct ve_recorder_settings *", settings)),
+            f"to record to {path}",
+        )
+        try:
+            channel.attach_recorder(native[0])
+        except NativeError:
+            lib.ve_recorder_close(native[0])
+            path.unlink()
+            raise
+        return Recording(path, channel, native[0], self._wake)
+
+    def _write(self) -> None:
+        while True:
+            with self._lock:
+                recordings = list(self._recordings)
+                if self._stopping and not recordings:
+                    return
+            over = [recording for recording in recordings if not recording.write()]
+            with self._lock:
+                self._recordings = [recording for recording in self._recordings if recording not in over]
+                idle = not self._recordings
+            self._wake.wait(None if idle else FLUSH_S)
+            self._wake.clear()
