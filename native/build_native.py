@@ -13,7 +13,9 @@ NATIVE = Path(__file__).resolve().parent
 TARGET = NATIVE.parent / "voiceedge" / "audio" / "_native.abi3.so"
 
 # Headers in the order in which their declarations depend on each other.
-HEADERS = ("ve_events.h", "ve_vad.h", "ve_stream.h", "ve_player.h", "ve_channel.h", "ve_bridge.h")
+HEADERS = tuple(
+    f"ve_{name}.h" for name in ("events", "vad", "dtmf", "stream", "player", "recorder", "channel", "bridge")
+)
 COMPILE = ("-std=c11", "-D_GNU_SOURCE", "-O3", "-g1", "-fPIC", "-fvisibility=hidden")
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 

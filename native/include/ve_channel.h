@@ -1,9 +1,14 @@
 /**
  * @file ve_channel.h  One call leg: what the caller says comes in as frames, what the caller hears goes out.
  *
- *   frame in ─┬─ 20 ms blocks: level, WebRTC VAD ── activity ── onset/offset events, barge-in
- *             └─ 8 → 16 kHz ── ring ── recognisers
- *   frame out ── player ── queued prompts
+ *                      ┌─ level                 ┌─ keys, tones, voice ─▶ events, barge-in
+ *   frame in ▶ block ──┼─▶ DC ─▶ echo canceller ┴─▶ gain ─▶ 8 → 16 kHz ─▶ ring ─▶ recognisers
+ *                      └─ recorder    ▲
+ *                              ▲      │ what is heard at the same time
+ *   frame out ◀── player ──────┴──────┘
+ *
+ * Frames have any length; blocks have 20 ms, and every part of the chain sees whole blocks only. What is not set is not
+ * run. Samples between the parts are 16-bit integers at the call's rate.
  *
  * Threads: `ve_channel_put` and `ve_channel_get` belong to one thread, the media thread: no allocation, no lock, no system
  * call but the hub's wake-up. One reader thread for events and audio, one thread at a time for everything else.
@@ -17,8 +22,11 @@
 #include <stdint.h>
 
 #include "ve_activity.h"
+#include "ve_dtmf.h"
 #include "ve_events.h"
 #include "ve_player.h"
+#include "ve_recorder.h"
+#include "ve_reference.h"
 #include "ve_resample.h"
 #include "ve_ring.h"
 #include "ve_vad.h"
@@ -36,6 +44,7 @@ struct ve_settings {
     uint32_t window_ms;    /* … within this is an onset; at most 640 */
     uint32_t offset_ms;    /* this long unvoiced is an offset */
     uint32_t pre_roll_ms;  /* how far before the start of speech an onset points */
+    const struct ve_dtmf_settings *keys; /* NULL: not listened for; read by ve_channel_open only */
 };
 
 struct ve_stats {
@@ -55,6 +64,10 @@ struct ve_channel {
     size_t frame_samples;
     struct ve_queue events;
     struct ve_player player;
+    struct ve_reference reference;
+    struct ve_recorder_slot recorder;
+    struct ve_dtmf keys;
+    bool hears_keys;
     struct ve_ring ring;
     struct ve_resampler resampler;
     struct ve_activity activity;
@@ -106,6 +119,9 @@ bool ve_channel_paused(const struct ve_channel *channel);
 uint64_t ve_channel_queued(const struct ve_channel *channel); /* id of the last item queued */
 uint64_t ve_channel_done(const struct ve_channel *channel);   /* items up to this id are not referenced any more */
 uint64_t ve_channel_played(const struct ve_channel *channel); /* samples */
+
+/** Where a recorder of the channel's rate may be attached. */
+struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel);
 
 void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats);
 /* cffi: end */

@@ -103,13 +103,16 @@ void ve_recorder_resume(struct ve_recorder *recorder);
 void ve_recorder_stats(const struct ve_recorder *recorder, struct ve_recorder_stats *stats);
 /* cffi: end */
 
-/* cffi: tests begin */
+/* cffi: begin */
 struct ve_recorder_slot;
 
 /** 0, or -EBUSY where there is one already. */
 int ve_recorder_attach(struct ve_recorder_slot *slot, struct ve_recorder *recorder);
 /** Once it returns, the media thread does not touch `recorder` any more: it may be closed. Harmless when repeated. */
 void ve_recorder_detach(struct ve_recorder_slot *slot, struct ve_recorder *recorder);
+/* cffi: end */
+
+/* cffi: tests begin */
 /** Put into whatever recorder is attached, if any. Media thread only. */
 void ve_recorder_slot_put(struct ve_recorder_slot *slot, const int16_t *caller, const int16_t *heard, size_t count);
 /** Any number of samples of each direction at the same time; NULL is silence. Media thread only. */

@@ -42,12 +42,16 @@ int ve_channel_open(struct ve_channel **out, const struct ve_settings *settings,
     channel->block_samples = settings->rate / 1000 * VE_BLOCK_MS;
     channel->block_energy = energy_at(settings->threshold_dbov, channel->block_samples);
     channel->vad_api = vad_api;
+    channel->hears_keys = settings->keys != NULL;
+    channel->settings.keys = NULL; /* it is the caller's */
     ve_resampler_open(&channel->resampler);
 
     int status = ve_player_open(&channel->player, settings->rate, &speaking, &channel->events);
     if (!status)
         status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
                                   blocks_in(settings->offset_ms));
+    if (!status && settings->keys)
+        status = ve_dtmf_open(&channel->keys, settings->rate, settings->keys);
     if (!status)
         status = ve_ring_open(&channel->ring, VE_RING_SAMPLES);
     if (!status && !(channel->vad = ve_vad_open(vad_api, settings->vad_mode)))
@@ -121,6 +125,29 @@ static bool follow_speech(struct ve_channel *channel, bool voiced, uint64_t now_
     return true;
 }
 
+static bool follow_keys(struct ve_channel *channel, const int16_t *block, uint64_t now_ns)
+{
+    struct ve_key_change changes[2];
+    const uint64_t widen = 16000 / channel->settings.rate;
+    const size_t count = ve_dtmf_put(&channel->keys, block, channel->block_samples, changes, 2);
+    for (size_t i = 0; i < count; i++) {
+        const struct ve_key_change *change = &changes[i];
+        struct ve_event event = {.kind = VE_KEY_DOWN,
+                                 .code = (uint32_t)change->key,
+                                 .position = change->began * widen,
+                                 .level_dbov = change->level_dbov,
+                                 .twist_db = change->twist_db,
+                                 .at_ns = now_ns};
+        if (!change->down) {
+            event.kind = VE_KEY_UP;
+            event.position = change->ended * widen;
+            event.duration_ms = (uint32_t)((change->ended - change->began) * 1000 / channel->settings.rate);
+        }
+        ve_queue_push(&channel->events, event);
+    }
+    return count > 0;
+}
+
 static void keep(struct ve_channel *channel, const int16_t *block)
 {
     int16_t wide[VE_BLOCK_MS * 16];
@@ -133,11 +160,21 @@ static void keep(struct ve_channel *channel, const int16_t *block)
 /* Every block runs here, in this order. True when there is an event to be looked at. */
 static bool run_block(struct ve_channel *channel, uint64_t now_ns)
 {
-    const int16_t *block = channel->block;
+    const size_t count = channel->block_samples;
+    int16_t *const block = channel->block;
+    int16_t heard[VE_BLOCK_MS * 16];
     channel->blocks++;
-    const bool voiced = gate(channel, block);
-    keep(channel, block); /* before any event: none points past what can be read */
-    return follow_speech(channel, voiced, now_ns);
+    ve_reference_take(&channel->reference, heard, count);
+    ve_recorder_slot_put(&channel->recorder, block, heard, count);
+
+    bool happened = channel->hears_keys && follow_keys(channel, block, now_ns);
+    const bool key_down = channel->hears_keys && ve_dtmf_down(&channel->keys);
+    if (key_down)
+        memset(block, 0, count * sizeof *block); /* a key is no voice, and no recogniser's business */
+    const bool voiced = !key_down && gate(channel, block);
+    keep(channel, block); /* before an onset is told, which may be read from at once */
+    happened |= follow_speech(channel, voiced, now_ns);
+    return happened;
 }
 
 void ve_channel_put(struct ve_channel *channel, const int16_t *samples, size_t count)
@@ -173,6 +210,7 @@ bool ve_channel_get(struct ve_channel *channel, int16_t *out, size_t count)
 {
     const uint32_t told = atomic_load_explicit(&channel->events.written, memory_order_relaxed);
     const bool sound = ve_player_render(&channel->player, out, count, ve_now_ns());
+    ve_reference_give(&channel->reference, sound ? out : NULL, count);
     atomic_fetch_add_explicit(&channel->frames_out, 1, memory_order_relaxed);
     if (!sound)
         atomic_fetch_add_explicit(&channel->silence_out, 1, memory_order_relaxed);
@@ -249,6 +287,11 @@ uint64_t ve_channel_done(const struct ve_channel *channel)
 uint64_t ve_channel_played(const struct ve_channel *channel)
 {
     return ve_player_played(&channel->player);
+}
+
+struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel)
+{
+    return &channel->recorder;
 }
 
 void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats)

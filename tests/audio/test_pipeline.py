@@ -20,7 +20,7 @@ from voiceedge.audio import wav
 from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import Lost, Offset, Onset, Played
 from voiceedge.audio.pipeline import Pipeline
-from voiceedge.audio.settings import VoiceSettings
+from voiceedge.audio.settings import ChannelSettings, VoiceSettings
 from voiceedge.errors import NativeError
 
 FADE = 160  # 20 ms at 8 kHz
@@ -202,7 +202,7 @@ class TestVoiceActivity:
         assert not self.events_of(pipeline, hiss(8000 * 20, level_dbov))
 
     def test_what_is_softer_than_the_threshold_is_not_voice(self, pipeline: Pipeline, speech: np.ndarray) -> None:
-        channel = pipeline.channel(settings=VoiceSettings(threshold_dbov=-15.0))
+        channel = pipeline.channel(settings=ChannelSettings(VoiceSettings(threshold_dbov=-15.0)))
         channel.feed(speech // 2)
         assert not channel.speaking
         channel.release()
@@ -232,7 +232,7 @@ class TestVoiceActivity:
     )
     def test_settings_out_of_range_are_refused(self, pipeline: Pipeline, wrong: dict[str, float]) -> None:
         with pytest.raises(NativeError, match=r"settings|range"):
-            pipeline.channel(settings=VoiceSettings(**wrong))
+            pipeline.channel(settings=ChannelSettings(VoiceSettings(**wrong)))
 
     def test_other_rates_are_refused(self, pipeline: Pipeline) -> None:
         for rate, frame_ms in ((44100, 20), (8000, 5), (8000, 100), (-8000, 20)):

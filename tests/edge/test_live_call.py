@@ -9,7 +9,7 @@ from rtp import tone
 
 from voiceedge.audio.events import Offset, Onset
 from voiceedge.audio.pipeline import Pipeline
-from voiceedge.audio.settings import VoiceSettings
+from voiceedge.audio.settings import ChannelSettings, VoiceSettings
 from voiceedge.clock import VirtualClock
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
@@ -39,7 +39,7 @@ class Line:
         self.helpers = []
         self.clock = VirtualClock()
         self.inbox = Inbox(self.clock)
-        self.pipeline = Pipeline(VoiceSettings(offset_ms=300))
+        self.pipeline = Pipeline(ChannelSettings(VoiceSettings(offset_ms=300)))
         self.channel = self.pipeline.channel()
         self.leg = SimpleNamespace(channel=self.channel, ended=None)
         self.evidence = None  # what Whisper will find

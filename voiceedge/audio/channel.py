@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceedge.audio.events import AudioEvent, Closed, Lost, Offset, Onset, Played
+from voiceedge.audio.events import AudioEvent, Closed, KeyDown, KeyUp, Lost, Offset, Onset, Played
 from voiceedge.audio.native import check, ffi, lib
 from voiceedge.audio.settings import VoiceSettings
 from voiceedge.errors import NativeError
@@ -207,6 +207,11 @@ class Channel:
             return Onset(self, int(event.position), bool(event.flag), at_ns)
         if event.kind == lib.VE_OFFSET:
             return Offset(self, int(event.position), at_ns)
+        if event.kind == lib.VE_KEY_DOWN:
+            return KeyDown(self, chr(event.code), int(event.position), event.level_dbov, event.twist_db, at_ns)
+        if event.kind == lib.VE_KEY_UP:
+            position, duration_ms = int(event.position), int(event.duration_ms)
+            return KeyUp(self, chr(event.code), position, duration_ms, event.level_dbov, event.twist_db, at_ns)
         if event.kind == lib.VE_PLAYED:
             item = int(event.item)
             self._let_go(item)

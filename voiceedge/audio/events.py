@@ -54,4 +54,29 @@ class Closed:
     at_ns: int
 
 
-AudioEvent = Onset | Offset | Played | Lost | Closed
+@dataclass(frozen=True, slots=True)
+class KeyDown:
+    """A key is heard in band; its tone began at `position`."""
+
+    channel: "Channel"
+    key: str
+    position: int
+    level_dbov: float
+    twist_db: float  # the high tone over the low one
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUp:
+    """The key is up again; its tone ended at `position`."""
+
+    channel: "Channel"
+    key: str
+    position: int
+    duration_ms: int
+    level_dbov: float
+    twist_db: float
+    at_ns: int
+
+
+AudioEvent = Onset | Offset | Played | Lost | Closed | KeyDown | KeyUp

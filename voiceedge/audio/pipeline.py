@@ -2,13 +2,16 @@
 
 import os
 from collections import deque
+from dataclasses import asdict
 from typing import Any, Self
 
 from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent
 from voiceedge.audio.native import check, extension, ffi, lib, load_bridge, raise_problem, text
-from voiceedge.audio.settings import VoiceSettings
+from voiceedge.audio.settings import ChannelSettings
 from voiceedge.errors import NativeError
+
+_PARTS = {"keys": "ve_dtmf_settings"}  # of ChannelSettings that C takes by pointer, NULL for none
 
 
 class Pipeline:
@@ -18,9 +21,9 @@ class Pipeline:
     ports belong to the SIP pump.
     """
 
-    def __init__(self, voice: VoiceSettings | None = None) -> None:
-        """`voice` is what channels without settings of their own go by."""
-        self._voice = voice or VoiceSettings()
+    def __init__(self, settings: ChannelSettings | None = None) -> None:
+        """`settings` is what channels without settings of their own go by."""
+        self._settings = settings or ChannelSettings()
         self._vad_api = ffi.new("struct ve_vad_api *")
         raise_problem(lib.ve_vad_load(self._vad_api, os.fsencode(extension("_webrtcvad", "webrtcvad-wheels"))))
         self._hub = lib.ve_hub_open()
@@ -55,28 +58,13 @@ class Pipeline:
             self._bridge = load_bridge(loaded=True)
         return self._bridge
 
-    def channel(self, rate: int = 8000, frame_ms: int = 20, settings: VoiceSettings | None = None) -> Channel:
+    def channel(self, rate: int = 8000, frame_ms: int = 20, settings: ChannelSettings | None = None) -> Channel:
         """A new call leg whose frames are `frame_ms` long at `rate` (8000 or 16000): those of the conference bridge."""
-        voice = settings or self._voice
-        with_rate = {
-            "rate": rate,
-            "frame_ms": frame_ms,
-            "vad_mode": voice.mode,
-            "threshold_dbov": voice.threshold_dbov,
-            "onset_ms": voice.onset_ms,
-            "window_ms": voice.window_ms,
-            "offset_ms": voice.offset_ms,
-            "pre_roll_ms": voice.pre_roll_ms,
-        }
+        settings = settings or self._settings
         out = ffi.new("struct ve_channel **")
-        try:
-            native_settings = ffi.new("struct ve_settings *", with_rate)
-        except (OverflowError, TypeError) as error:
-            raise NativeError(f"These channel settings are out of range: {with_rate}") from error
-        check(
-            lib.ve_channel_open(out, native_settings, self._vad_api, self._hub), f"opening a channel with {with_rate}"
-        )
-        channel = Channel(self, out[0], rate, voice)
+        given, _parts = _native(settings, rate, frame_ms)  # the parts live until the channel is open
+        check(lib.ve_channel_open(out, given, self._vad_api, self._hub), f"opening a channel with {settings}")
+        channel = Channel(self, out[0], rate, settings.voice)
         self._channels.add(channel)
         return channel
 
@@ -115,3 +103,18 @@ class Pipeline:
         if self._bridge is not None:
             lib.ve_bridge_free(self._bridge)
             self._bridge = None
+
+
+def _native(settings: ChannelSettings, rate: int, frame_ms: int) -> tuple[Any, list[Any]]:
+    """The settings as C knows them, and the memory of what they point to."""
+    voice = asdict(settings.voice)
+    flat = {"rate": rate, "frame_ms": frame_ms, "vad_mode": voice.pop("mode"), **voice}
+    parts = []
+    try:
+        for name, type_ in _PARTS.items():
+            if part := getattr(settings, name):
+                parts.append(ffi.new(f"struct {type_} *", asdict(part)))
+                flat[name] = parts[-1]
+        return ffi.new("struct ve_settings *", flat), parts
+    except (OverflowError, TypeError) as error:
+        raise NativeError(f"These channel settings are out of range: {settings}") from error

@@ -13,3 +13,20 @@ class VoiceSettings:
     window_ms: int = 100
     offset_ms: int = 500
     pre_roll_ms: int = 300  # how far before the start of speech an onset points
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """What tones are a key (ITU-T Q.24). Levels are those of each of its two tones."""
+
+    minimum_dbov: float = -36.0
+    twist_db: float = 8.0  # how much weaker than the low tone the high one may be
+    reverse_twist_db: float = 4.0  # how much stronger
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """What a channel does with what it hears. None: not at all."""
+
+    voice: VoiceSettings = VoiceSettings()
+    keys: KeySettings | None = None

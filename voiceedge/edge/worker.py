@@ -11,7 +11,7 @@ import structlog
 from voiceedge.audio import synthesis
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
-from voiceedge.audio.settings import VoiceSettings
+from voiceedge.audio.settings import ChannelSettings, VoiceSettings
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
@@ -32,7 +32,9 @@ from voiceedge.sip.leg import Leg
 from voiceedge.speech.streaming import VoskModel
 
 INGEST_S = 10.0
-VOICE = VoiceSettings(offset_ms=300)  # early: deciding goes on while it is still open whether the caller has finished
+AUDIO = ChannelSettings(
+    VoiceSettings(offset_ms=300)
+)  # early: deciding goes on while it is still open whether the caller has finished
 FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
 FLUSH_S = 3.0  # … and for the last events
 
@@ -91,7 +93,7 @@ class Switchboard:
     """The calls of this worker, each with what it hears."""
 
     def __init__(self, around: Surroundings, group: asyncio.TaskGroup) -> None:
-        self.pipeline = Pipeline(VOICE)
+        self.pipeline = Pipeline(AUDIO)
         self.stopping = False
         self._around, self._group = around, group
         self._sessions: dict[int, Session] = {}
