@@ -1,0 +1,308 @@
+"""Recordings: both directions in time, pauses that keep nothing, disks that are full, processes that die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from blocks import load
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.recorder import Put, recording
+
+from tests.disk import small_disk
+from voiceedge.audio import recording as face
+from voiceedge.audio import wav
+from voiceedge.audio.recording import FLUSH_S, Recorder, Recording, RecordingSettings
+from voiceedge.errors import NativeError
+
+ffi, lib = load("wav", "recorder")
+RATE = 8000
+Frames = np.ndarray
+
+
+class Leg:
+    """The part of a channel that a recorder sees."""
+
+    def __init__(self, rate: int = RATE) -> None:
+        self.rate, self.slot = rate, ffi.new("struct ve_recorder_slot *")
+
+    def attach_recorder(self, recorder: Any) -> None:
+        if lib.ve_recorder_attach(self.slot, recorder):
+            raise NativeError("It is being recorded already.")
+
+    def detach_recorder(self, recorder: Any) -> None:
+        lib.ve_recorder_detach(self.slot, recorder)
+
+    def tick(self, frames: Frames) -> None:
+        caller, heard = (ffi.from_buffer("int16_t[]", np.ascontiguousarray(side)) for side in frames)
+        lib.ve_recorder_slot_put(self.slot, caller, heard, frames.shape[1])
+
+
+@pytest.fixture(autouse=True)
+def _native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block by itself, which also lets tests play the media thread."""
+    monkeypatch.setattr(face, "ffi", ffi)
+    monkeypatch.setattr(face, "lib", lib)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder(RecordingSettings(settle_ms=0))
+    yield recorder
+    recorder.stop()
+
+
+def noise(count: int, seed: int = 1) -> Frames:
+    return np.random.default_rng(seed).integers(-32768, 32768, (2, count), np.int16)
+
+
+def finish(recording: Recording) -> Frames:
+    recording.close()
+    recording.ended.result(5)
+    return wav.load_channels(recording.path)[0]
+
+
+def until(true: Any) -> None:
+    deadline = time.monotonic() + 5
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert true()
+
+
+def test_what_the_caller_says_is_left_and_what_they_hear_is_right(recorder: Recorder, tmp_path: Path) -> None:
+    leg, said = Leg(16000), noise(16000 * 2)
+    file = recorder.record(leg, tmp_path / "call.wav")
+    for start in range(0, said.shape[1], 320):
+        leg.tick(said[:, start : start + 320])
+    assert file.seconds == 2
+    assert np.array_equal(finish(file), said)
+    with wave.open(str(file.path)) as standard:
+        assert (standard.getnchannels(), standard.getsampwidth(), standard.getframerate()) == (2, 2, 16000)
+        assert standard.readframes(100_000) == said.T.tobytes()
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    assert (file.seconds, file.lost_ms, file.error) == (2, 0, None)
+
+
+OPERATIONS = st.lists(
+    st.one_of(st.integers(0, 700), st.sampled_from(["pause", "resume", "flush"])), min_size=1, max_size=40
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(operations=OPERATIONS, rate=st.sampled_from([8000, 16000]), settle_ms=st.sampled_from([0, 1, 7, 40]))
+def test_the_file_is_the_reference_whatever_the_frames_and_pauses(
+    tmp_path_factory: pytest.TempPathFactory, operations: list[int | str], rate: int, settle_ms: int
+) -> None:
+    path = tmp_path_factory.mktemp("calls") / "call.wav"
+    native = ffi.new("struct ve_recorder **")
+    assert (
+        lib.ve_recorder_open(native, os.fsencode(path), ffi.new("struct ve_recorder_settings *", [rate, settle_ms]))
+        == 0
+    )
+    puts: list[Put] = []
+    paused = False
+    for operation in operations:
+        match operation:
+            case "pause":
+                lib.ve_recorder_pause(native[0])
+                paused = True
+            case "resume":
+                lib.ve_recorder_resume(native[0])
+                paused = False
+            case "flush":
+                assert lib.ve_recorder_flush(native[0]) == 0
+            case int():
+                puts.append(Put(noise(operation, len(puts)), paused))
+                caller, heard = (ffi.from_buffer("int16_t[]", side) for side in puts[-1].frames)
+                lib.ve_recorder_put(native[0], caller, heard, operation)
+    assert lib.ve_recorder_close(native[0]) == 0
+    wanted = recording(puts, rate, settle_ms)
+    with wave.open(str(path)) as file:
+        assert file.readframes(1 << 20) == wanted.T.tobytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(chops=st.lists(st.integers(1, 900), min_size=1, max_size=10))
+def test_any_chopping_gives_the_same_file(tmp_path_factory: pytest.TempPathFactory, chops: list[int]) -> None:
+    leg, said = Leg(), noise(8000)
+    recorder = Recorder(RecordingSettings(settle_ms=25))
+    file = recorder.record(leg, tmp_path_factory.mktemp("calls") / "call.wav")
+    puts = [Put(said[:, :3001], False), Put(said[:, 3001:4321], True), Put(said[:, 4321:], False)]
+    for put in puts:
+        file.pause() if put.paused else file.resume()
+        at = 0
+        while at < put.frames.shape[1]:
+            chop = chops[at % len(chops)]
+            leg.tick(put.frames[:, at : at + chop])
+            at += chop
+    assert np.array_equal(finish(file), recording(puts, RATE, 25))
+    recorder.stop()
+
+
+def test_of_a_card_number_nothing_reaches_the_disk_nor_the_memory(recorder: Recorder, tmp_path: Path) -> None:
+    leg, secret = Leg(), np.full((2, 1600), 0x5EC, np.int16)
+    file = recorder.record(leg, tmp_path / "call.wav")
+    leg.tick(noise(800))
+    file.pause()
+    leg.tick(secret)  # while what came before may still wait for the writer
+    memory = bytes(ffi.buffer(file._native, 256 * 160 * 4))
+    file.resume()
+    leg.tick(noise(800))
+    assert secret[:, :1].tobytes() * 4 not in memory
+    kept = finish(file)
+    assert kept.shape[1] == 3200
+    assert not kept[:, 840:2400].any()
+    assert secret[:, :1].tobytes() * 4 not in file.path.read_bytes()
+
+
+def test_a_pause_does_not_click(recorder: Recorder, tmp_path: Path) -> None:
+    leg = Leg()
+    hum = (20000 * np.sin(2 * np.pi * 100 * np.arange(4000) / RATE)).astype(np.int16)
+    file = recorder.record(leg, tmp_path / "call.wav")
+    for number, start in enumerate(range(0, 4000, 500)):
+        file.pause() if number % 2 else file.resume()
+        leg.tick(np.stack([hum, hum])[:, start : start + 500])
+    steps = np.abs(np.diff(finish(file).astype(int)))
+    assert steps.max() <= np.abs(np.diff(hum.astype(int))).max() + 20000 // 40
+
+
+def test_what_was_said_before_the_end_of_a_pause_and_arrives_after_it_is_not_kept(tmp_path: Path) -> None:
+    recorder = Recorder(RecordingSettings(settle_ms=500))
+    leg = Leg()
+    file = recorder.record(leg, tmp_path / "call.wav")
+    file.pause()
+    leg.tick(noise(1600))
+    file.resume()
+    leg.tick(noise(8000))
+    kept = finish(file)
+    assert not kept[:, : 1600 + 4000].any()
+    assert np.array_equal(kept[:, 1600 + 4040 :], noise(8000)[:, 4040:])
+    recorder.stop()
+
+
+def test_while_it_is_written_it_can_be_listened_to(recorder: Recorder, tmp_path: Path) -> None:
+    leg, said = Leg(), noise(4000)
+    file = recorder.record(leg, tmp_path / "call.wav")
+    leg.tick(said)
+    until(lambda: file.path.stat().st_size >= 44 + 4 * 4000)
+    time.sleep(0.05)
+    assert np.array_equal(wav.load_channels(file.path)[0], said)
+
+
+def test_a_disk_that_does_not_answer_costs_sound_but_not_time(tmp_path: Path) -> None:
+    native = ffi.new("struct ve_recorder **")
+    path = tmp_path / "call.wav"
+    assert lib.ve_recorder_open(native, os.fsencode(path), ffi.new("struct ve_recorder_settings *", [RATE])) == 0
+    said, stats = noise(8 * RATE), ffi.new("struct ve_recorder_stats *")
+    caller, heard = (ffi.from_buffer("int16_t[]", side) for side in said)
+    lib.ve_recorder_put(native[0], caller, heard, 8 * RATE)
+    assert lib.ve_recorder_flush(native[0]) == 0
+    lib.ve_recorder_put(native[0], caller, heard, RATE)
+    lib.ve_recorder_stats(native[0], stats)
+    assert lib.ve_recorder_close(native[0]) == 0
+    ring = 256 * 160
+    assert stats.lost == 8 * RATE - ring
+    pcm, _ = wav.load_channels(path)
+    assert pcm.shape[1] == 9 * RATE
+    assert np.array_equal(pcm[:, :ring], said[:, :ring])
+    assert not pcm[:, ring : 8 * RATE].any()
+    assert np.array_equal(pcm[:, 8 * RATE + 40 :], said[:, 40:RATE])
+
+
+def test_a_name_that_is_taken_is_refused_and_left_alone(recorder: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "call.wav").write_bytes(b"mine")
+    with pytest.raises(NativeError, match="exists"):
+        recorder.record(Leg(), tmp_path / "call.wav")
+    assert (tmp_path / "call.wav").read_bytes() == b"mine"
+
+
+def test_a_call_is_recorded_once_at_a_time(recorder: Recorder, tmp_path: Path) -> None:
+    leg = Leg()
+    first = recorder.record(leg, tmp_path / "first.wav")
+    with pytest.raises(NativeError, match="already"):
+        recorder.record(leg, tmp_path / "second.wav")
+    assert not (tmp_path / "second.wav").exists()
+    first.close()
+    first.close()
+    recorder.record(leg, tmp_path / "second.wav")
+
+
+def test_a_full_disk_ends_the_recording_validly_and_the_call_goes_on(recorder: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk") as full:
+        leg, said = Leg(), noise(RATE)
+        file = recorder.record(leg, tmp_path / "disk" / "call.wav")
+        leg.tick(said)
+        until(lambda: file.path.stat().st_size == 44 + 4 * RATE)
+        with full():
+            leg.tick(said)
+            with pytest.raises(NativeError, match="No space left"):
+                file.ended.result(5)
+        leg.tick(said)
+        file.close()
+        recorder.stop()
+        assert file.error == "No space left on device"
+        kept, _ = wav.load_channels(file.path)
+        assert file.path.stat().st_size == 44 + 4 * kept.shape[1]
+        assert RATE <= kept.shape[1] == file.seconds * RATE < 2 * RATE
+        assert np.array_equal(kept, np.hstack([said, said])[:, : kept.shape[1]])
+
+
+def test_a_stopped_recorder_has_completed_everything_and_takes_nothing_new(tmp_path: Path) -> None:
+    recorder = Recorder()
+    legs = [Leg() for _ in range(20)]
+    files = [recorder.record(leg, tmp_path / f"{number}.wav") for number, leg in enumerate(legs)]
+    for number, leg in enumerate(legs):
+        leg.tick(noise(1000, number))
+    recorder.stop()
+    for number, file in enumerate(files):
+        assert file.ended.done()
+        assert np.array_equal(wav.load_channels(file.path)[0], noise(1000, number))
+        file.pause()
+        file.close()
+    with pytest.raises(NativeError, match="stops"):
+        recorder.record(Leg(), tmp_path / "late.wav")
+    recorder.stop()
+
+
+CRASHING = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from tests.audio.test_recording import *
+face.ffi, face.lib = ffi, lib
+leg, said = Leg(), noise(10 * RATE)
+recorder = Recorder()
+recorder.record(leg, Path(sys.argv[2]))
+begin = time.monotonic()
+print("recording", flush=True)
+for tick in range(500):
+    leg.tick(said[:, tick * 160 : tick * 160 + 160])
+    print(tick, flush=True)
+    time.sleep(max(0, begin + (tick + 1) * 0.02 - time.monotonic()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_of_a_process_that_is_killed_all_but_the_last_flush_is_kept(tmp_path: Path, seed: int) -> None:
+    root, path = Path(__file__).parents[2], tmp_path / "call.wav"
+    program = [sys.executable, "-c", CRASHING, str(root / "native"), str(path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "tests" / "audio")))}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(float(np.random.default_rng(seed).uniform(0.3, 1.5)))
+        process.send_signal(signal.SIGKILL)
+        put = (int(process.stdout.read().split()[-1]) + 1) * 160
+    kept, rate = wav.load_channels(path)
+    assert rate == RATE
+    assert np.array_equal(kept, noise(10 * RATE)[:, : kept.shape[1]])
+    assert kept.shape[1] >= put - (FLUSH_S + 0.1) * RATE  # the writer wakes a little late on a busy machine
