@@ -21,8 +21,8 @@
  *   - both tones are within ±(1.5 % + 4 Hz) of a row and a column (Q.24: ±(1.5 % + 2 Hz) is a key, ±3.5 % is none),
  *   - neither changes by more than 5 dB, both are loud enough, and neither is much louder than the other (twist),
  *   - and together they are 86 % of all there is (8 dB over noise): speech has more than two harmonics.
- * So tones of 33 ms or more are keys and those below 26 ms never. The key is up when less than a third of an amplitude has
- * been left for 25 ms: a pause of 35 ms ends it, an interruption of 20 ms does not.
+ * So tones of 33 ms and more are keys, and those of 24 ms and less are none. The key is up when less than a third of an
+ * amplitude has been left for 30 ms: a pause of 35 ms ends it, an interruption of 20 ms (a packet) does not.
  *
  * Neighbouring windows add up to one, and so the lengths of the phasors add up to the length of the tone: its beginning
  * and end are known much better than to 5 ms.
@@ -70,20 +70,22 @@ struct ve_dtmf_tone {
 };
 
 struct ve_dtmf {
-    size_t hop;                                          /* samples in 5 ms */
-    float minimum, weakest, strongest;                   /* power of a tone; bounds of high over low */
+    size_t hop;                        /* samples in 5 ms */
+    float minimum, weakest, strongest; /* power of a tone; bounds of high over low */
     struct ve_dtmf_tone tones[VE_DTMF_TONES];
-    struct ve_goertzel bank;                             /* the tones twice: for both halves of a folded window */
-    float window[VE_DTMF_HOP_MAX];                       /* from its edge to its middle; adds up to one on both sides */
-    float recent[2 * VE_DTMF_HOP_MAX + 1];               /* samples: the hop before, the one being filled, and a zero */
+    struct ve_goertzel bank;       /* the tones twice, for the two parts of a folded window */
+    float window[VE_DTMF_HOP_MAX]; /* its rising half; the whole adds up to one */
+
+    float recent[2 * VE_DTMF_HOP_MAX + 1]; /* samples of the window: the hop before, the one being filled, and a zero */
     size_t fill;
-    uint64_t heard;                                      /* samples */
-    struct ve_dtmf_phasors past[VE_DTMF_PHASORS];        /* a ring */
+    uint64_t heard;                               /* samples */
+    struct ve_dtmf_phasors past[VE_DTMF_PHASORS]; /* a ring */
     uint32_t newest;
-    int down;                                            /* 4 row + column, or -1 */
-    float low, high;                                     /* squared lengths of its phasors */
-    uint32_t missing;                                    /* hops since it was last heard */
-    struct ve_key_change press;                          /* how it began */
+
+    int down;                   /* the key: 4 row + column, or -1 */
+    float low, high;            /* squared lengths of its phasors */
+    uint32_t missing;           /* hops since it was last heard */
+    struct ve_key_change press; /* how it began */
 };
 
 /* cffi: tests begin */
@@ -92,7 +94,8 @@ int ve_dtmf_open(struct ve_dtmf *dtmf, uint32_t rate, const struct ve_dtmf_setti
 
 /** Take any number of samples; writes what changed, returns how much. Two changes in 20 ms are the most there can be;
  *  what finds no room is lost. */
-size_t ve_dtmf_put(struct ve_dtmf *dtmf, const int16_t *samples, size_t count, struct ve_key_change *changes, size_t room);
+size_t ve_dtmf_put(struct ve_dtmf *dtmf, const int16_t *samples, size_t count, struct ve_key_change *changes,
+                   size_t room);
 
 /** Whether a key is down: until it is up, what is heard is not the caller's voice. */
 bool ve_dtmf_down(const struct ve_dtmf *dtmf);

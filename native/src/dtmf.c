@@ -5,8 +5,8 @@
 #include <string.h>
 
 #define HOPS_PER_S   200
-#define DECIDING     6     /* phasors */
-#define RELEASE_HOPS 5     /* this long unheard, and a key is up */
+#define DECIDING     6     /* phasors: 35 ms */
+#define RELEASE_HOPS 6     /* a key unheard this long is up */
 #define SHARE        0.86F /* of a key's tones in all there is */
 #define GLANCE       0.5F  /* below this share in 10 ms it is not worth a closer look */
 #define STEADY       0.32F /* the weakest of a tone's phasors to its strongest, squared: -5 dB */
@@ -33,7 +33,9 @@ static bool within(float value, float least, float most)
 int ve_dtmf_open(struct ve_dtmf *dtmf, uint32_t rate, const struct ve_dtmf_settings *settings)
 {
     memset(dtmf, 0, sizeof *dtmf);
-    if ((rate != 8000 && rate != 16000) || !within(settings->minimum_dbov, -60, 0) || !within(settings->twist_db, 0, 12) ||
+    if (rate != 8000 && rate != 16000)
+        return -EINVAL;
+    if (!within(settings->minimum_dbov, -60, 0) || !within(settings->twist_db, 0, 12) ||
         !within(settings->reverse_twist_db, 0, 12))
         return -EINVAL;
     dtmf->hop = dtmf->fill = rate / HOPS_PER_S;
@@ -103,8 +105,9 @@ static bool is_steady(const struct ve_dtmf *dtmf, size_t tone)
 {
     float least = squared(past(dtmf, 0), tone), most = least;
     for (uint32_t i = 1; i < DECIDING; i++) {
-        least = fminf(least, squared(past(dtmf, i), tone));
-        most = fmaxf(most, squared(past(dtmf, i), tone));
+        const float now = squared(past(dtmf, i), tone);
+        least = now < least ? now : least;
+        most = now > most ? now : most;
     }
     return least >= STEADY * most;
 }
@@ -186,7 +189,8 @@ static float left(const struct ve_dtmf *dtmf, uint32_t hops_ago)
 {
     const float low = squared(past(dtmf, hops_ago), low_tone(dtmf->down)) / dtmf->low;
     const float high = squared(past(dtmf, hops_ago), high_tone(dtmf->down)) / dtmf->high;
-    return fminf(1.0F, fminf(low, high));
+    const float weaker = low < high ? low : high;
+    return weaker < 1.0F ? weaker : 1.0F;
 }
 
 /* The tone in the last `hops` windows, in samples. */
@@ -250,7 +254,8 @@ static size_t follow(struct ve_dtmf *dtmf, struct ve_key_change changes[2])
     return count;
 }
 
-size_t ve_dtmf_put(struct ve_dtmf *dtmf, const int16_t *samples, size_t count, struct ve_key_change *changes, size_t room)
+size_t ve_dtmf_put(struct ve_dtmf *dtmf, const int16_t *samples, size_t count, struct ve_key_change *changes,
+                   size_t room)
 {
     const size_t hop = dtmf->hop;
     size_t written = 0;
