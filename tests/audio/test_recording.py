@@ -20,7 +20,7 @@ from reference.recorder import Put, recording
 from tests.disk import small_disk
 from voiceedge.audio import recording as face
 from voiceedge.audio import wav
-from voiceedge.audio.recording import FLUSH_S, Recorder, Recording, RecordingSettings
+from voiceedge.audio.recording import Recorder, Recording, RecordingSettings
 from voiceedge.errors import NativeError
 
 ffi, lib = load("wav", "recorder")
@@ -129,8 +129,8 @@ def test_the_file_is_the_reference_whatever_the_frames_and_pauses(
         assert file.readframes(1 << 20) == wanted.T.tobytes()
 
 
-@settings(max_examples=100, deadline=None)
-@given(chops=st.lists(st.integers(1, 900), min_size=1, max_size=10))
+@settings(max_examples=40, deadline=None)
+@given(chops=st.lists(st.integers(5, 900), min_size=1, max_size=10))
 def test_any_chopping_gives_the_same_file(tmp_path_factory: pytest.TempPathFactory, chops: list[int]) -> None:
     leg, said = Leg(), noise(8000)
     recorder = Recorder(RecordingSettings(settle_ms=25))
@@ -262,7 +262,9 @@ def test_a_stopped_recorder_has_completed_everything_and_takes_nothing_new(tmp_p
     files = [recorder.record(leg, tmp_path / f"{number}.wav") for number, leg in enumerate(legs)]
     for number, leg in enumerate(legs):
         leg.tick(noise(1000, number))
+    begin = time.monotonic()
     recorder.stop()
+    assert time.monotonic() - begin < 5
     for number, file in enumerate(files):
         assert file.ended.done()
         assert np.array_equal(wav.load_channels(file.path)[0], noise(1000, number))
@@ -280,19 +282,19 @@ from tests.audio.test_recording import *
 face.ffi, face.lib = ffi, lib
 leg, said = Leg(), noise(10 * RATE)
 recorder = Recorder()
-recorder.record(leg, Path(sys.argv[2]))
+file = recorder.record(leg, Path(sys.argv[2]))
 begin = time.monotonic()
 print("recording", flush=True)
 for tick in range(500):
     leg.tick(said[:, tick * 160 : tick * 160 + 160])
-    print(tick, flush=True)
+    print(file._now().written, flush=True)
     time.sleep(max(0, begin + (tick + 1) * 0.02 - time.monotonic()))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_of_a_process_that_is_killed_all_but_the_last_flush_is_kept(tmp_path: Path, seed: int) -> None:
+def test_of_a_process_that_is_killed_all_that_was_flushed_is_kept(tmp_path: Path, seed: int) -> None:
     root, path = Path(__file__).parents[2], tmp_path / "call.wav"
     program = [sys.executable, "-c", CRASHING, str(root / "native"), str(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "tests" / "audio")))}
@@ -301,8 +303,8 @@ def test_of_a_process_that_is_killed_all_but_the_last_flush_is_kept(tmp_path: Pa
         process.stdout.readline()
         time.sleep(float(np.random.default_rng(seed).uniform(0.3, 1.5)))
         process.send_signal(signal.SIGKILL)
-        put = (int(process.stdout.read().split()[-1]) + 1) * 160
+        written = int(process.stdout.read().split()[-1])
     kept, rate = wav.load_channels(path)
     assert rate == RATE
+    assert kept.shape[1] >= written > 0
     assert np.array_equal(kept, noise(10 * RATE)[:, : kept.shape[1]])
-    assert kept.shape[1] >= put - (FLUSH_S + 0.1) * RATE  # the writer wakes a little late on a busy machine

@@ -160,9 +160,9 @@ class Recorder:
                 recordings = list(self._recordings)
                 if self._stopping and not recordings:
                     return
-            over = [recording for recording in recordings if not recording.write()]
-            with self._lock:
-                self._recordings = [recording for recording in self._recordings if recording not in over]
-                idle = not self._recordings
-            self._wake.wait(None if idle else FLUSH_S)
+            if over := [recording for recording in recordings if not recording.write()]:
+                with self._lock:
+                    self._recordings = [recording for recording in self._recordings if recording not in over]
+                continue
+            self._wake.wait(FLUSH_S if recordings else None)
             self._wake.clear()
