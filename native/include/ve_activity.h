@@ -14,7 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* cffi: tests begin */
 enum ve_activity_change { VE_UNCHANGED, VE_STARTED, VE_ENDED };
+/* cffi: tests end */
 
 struct ve_activity {
     uint32_t window_blocks, onset_blocks, offset_blocks;
@@ -23,10 +25,12 @@ struct ve_activity {
     bool speaking;
 };
 
+/* cffi: tests begin */
 /** 0, or -EINVAL: needs 1 ≤ onset ≤ window ≤ 32 and offset ≥ 1. */
 int ve_activity_open(struct ve_activity *activity, uint32_t onset_blocks, uint32_t window_blocks, uint32_t offset_blocks);
 
 /** Take one block. On a change `*blocks_ago` is the distance from the block's end back to where speech started or ended. */
 enum ve_activity_change ve_activity_step(struct ve_activity *activity, bool voiced, uint32_t *blocks_ago);
+/* cffi: tests end */
 
 #endif

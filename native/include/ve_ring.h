@@ -25,6 +25,7 @@ struct ve_ring {
     _Atomic uint64_t head;
 };
 
+/* cffi: tests begin */
 /** 0, or -ENOMEM; -EINVAL where `capacity` is not a power of two. Touches every page, so that the writer never faults. */
 int ve_ring_open(struct ve_ring *ring, size_t capacity);
 void ve_ring_close(struct ve_ring *ring);
@@ -40,5 +41,6 @@ uint64_t ve_ring_head(const struct ve_ring *ring);
  * sample copied; it moves only when older samples are gone.
  */
 size_t ve_ring_read(const struct ve_ring *ring, uint64_t *position, int16_t *out, size_t limit);
+/* cffi: tests end */
 
 #endif

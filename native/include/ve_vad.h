@@ -26,7 +26,9 @@ const char *ve_vad_load(struct ve_vad_api *api, const char *path);
 const char *ve_vad_self_test(const struct ve_vad_api *api);
 /* cffi: end */
 
+/* cffi: tests begin */
 /** A detector in `mode`, or NULL. Freed with api->destroy. */
 void *ve_vad_open(const struct ve_vad_api *api, int mode);
+/* cffi: tests end */
 
 #endif
