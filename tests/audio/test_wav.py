@@ -64,6 +64,27 @@ def test_any_studio_format_becomes_the_same_tone(tmp_path: Path, width: int, cha
     assert snr_db(wanted[middle], got[middle].astype(float)) > (30 if width == 1 else 60)
 
 
+@pytest.mark.parametrize("wanted", [8000, 16000])
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
+def test_in_the_telephone_band_any_rate_loads_with_60_db(tmp_path: Path, rate: int, wanted: int) -> None:
+    path = tmp_path / "studio.wav"
+    for hz in [50, *range(300, 3400, 155), 3400]:
+        wav.save(path, np.round(tone(rate, hz, seconds=1) * 32768).astype(np.int16), rate)
+        inner = slice(wanted // 10, -wanted // 10)  # the resampler rings at the edges
+        expected = tone(wanted, hz, seconds=1) * 32768
+        assert snr_db(expected[inner], wav.load(path, wanted)[inner].astype(float)) > 60
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+def test_what_lies_above_the_telephone_band_does_not_fold_into_it(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "bright.wav"
+    as_loud = tone(8000, 1000)[800:-800] * 32768
+    for hz in range(4600, 8000, 170):
+        wav.save(path, np.round(tone(rate, hz) * 32768).astype(np.int16), rate)
+        folded = wav.load(path, 8000)[800:-800].astype(float)
+        assert snr_db(as_loud, as_loud + folded) > 60
+
+
 @pytest.mark.parametrize("code", [6, 7])
 def test_g711_files_are_decoded(tmp_path: Path, code: int) -> None:
     path = tmp_path / "carrier.wav"
