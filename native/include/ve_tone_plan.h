@@ -17,7 +17,8 @@
 
 #define VE_TONES          16u
 #define VE_TONE_SEGMENTS  8u
-#define VE_TONE_SINES     10u /* filters from 300 to 2100 Hz, 200 Hz apart, to find any sine with */
+#define VE_TONE_SINES     10u /* filters 200 Hz apart to find any sine with, from … */
+#define VE_TONE_LOWEST_SINE_HZ 375.0F /* … which sees the least of the negative image of 400 to 450 Hz */
 #define VE_TONE_SLICES    8u  /* phasors of 5 ms each that a decision is made from */
 #define VE_TONE_SLICE_MS  5u
 #define VE_TONE_HOP_SLICES 2u /* from one decision to the next */

@@ -95,7 +95,7 @@ int ve_tone_plan_open(struct ve_tone_plan **plan, const struct ve_tone *tones, s
     if (!made)
         return -ENOMEM;
     for (; made->lane_count < VE_TONE_SINES; made->lane_count++)
-        made->lanes_hz[made->lane_count] = 300.0F + 200.0F * (float)made->lane_count;
+        made->lanes_hz[made->lane_count] = VE_TONE_LOWEST_SINE_HZ + 200.0F * (float)made->lane_count;
     for (size_t i = 0; i < count; i++)
         if (add(made, &tones[i]) != 0) {
             ve_tone_plan_free(made);

@@ -11,6 +11,7 @@
 #define MIDDLE 4.0F
 
 #define TURN          6.2831853F
+#define NEARLY_HALF_TURN (0.45F * TURN)
 #define FULL_SQUARE   (VE_FULL_SCALE * VE_FULL_SCALE)
 #define FAINTEST      2.5e-5F /* -46 dBov: below is silence */
 #define UNFILTERED    1e-5F   /* -50 dBov: below is not worth the work */
@@ -18,8 +19,9 @@
 #define SINE_SHARE    0.75F   /* of the energy; at a signal-to-noise ratio of 10 dB it is 0.91 */
 #define PAIR_SHARE    0.6F    /* 1 % beside its frequencies the window costs it 0.4 dB */
 #define TWIST         6.3F    /* 8 dB between the two of a pair */
-#define STEADY_HZ     8.0F    /* how far a beep may stray from its pitch … */
-#define STEADY_POWER  2.0F    /* … and from its loudness */
+#define STEADY_SHARE  0.8F    /* a beep is held to more, for it has no other mark */
+#define STEADY_HZ     4.0F    /* how far a beep may stray from its pitch … */
+#define STEADY_POWER  1.6F    /* … and from its loudness */
 #define SETTLED_HOPS  5u      /* answers alike that make a change … */
 #define SCATTERED_HOPS 10u    /* … or so many that agree in nothing but that the sound is gone */
 
@@ -140,13 +142,14 @@ static float turning(const struct ve_tones *tones, uint32_t lane, const float *p
         real += now->real[lane] * then->real[lane] + now->imaginary[lane] * then->imaginary[lane];
         imaginary += now->imaginary[lane] * then->real[lane] - now->real[lane] * then->imaginary[lane];
     }
-    const float angle = atan2f(-imaginary, -real); /* in 5 ms 300, 500, 700 … Hz all turn an odd number of half turns */
-    /* Half way between two filters the angle is half a turn, either way: the stronger neighbour tells which. */
+    /* The filters' own frequencies all turn one eighth short of a whole number of turns. */
+    const float angle = atan2f(real + imaginary, real - imaginary);
+    /* Half way between two filters the angle is half a turn, one way or the other: the stronger neighbour tells which. */
     const float below = lane > 0 ? power[lane - 1] : 0.0F;
     const float above = lane + 1 < VE_TONE_SINES ? power[lane + 1] : 0.0F;
-    if (angle < -TURN / 4 && above > below)
+    if (angle < -NEARLY_HALF_TURN && above > below)
         return angle + TURN;
-    if (angle > TURN / 4 && below > above)
+    if (angle > NEARLY_HALF_TURN && below > above)
         return angle - TURN;
     return angle;
 }
@@ -154,7 +157,7 @@ static float turning(const struct ve_tones *tones, uint32_t lane, const float *p
 /** The power of a sine whose phasor turns by `angle` in a slice, made good for being beside the filter's frequency. */
 static float tuned_power(const struct ve_tones *tones, uint32_t lane, float angle)
 {
-    const float cosine = -cosf(angle), sine = -sinf(angle); /* the half turns again */
+    const float cosine = cosf(angle - TURN / 8), sine = sinf(angle - TURN / 8);
     float real = 0.0F, imaginary = 0.0F;
     for (uint32_t slice = LAST + 1; slice-- > FIRST;) {
         const float turned = real * cosine + imaginary * sine;
@@ -181,9 +184,10 @@ static void find_sine(struct ve_tones *tones)
 
 /* --- what is heard --- */
 
-static bool is_sine(const struct ve_heard *heard, float low_hz, float high_hz)
+static bool is_sine(const struct ve_heard *heard, float low_hz, float high_hz, float share)
 {
-    return heard->sine_hz >= low_hz && heard->sine_hz <= high_hz && heard->sine_power >= SINE_SHARE * heard->power;
+    return heard->sine_hz >= low_hz && heard->sine_hz <= high_hz && heard->sine_power >= share * heard->power &&
+           share * heard->sine_power <= heard->power; /* more than all there is: it is no sine */
 }
 
 static uint32_t silence_or(const struct ve_tone_run *run, float power)
@@ -203,7 +207,7 @@ static uint32_t sound_heard(const struct ve_tones *tones)
     for (uint32_t i = 0; i < plan->sound_count && power >= FAINTEST; i++) {
         const struct ve_sound *sound = &plan->sounds[i];
         const float low_hz = sound->hz[0] - sound->tolerance_hz, high_hz = sound->hz[0] + sound->tolerance_hz;
-        if (sound->kind == VE_SINE && is_sine(&tones->heard, low_hz, high_hz))
+        if (sound->kind == VE_SINE && is_sine(&tones->heard, low_hz, high_hz, SINE_SHARE))
             return VE_FIRST_SOUND + i;
     }
     return silence_or(&tones->sounds, power);
@@ -229,7 +233,7 @@ static uint32_t steady_heard(struct ve_tones *tones)
     const struct ve_tone_plan *plan = tones->plan;
     for (uint32_t i = 0; i < plan->sound_count && tones->heard.power >= FAINTEST; i++) {
         const struct ve_sound *sound = &plan->sounds[i];
-        if (sound->kind == VE_STEADY && is_sine(&tones->heard, sound->hz[0], sound->hz[1]) &&
+        if (sound->kind == VE_STEADY && is_sine(&tones->heard, sound->hz[0], sound->hz[1], STEADY_SHARE) &&
             keeps(tones, VE_FIRST_SOUND + i))
             return VE_FIRST_SOUND + i;
     }
@@ -278,11 +282,16 @@ static void tell(const struct ve_tones *tones, struct put *put, uint32_t i, bool
     };
 }
 
+/** No longer followed. What a tone was told of accounts for its sounds: they are no part of another one. */
 static void give_up(struct ve_tones *tones, struct put *put, uint32_t i, uint32_t ended, float power)
 {
-    if (tones->matches[i].begun)
-        tell(tones, put, i, false, ended, power);
     tones->matches[i].following = false;
+    if (!tones->matches[i].begun)
+        return;
+    tell(tones, put, i, false, ended, power);
+    for (uint32_t other = 0; other < tones->plan->tone_count; other++)
+        if (tones->matches[other].since < ended)
+            tones->matches[other].following = false;
 }
 
 static bool is_right(const struct ve_tone *tone, const struct ve_tone_match *match, const struct ve_tone_run *over)
