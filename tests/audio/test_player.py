@@ -288,6 +288,29 @@ class TestStreams:
         assert steps.max() <= np.abs(np.diff(wave.astype(int))).max() + 12000 // 160
         assert player.events() == [("played", 1, True, 4000)]
 
+    def test_an_end_that_comes_while_an_underrun_is_concealed_does_not_cut_it_short(self) -> None:
+        player, wave = Player(), tone(1010)
+        stream = player.stream()
+        stream.write(wave)
+        player.render(1050)
+        stream.end()
+        fading = player.render(120)
+        assert fading.tolist() == [int(int(wave[968 - i]) * (119 - i) / 160) for i in range(120)]
+        assert player.events() == [("underrun", 1, False, 1010), ("played", 1, True, 1010)]
+
+    def test_a_pause_after_an_underrun_goes_no_further_back_than_the_underrun(self) -> None:
+        player, wave = Player(), tone(4000)
+        stream = player.stream()
+        stream.write(wave[:1000])
+        player.render(1280)
+        stream.write(wave[1000:1100])
+        player.render(320)  # runs dry again while it fades in
+        stream.write(wave[1100:])
+        player.render(100)
+        player.pause()
+        player.render(320)
+        assert player.place == (1, 1100)
+
     def test_what_a_pause_faded_is_said_again_though_the_writer_has_filled_all_the_room(self) -> None:
         player, wave = Player(), noise(20000)
         stream = player.stream(room_ms=20)
