@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from reference import resample as reference
 from scipy.signal import firwin
 
+from voiceedge.speech.band_extension import MIRROR, BandExtension
+
 ffi, lib = load("resample")
 SOURCE = Path(__file__).parents[2] / "native" / "src" / "resample.c"
 RATES = {"up": (8000, 16000), "down": (16000, 8000)}
@@ -124,3 +126,15 @@ def test_up_and_down_again_is_where_it_was() -> None:
 def test_full_scale_saturates_as_the_textbook_does(way: str) -> None:
     samples = np.where(np.arange(4000) % 7 < 3, 32767, -32768)
     assert np.array_equal(resample(way, samples), REFERENCE[way](samples.astype(np.int16)))
+
+
+def test_weighing_its_even_and_odd_samples_is_filtering_with_the_mirror_image_kept() -> None:
+    narrow = np.random.default_rng(2).normal(0, 5000, 8000).clip(-20000, 20000).astype(np.int16)
+    stuffed = np.zeros(2 * len(narrow))
+    stuffed[0::2] = narrow
+    low_pass = reference.half_band() / 2**14
+    high_pass = low_pass * (-1.0) ** (np.arange(len(low_pass)) - len(low_pass) // 2)
+    wanted = np.convolve(stuffed, low_pass + MIRROR * high_pass)[len(low_pass) // 2 :]
+    got = np.frombuffer(BandExtension().apply(resample("up", narrow).tobytes()), "<i2")
+    rounding = 0.5 * (1 + MIRROR) + 0.5  # once in the interpolator, once after weighing
+    assert np.abs(got - wanted[: len(got)]).max() <= rounding + 0.01

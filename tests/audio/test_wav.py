@@ -32,7 +32,7 @@ def riff(code: int, *, channels: int, rate: int, bits: int, body: bytes, declare
 
 
 def snr_db(reference: np.ndarray, got: np.ndarray) -> float:
-    return 10 * np.log10((reference**2).sum() / ((reference - got) ** 2).sum())
+    return 10 * np.log10((reference**2).sum() / max(((reference - got) ** 2).sum(), 1e-9))
 
 
 def test_sixteen_bit_mono_at_the_wanted_rate_comes_back_unchanged(tmp_path: Path) -> None:
