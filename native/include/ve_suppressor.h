@@ -1,0 +1,44 @@
+/**
+ * @file ve_suppressor.h  What a line echo canceller leaves over: replaced by noise of the line's level (ITU-T G.168's nonlinear processor).
+ *
+ * A hop of 4 ms that is no louder than the residual echo may be is not the caller. How loud it may be is learnt: `leak`, the upper quartile
+ * of residual over estimated echo; and while no estimate can be trusted, Geigel's rule: anything below the far end's peak within
+ * the echo's reach, from which a new filter wins itself trust gradually: it may know one vowel only. What is louder opens the suppressor from the next hop on, for 200 ms: a first syllable loses 4 ms of its rise at most.
+ */
+#ifndef VE_SUPPRESSOR_H
+#define VE_SUPPRESSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ve_suppressor {
+    uint32_t hop, reach;   /* samples a hop; hops that an echo may come after its origin */
+    float gain, next_gain; /* of the hop that is going on: from, to */
+    float leak;            /* residual over estimated echo, power */
+    float echo;            /* power of the estimated echo, fading */
+    float far_now, far_before; /* peak power of the far end: in this stretch of `reach` hops, in the one before */
+    float far_peak;            /* in both: any echo comes of this or less */
+    uint32_t far_hops;         /* in this stretch */
+    float doubt;               /* residual echo over far_peak that is possible still */
+    float noise;           /* power of the line's noise */
+    uint32_t open;         /* hops for which the caller is still taken to speak */
+    uint32_t random;
+};
+
+/** Powers (mean squares) of a hop. */
+struct ve_suppressor_hop {
+    float far, echo, error; /* what was sent, its echo as estimated, near less that */
+    bool trusted;           /* the estimate */
+    bool unknown;           /* whether there is an echo at all */
+};
+
+void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop, uint32_t reach);
+
+/** Work on samples `at` … `at + count − 1` of the hop that is going on. */
+void ve_suppressor_put(struct ve_suppressor *suppressor, int16_t *samples, size_t at, size_t count);
+
+/** The hop is complete: decide about the next. */
+void ve_suppressor_decide(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop);
+
+#endif

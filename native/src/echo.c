@@ -1,0 +1,370 @@
+#include "ve_echo.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LANES 8                 /* independent sums, for the compiler to keep in vector registers */
+#define FOUR 4u
+#define PRE_EMPHASIS 0.8f
+#define LEAD_MS 6u              /* the window begins before the strongest echo by this: hybrids rise slowly */
+#define FAR_SPEAKS 400.0f       /* power: rms 20, −64 dBov */
+#define FAR_SILENT 64.0f        /* power: rms 8, as G.711 idles */
+#define LIKELY 0.2f             /* coefficient of an echo; two unrelated voices stay below 0.12 */
+#define CLEARLY_BETTER 1.25f    /* a new delay's coefficient over that of the present window */
+#define SURE_WORDS 1u           /* of 16 ms that a first delay must be the best, */
+#define JUMP_WORDS 6u           /* a new one */
+#define VAIN_MS 1500u           /* of far-end speech without an echo found: there is none */
+#define CONTEST_MEMORY 0.125f   /* a hop: 32 ms */
+#define BETTER 1.0f             /* background's error over foreground's */
+#define WORTHWHILE 0.5f         /* and over near: 3 dB of echo cancelled */
+#define BETTER_HOPS 1u
+#define WORSE 1.5f
+#define WORSE_HOPS 64u          /* a background at another delay may need a quarter of a second to become better */
+#define HARMFUL (-0.3f)         /* the foreground removes 1 of its echo estimate where it is right, −1 where it is not */
+#define SETTLED 0.02f           /* foreground's error over near: 17 dB of echo cancelled */
+#define SETTLED_HOPS 150u        /* of which make every second sample enough, */
+#define WELL_SETTLED_HOPS 500u  /* every fourth */
+#define UNSETTLED 0.5f          /* background's error over foreground's: the path has changed */
+
+static uint32_t samples_of(const struct ve_echo *echo, uint32_t ms)
+{
+    return echo->rate / 1000 * ms;
+}
+
+static int16_t saturate(int32_t value)
+{
+    return (int16_t)(value > INT16_MAX ? INT16_MAX : value < INT16_MIN ? INT16_MIN : value);
+}
+
+/** Mean square of `count` samples, a multiple of LANES. */
+static float power(const int16_t *samples, size_t count)
+{
+    float sums[LANES] = {0};
+    for (size_t i = 0; i < count; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++)
+            sums[lane] += (float)(samples[i + lane] * samples[i + lane]);
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7])) / (float)count;
+}
+
+/** Writes what `count` samples are after pre-emphasis; samples[-1] is the one before. */
+static void emphasise(const int16_t *samples, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)samples[i] - PRE_EMPHASIS * (float)*(samples + i - 1);
+}
+
+int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_settings *settings)
+{
+    const uint32_t taps = rate / 1000 * settings->tail_ms;
+    if ((rate != 8000 && rate != 16000) || settings->tail_ms < 8 || settings->tail_ms % 2 != 0 || taps > VE_NLMS_TAPS_MAX ||
+        settings->longest_delay_ms > VE_DELAY_MS_MAX)
+        return -EINVAL;
+    memset(echo, 0, sizeof *echo);
+    echo->rate = rate;
+    echo->hop = samples_of(echo, VE_ECHO_HOP_MS);
+    echo->taps = taps;
+    echo->longest = samples_of(echo, settings->longest_delay_ms);
+    echo->suppression = settings->suppression;
+    echo->end = echo->longest + echo->taps + echo->hop;
+    ve_delay_open(&echo->delay, rate, settings->longest_delay_ms);
+    ve_suppressor_open(&echo->suppressor, echo->hop, (echo->longest + echo->taps) / echo->hop + 1);
+    return 0;
+}
+
+/* ---- what is heard ---- */
+
+/** The sums of products of `weights` with four windows, each a sample later: a weight is loaded once for four. */
+static void correlate(const int16_t *restrict weights, const int16_t *restrict window, size_t taps, int32_t *restrict sums)
+{
+    int32_t a = 0;
+    int32_t b = 0;
+    int32_t c = 0;
+    int32_t d = 0;
+    for (size_t i = 0; i < taps; i++) {
+        a += weights[i] * window[i];
+        b += weights[i] * window[i + 1];
+        c += weights[i] * window[i + 2];
+        d += weights[i] * window[i + 3];
+    }
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+}
+
+/** near less the estimated echo, into echo->error; the far end's samples are in the history already, from `first` on. */
+static void cancel(struct ve_echo *echo, uint32_t first, size_t count)
+{
+    const struct ve_echo_foreground *foreground = &echo->foreground;
+    const int16_t *near = echo->near + 1 + echo->fill;
+    int16_t *error = echo->error + 1 + echo->fill;
+    if (!foreground->active || echo->silent_hops * echo->hop > foreground->delay + echo->taps) {
+        memcpy(error, near, count * sizeof *error);
+        return;
+    }
+    const int16_t *window = echo->far + first - foreground->delay - echo->taps + 1;
+    const int32_t half = 1 << (foreground->shift - 1);
+    for (size_t i = 0; i < count; i += FOUR) { /* up to three windows too many: their samples are there, if not yet right */
+        int32_t sums[FOUR];
+        correlate(foreground->weights, window + i, echo->taps, sums);
+        for (size_t j = 0; j < FOUR && i + j < count; j++)
+            error[i + j] = saturate(near[i + j] - ((sums[j] + half) >> foreground->shift));
+    }
+}
+
+/* ---- what adapts ---- */
+
+/** Give the foreground the background's weights, scaled as far up as neither a weight nor the sum of products can overflow. */
+static void promote(struct ve_echo *echo)
+{
+    struct ve_echo_foreground *foreground = &echo->foreground;
+    const float *weights = echo->background.nlms.weights;
+    float sums[LANES] = {0};
+    for (uint32_t i = 0; i < echo->taps; i += LANES)
+        for (uint32_t lane = 0; lane < LANES; lane++)
+            sums[lane] += fabsf(weights[i + lane]);
+    const float sum = (sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7]);
+    int shift = 15;
+    while (shift > 1 && sum * (float)(1 << shift) > 32000.0f)
+        shift--;
+    const float scale = (float)(1 << shift);
+    for (uint32_t i = 0; i < echo->taps; i++)
+        foreground->weights[i] = (int16_t)(int32_t)(weights[i] * scale + (weights[i] < 0 ? -0.5f : 0.5f));
+    foreground->shift = shift;
+    foreground->delay = echo->background.delay;
+    foreground->active = true;
+}
+
+/** Start the background at `delay`, knowing nothing. */
+static void place(struct ve_echo *echo, uint32_t delay)
+{
+    struct ve_echo_background *background = &echo->background;
+    background->active = true;
+    background->delay = delay;
+    background->at = 0;
+    ve_nlms_open(&background->nlms, echo->rate, echo->taps);
+    emphasise(echo->far + echo->end - delay - echo->taps + 1, background->far, echo->taps - 1);
+    echo->contest.better = echo->contest.worse = echo->contest.settled = 0;
+}
+
+/** Start the background again from what the foreground knows. */
+static void demote(struct ve_echo *echo)
+{
+    const struct ve_echo_foreground *foreground = &echo->foreground;
+    place(echo, foreground->delay);
+    struct ve_nlms *nlms = &echo->background.nlms;
+    nlms->p *= 0.1f;
+    for (uint32_t i = 0; i < echo->taps; i++)
+        nlms->weights[i] = (float)foreground->weights[i] / (float)(1 << foreground->shift);
+}
+
+/** The last hop's delayed far end into the background's window. */
+static void feed(struct ve_echo *echo)
+{
+    struct ve_echo_background *background = &echo->background;
+    const uint32_t history = echo->taps - 1;
+    if (background->at + history + echo->hop > sizeof background->far / sizeof *background->far) {
+        memmove(background->far, background->far + background->at, history * sizeof *background->far);
+        background->at = 0;
+    }
+    emphasise(echo->far + echo->end - echo->hop - background->delay, background->far + background->at + history, echo->hop);
+}
+
+/** A path that is known well need not be looked at each sample. */
+static size_t stride(const struct ve_echo *echo)
+{
+    return echo->contest.settled < SETTLED_HOPS ? 1 : echo->contest.settled < WELL_SETTLED_HOPS ? 2 : 4;
+}
+
+static void smooth(float *mean, float value)
+{
+    *mean += CONTEST_MEMORY * (value - *mean);
+}
+
+/** Adapt to the last hop, and enter both filters' errors into the contest. */
+static void adapt(struct ve_echo *echo, const float *near)
+{
+    struct ve_echo_background *background = &echo->background;
+    struct ve_echo_contest *contest = &echo->contest;
+    float foreground[VE_ECHO_HOP_MAX];
+    float error[VE_ECHO_HOP_MAX];
+    const size_t every = stride(echo);
+    ve_nlms_adapt(&background->nlms, background->far + background->at, near, error, echo->hop, every);
+    emphasise(echo->error + 1, foreground, echo->hop);
+    float of_near = 0;
+    float of_foreground = 0;
+    float of_background = 0;
+    for (size_t i = 0; i < echo->hop; i += every) {
+        of_near += near[i] * near[i];
+        of_foreground += foreground[i] * foreground[i];
+        of_background += error[i] * error[i];
+    }
+    smooth(&contest->near, of_near * (float)every);
+    smooth(&contest->foreground, of_foreground * (float)every);
+    smooth(&contest->background, of_background * (float)every);
+}
+
+static void decide(struct ve_echo *echo)
+{
+    struct ve_echo_contest *contest = &echo->contest;
+    const bool better = contest->background < BETTER * contest->foreground && contest->background < WORTHWHILE * contest->near;
+    const bool worse = contest->background > WORSE * contest->foreground || contest->background > WORSE * contest->near;
+    if (contest->foreground < SETTLED * contest->near && contest->settled < WELL_SETTLED_HOPS)
+        contest->settled++;
+    if (contest->background < UNSETTLED * contest->foreground)
+        contest->settled = 0;
+    contest->better = better ? contest->better + 1 : 0;
+    contest->worse = worse ? contest->worse + 1 : 0;
+    if (contest->better >= BETTER_HOPS) {
+        promote(echo);
+        contest->better = 0;
+        echo->vain_hops = 0;
+    } else if (contest->worse >= WORSE_HOPS) {
+        if (echo->foreground.active)
+            demote(echo);
+        else
+            place(echo, echo->background.delay);
+    }
+}
+
+/** Drop a foreground that adds to near instead of taking away. */
+static void judge(struct ve_echo *echo, float near, float estimate, float error)
+{
+    struct ve_echo_contest *contest = &echo->contest;
+    smooth(&contest->echo, estimate);
+    smooth(&contest->removed, near - error);
+    if (contest->removed < HARMFUL * contest->echo) {
+        echo->foreground.active = false;
+        contest->echo = contest->removed = 0;
+        echo->vain_hops = 0;
+    }
+}
+
+/* ---- where to look ---- */
+
+/** Move the background when the echo comes at another delay than its window's. */
+static void search(struct ve_echo *echo)
+{
+    const struct ve_echo_background *background = &echo->background;
+    const uint32_t lead = samples_of(echo, LEAD_MS);
+    const uint32_t close = samples_of(echo, 4);
+    const struct ve_delay_peak peak = ve_delay_peak(&echo->delay);
+    const bool same = abs((int32_t)peak.delay - (int32_t)echo->candidate) <= (int32_t)close;
+    echo->candidate_words = same ? echo->candidate_words + 1 : 0;
+    echo->candidate = peak.delay;
+    if (peak.coefficient < LIKELY || peak.delay > echo->longest + lead)
+        return;
+    const uint32_t delay = peak.delay > lead ? peak.delay - lead : 0;
+    if (!background->active) {
+        if (echo->candidate_words >= SURE_WORDS)
+            place(echo, delay);
+        return;
+    }
+    const uint32_t last = background->delay + echo->taps - close;
+    if (echo->candidate_words < JUMP_WORDS || (peak.delay >= background->delay && peak.delay <= last))
+        return;
+    if (peak.coefficient > CLEARLY_BETTER * ve_delay_within(&echo->delay, background->delay, last))
+        place(echo, delay);
+}
+
+/* ---- the hop ---- */
+
+static bool searching(const struct ve_echo *echo)
+{
+    return !echo->foreground.active && echo->vain_hops < VAIN_MS / VE_ECHO_HOP_MS;
+}
+
+/** Adapt if the window holds anything to learn from; give up a background that never was of use. */
+static void learn(struct ve_echo *echo, const float *near)
+{
+    struct ve_echo_background *background = &echo->background;
+    const int16_t *delayed = echo->far + echo->end - echo->hop - background->delay;
+    if (power(delayed, echo->hop) > FAR_SPEAKS)
+        background->hops_to_learn = echo->taps / echo->hop + 1;
+    feed(echo);
+    if (background->hops_to_learn > 0)
+        adapt(echo, near);
+    background->at += echo->hop;
+    if (background->hops_to_learn == 0)
+        return;
+    background->hops_to_learn--;
+    decide(echo);
+    background->vain_hops = echo->foreground.active ? 0 : background->vain_hops + 1;
+    if (background->vain_hops >= VAIN_MS / VE_ECHO_HOP_MS)
+        background->active = false;
+}
+
+static void finish_hop(struct ve_echo *echo)
+{
+    float far[VE_ECHO_HOP_MAX];
+    float near[VE_ECHO_HOP_MAX];
+    int16_t estimate[VE_ECHO_HOP_MAX];
+    const int16_t *sent = echo->far + echo->end - echo->hop;
+    const float sent_power = power(sent, echo->hop);
+    const bool speaks = sent_power > FAR_SPEAKS;
+    emphasise(sent, far, echo->hop);
+    emphasise(echo->near + 1, near, echo->hop);
+    for (uint32_t i = 0; i < echo->hop; i++)
+        estimate[i] = saturate(echo->near[1 + i] - echo->error[1 + i]);
+    const float estimated = power(estimate, echo->hop);
+    const float error = power(echo->error + 1, echo->hop);
+    if (echo->suppression)
+        ve_suppressor_decide(&echo->suppressor, &(struct ve_suppressor_hop){
+            .far = sent_power, .echo = estimated, .error = error, .trusted = echo->foreground.active, .unknown = searching(echo)});
+    echo->silent_hops = sent_power > FAR_SILENT ? 0 : echo->silent_hops + 1;
+    if (echo->foreground.active)
+        judge(echo, power(echo->near + 1, echo->hop), estimated, error);
+    else if (speaks)
+        echo->vain_hops++;
+    if (echo->background.active)
+        learn(echo, near);
+    if (ve_delay_put(&echo->delay, far, near, echo->hop, speaks))
+        search(echo);
+    echo->near[0] = echo->near[echo->hop];
+    echo->error[0] = echo->error[echo->hop];
+}
+
+/** Room for a hop behind the far history. */
+static void make_room(struct ve_echo *echo)
+{
+    const uint32_t kept = echo->longest + echo->taps + echo->hop;
+    if (echo->end + echo->hop <= VE_ECHO_FAR_MAX + VE_ECHO_SLACK)
+        return;
+    memmove(echo->far, echo->far + echo->end - kept, kept * sizeof *echo->far);
+    echo->end = kept;
+}
+
+void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *out, size_t count)
+{
+    while (count > 0) {
+        if (echo->fill == 0)
+            make_room(echo);
+        const size_t n = count < echo->hop - echo->fill ? count : echo->hop - echo->fill;
+        memcpy(echo->far + echo->end, far, n * sizeof *far);
+        memcpy(echo->near + 1 + echo->fill, near, n * sizeof *near);
+        cancel(echo, echo->end, n);
+        memcpy(out, echo->error + 1 + echo->fill, n * sizeof *out);
+        if (echo->suppression)
+            ve_suppressor_put(&echo->suppressor, out, echo->fill, n);
+        echo->end += (uint32_t)n;
+        echo->fill += (uint32_t)n;
+        if (echo->fill == echo->hop) {
+            finish_hop(echo);
+            echo->fill = 0;
+        }
+        far += n;
+        near += n;
+        out += n;
+        count -= n;
+    }
+}
+
+void ve_echo_report(const struct ve_echo *echo, struct ve_echo_report *report)
+{
+    const struct ve_echo_contest *contest = &echo->contest;
+    report->delay_ms = echo->foreground.active ? (int32_t)(echo->foreground.delay * 1000 / echo->rate) : -1;
+    report->searching = searching(echo);
+    report->loss_db = echo->foreground.active ? 10.0f * log10f((contest->near + 1.0f) / (contest->foreground + 1.0f)) : 0.0f;
+}

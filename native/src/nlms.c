@@ -1,0 +1,83 @@
+#include "ve_nlms.h"
+
+#include <string.h>
+
+#define LANES 16            /* independent sums, for the compiler to keep in vector registers */
+#define MEMORY_S 0.00625f   /* of the smoothed powers */
+#define UNKNOWN_PATH 0.5f   /* wᵀw of a hybrid with 3 dB of loss */
+#define DRIFT 2.5e-5f       /* share of the path that changes in a sample */
+#define LEAST_NOISE 64.0f   /* power: rms 8, the quantisation of G.711 at the level of an echo */
+#define LEAST_SHARE 0.02f   /* of e's power that is never explained by the misadjustment */
+#define INSTANT_SHARE 0.1f  /* of e² that never is: the first sample of a burst */
+
+static float largest(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static float total(const float *s)
+{
+    const float even = ((s[0] + s[4]) + (s[8] + s[12])) + ((s[2] + s[6]) + (s[10] + s[14]));
+    const float odd = ((s[1] + s[5]) + (s[9] + s[13])) + ((s[3] + s[7]) + (s[11] + s[15]));
+    return even + odd;
+}
+
+static float dot(const float *restrict a, const float *restrict b, size_t count)
+{
+    float sums[LANES] = {0};
+    for (size_t i = 0; i < count; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++)
+            sums[lane] += a[i + lane] * b[i + lane];
+    return total(sums);
+}
+
+/** weights += scale·far, and at once the prediction of the next sample looked at: weights · next. */
+static float update(float *restrict weights, float scale, const float *restrict far, const float *restrict next, size_t count)
+{
+    float sums[LANES] = {0};
+    for (size_t i = 0; i < count; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++) {
+            weights[i + lane] += scale * far[i + lane];
+            sums[lane] += weights[i + lane] * next[i + lane];
+        }
+    return total(sums);
+}
+
+void ve_nlms_open(struct ve_nlms *nlms, uint32_t rate, uint32_t taps)
+{
+    memset(nlms, 0, sizeof *nlms);
+    nlms->taps = taps;
+    nlms->memory = 1.0f / (MEMORY_S * (float)rate);
+    nlms->p = UNKNOWN_PATH / (float)taps;
+}
+
+/** The Kalman gain for an error e and a window of energy xᵀx. */
+static float step(struct ve_nlms *nlms, float error, float window)
+{
+    const float explained = nlms->p * window;
+    nlms->error += nlms->memory * (error * error - nlms->error);
+    nlms->expected += nlms->memory * (explained - nlms->expected);
+    const float beyond = nlms->error - nlms->expected;
+    const float least = largest(LEAST_SHARE * nlms->error, INSTANT_SHARE * error * error);
+    return nlms->p / (explained + largest(beyond, least) + LEAST_NOISE);
+}
+
+void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, float *error, size_t count, size_t stride)
+{
+    const size_t taps = nlms->taps;
+    const float per_tap = 1.0f / (float)taps;
+    const float drift = 2.5e-6f * (float)stride * per_tap;
+    float window = dot(far, far, taps);
+    float prediction = dot(nlms->weights, far, taps);
+    for (size_t i = 0; i < count; i += stride) {
+        const float e = near[i] - prediction;
+        const float gain = step(nlms, e, window);
+        prediction = update(nlms->weights, gain * e, far + i, far + i + stride, taps);
+        nlms->p += drift - gain * window * per_tap * nlms->p;
+        error[i] = e;
+        for (size_t j = i; j < i + stride; j++)
+            window += far[j + taps] * far[j + taps] - far[j] * far[j];
+        window = largest(window, 0.0f);
+    }
+    nlms->energy = dot(nlms->weights, nlms->weights, taps);
+}

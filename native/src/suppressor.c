@@ -1,0 +1,115 @@
+#include "ve_suppressor.h"
+
+#include <math.h>
+#include <string.h>
+
+#define HOLD_HOPS 50         /* 200 ms from syllable to syllable */
+#define MARGIN 4.0f          /* 6 dB above what is expected of the residual echo is the caller */
+#define NOISE_MARGIN 4.0f    /* and 6 dB above the line's noise */
+#define GEIGEL 0.25f         /* no hybrid has less than 6 dB of loss */
+#define DOUBT_FADE 0.991f    /* a hop of far-end speech: a filter that has proved good is trusted 10 dB a second more */
+#define DOUBT_LEAST 3e-5f    /* −45 dB */
+#define DOUBT_SHARE 0.01f    /* far-end speech: above 20 dB below its peak */
+#define ECHO_FADE 0.8f       /* a hop: an echo's reverberation, 60 dB in 250 ms */
+#define LEAK_RISE 1.07f      /* 0.3 dB up for one hop above, 0.1 dB down for three below: the upper quartile */
+#define LEAK_FALL 0.977f
+#define LEAK_RISE_OPEN 1.003f /* while open the excess is most likely the caller: 3 dB a second */
+#define LEAK_LEAST 1e-4f     /* −40 dB: what G.711 leaves */
+#define NOISE_RISE 1.002f    /* 2 dB a second */
+#define NOISE_MOST 10000.0f  /* rms 100, −50 dBov: no comfort in more */
+#define CLOSING 0.7f         /* gain from one hop to the next; opening is at once */
+
+static float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop, uint32_t reach)
+{
+    memset(suppressor, 0, sizeof *suppressor);
+    suppressor->hop = hop;
+    suppressor->reach = reach;
+    suppressor->gain = suppressor->next_gain = 1.0f;
+    suppressor->leak = 1.0f;
+    suppressor->doubt = GEIGEL;
+    suppressor->noise = NOISE_MOST;
+    suppressor->random = 1;
+}
+
+/** Uniform in −1 … 1 (Knuth's linear congruential generator). */
+static float random_number(struct ve_suppressor *suppressor)
+{
+    suppressor->random = suppressor->random * 1664525u + 1013904223u;
+    return (float)(int32_t)suppressor->random * (1.0f / 2147483648.0f);
+}
+
+void ve_suppressor_put(struct ve_suppressor *suppressor, int16_t *samples, size_t at, size_t count)
+{
+    if (suppressor->gain == 1.0f && suppressor->next_gain == 1.0f)
+        return;
+    const float slope = (suppressor->next_gain - suppressor->gain) / (float)suppressor->hop;
+    const float noise = sqrtf(3.0f * suppressor->noise); /* peak of uniform noise of that power */
+    for (size_t i = 0; i < count; i++) {
+        const float gain = suppressor->gain + slope * (float)(at + i + 1);
+        const float comfort = (1.0f - gain) * noise * random_number(suppressor);
+        samples[i] = (int16_t)(gain * (float)samples[i] + comfort);
+    }
+}
+
+static void follow_noise(struct ve_suppressor *suppressor, float error)
+{
+    const float risen = suppressor->noise * NOISE_RISE;
+    suppressor->noise = error < risen ? error : risen;
+    if (suppressor->noise > NOISE_MOST)
+        suppressor->noise = NOISE_MOST;
+    if (suppressor->noise < 1.0f)
+        suppressor->noise = 1.0f;
+}
+
+static void follow_far(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
+{
+    suppressor->echo = larger(suppressor->echo * ECHO_FADE, hop->echo);
+    suppressor->far_now = larger(suppressor->far_now, hop->far);
+    if (++suppressor->far_hops >= suppressor->reach) {
+        suppressor->far_before = suppressor->far_now;
+        suppressor->far_now = hop->far;
+        suppressor->far_hops = 0;
+    }
+    suppressor->far_peak = larger(suppressor->far_now, suppressor->far_before);
+    if (!hop->trusted)
+        suppressor->doubt = GEIGEL;
+    else if (hop->far > DOUBT_SHARE * suppressor->far_peak && suppressor->doubt > DOUBT_LEAST)
+        suppressor->doubt *= DOUBT_FADE;
+}
+
+static void follow_leak(struct ve_suppressor *suppressor, float error)
+{
+    if (suppressor->echo < NOISE_MARGIN * suppressor->noise)
+        return;
+    const bool above = error > suppressor->leak * suppressor->echo;
+    suppressor->leak *= !above ? LEAK_FALL : suppressor->open ? LEAK_RISE_OPEN : LEAK_RISE;
+    if (suppressor->leak > 1.0f)
+        suppressor->leak = 1.0f;
+    if (suppressor->leak < LEAK_LEAST)
+        suppressor->leak = LEAK_LEAST;
+}
+
+void ve_suppressor_decide(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
+{
+    follow_noise(suppressor, hop->error);
+    follow_far(suppressor, hop);
+    if (hop->trusted)
+        follow_leak(suppressor, hop->error);
+    float residual = hop->trusted || hop->unknown ? suppressor->doubt * suppressor->far_peak : 0.0f;
+    if (hop->trusted)
+        residual = larger(residual, suppressor->leak * suppressor->echo);
+    if (hop->error > MARGIN * residual + NOISE_MARGIN * suppressor->noise)
+        suppressor->open = HOLD_HOPS;
+    else if (suppressor->open)
+        suppressor->open--;
+    suppressor->gain = suppressor->next_gain;
+    if (suppressor->open || residual < suppressor->noise)
+        suppressor->next_gain = 1.0f;
+    else
+        suppressor->next_gain = suppressor->gain > 0.1f ? suppressor->gain * CLOSING : 0.0f;
+}
