@@ -14,7 +14,11 @@ TARGET = NATIVE.parent / "voiceedge" / "audio" / "_native.abi3.so"
 
 # Headers in the order in which their declarations depend on each other.
 HEADERS = tuple(
-    f"ve_{name}.h" for name in ("events", "vad", "dtmf", "stream", "player", "recorder", "channel", "bridge")
+    f"ve_{name}.h"
+    for name in (
+        *("events", "vad", "level", "dtmf", "tone_plan", "gain"),
+        *("stream", "player", "recorder", "channel", "bridge"),
+    )
 )
 COMPILE = ("-std=c11", "-D_GNU_SOURCE", "-O3", "-g1", "-fPIC", "-fvisibility=hidden")
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Werror")

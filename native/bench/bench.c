@@ -17,7 +17,8 @@ static double cpu_ns(void)
 double bench_channels(const struct ve_vad_api *api, const int16_t *speech, size_t length, size_t channels, size_t frames)
 {
     const struct ve_settings settings = {.rate = 8000, .frame_ms = 20, .vad_mode = 2, .threshold_dbov = -50,
-                                         .onset_ms = 60, .window_ms = 100, .offset_ms = 500, .pre_roll_ms = 300};
+                                         .onset_ms = 60, .window_ms = 100, .offset_ms = 500, .pre_roll_ms = 300,
+                                         .player = {.fade_ms = 20, .duck_ms = 150}};
     struct ve_hub *hub = ve_hub_open();
     struct ve_channel **channel = calloc(channels, sizeof *channel);
     struct ve_event event;
@@ -41,8 +42,8 @@ double bench_channels(const struct ve_vad_api *api, const int16_t *speech, size_
         for (size_t i = 0; i < channels; i++) {
             while (ve_channel_next_event(channel[i], &event))
                 ;
-            if (ve_channel_done(channel[i]) == ve_channel_queued(channel[i]))
-                ve_channel_play(channel[i], speech, length);
+            if (ve_player_done(&channel[i]->player) == ve_player_queued(&channel[i]->player))
+                ve_player_queue(&channel[i]->player, speech, length);
         }
         ve_hub_rest(hub);
     }

@@ -22,13 +22,17 @@
 #include <stdint.h>
 
 #include "ve_activity.h"
+#include "ve_dc.h"
 #include "ve_dtmf.h"
 #include "ve_events.h"
+#include "ve_gain.h"
+#include "ve_level.h"
 #include "ve_player.h"
 #include "ve_recorder.h"
 #include "ve_reference.h"
 #include "ve_resample.h"
 #include "ve_ring.h"
+#include "ve_tones.h"
 #include "ve_vad.h"
 
 #define VE_BLOCK_MS 20u
@@ -44,7 +48,13 @@ struct ve_settings {
     uint32_t window_ms;    /* … within this is an onset; at most 640 */
     uint32_t offset_ms;    /* this long unvoiced is an offset */
     uint32_t pre_roll_ms;  /* how far before the start of speech an onset points */
-    const struct ve_dtmf_settings *keys; /* NULL: not listened for; read by ve_channel_open only */
+    struct ve_player_settings player;
+    bool remove_offset;
+    /* NULL: not done. All but the plan, which must outlive the channel, are read by ve_channel_open only. */
+    const struct ve_level_settings *level;
+    const struct ve_dtmf_settings *keys;
+    const struct ve_tone_plan *tones;
+    const struct ve_gain_settings *gain;
 };
 
 struct ve_stats {
@@ -66,8 +76,12 @@ struct ve_channel {
     struct ve_player player;
     struct ve_reference reference;
     struct ve_recorder_slot recorder;
+    struct ve_dc dc;
+    struct ve_level level;
     struct ve_dtmf keys;
-    bool hears_keys;
+    struct ve_tones tones;
+    struct ve_gain gain;
+    bool has_level, has_keys, has_tones, has_gain;
     struct ve_ring ring;
     struct ve_resampler resampler;
     struct ve_activity activity;
@@ -110,15 +124,6 @@ uint64_t ve_channel_head(const struct ve_channel *channel);
 bool ve_channel_speaking(const struct ve_channel *channel);
 
 struct ve_player *ve_channel_player(struct ve_channel *channel);
-int64_t ve_channel_play(struct ve_channel *channel, const int16_t *pcm, size_t length);
-void ve_channel_pause(struct ve_channel *channel);
-void ve_channel_resume(struct ve_channel *channel);
-void ve_channel_stop(struct ve_channel *channel);
-void ve_channel_arm_barge_in(struct ve_channel *channel, bool on);
-bool ve_channel_paused(const struct ve_channel *channel);
-uint64_t ve_channel_queued(const struct ve_channel *channel); /* id of the last item queued */
-uint64_t ve_channel_done(const struct ve_channel *channel);   /* items up to this id are not referenced any more */
-uint64_t ve_channel_played(const struct ve_channel *channel); /* samples */
 
 /** Where a recorder of the channel's rate may be attached. */
 struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel);

@@ -7,8 +7,6 @@
 
 #include "ve_clock.h"
 
-static const struct ve_player_settings speaking = {.fade_ms = 20, .duck_ms = 150};
-
 static bool acceptable(const struct ve_settings *settings)
 {
     return (settings->rate == 8000 || settings->rate == 16000) && settings->frame_ms >= 10 && settings->frame_ms <= 60 &&
@@ -21,10 +19,26 @@ static uint32_t blocks_in(uint32_t ms)
     return (ms + VE_BLOCK_MS - 1) / VE_BLOCK_MS;
 }
 
-/* 0 dBov is the level of a full-scale square wave, 32768² a sample (ITU-T G.100.1). */
-static uint64_t energy_at(double level_dbov, size_t samples)
+/* Whatever is set is opened; 0, or the first error. */
+static int open_blocks(struct ve_channel *channel, const struct ve_settings *settings)
 {
-    return (uint64_t)(pow(10, level_dbov / 10) * 32768.0 * 32768.0 * (double)samples);
+    int status = ve_player_open(&channel->player, settings->rate, &settings->player, &channel->events);
+    if (!status)
+        status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
+                                  blocks_in(settings->offset_ms));
+    if (!status && (channel->has_level = settings->level != NULL))
+        status = ve_level_open(&channel->level, settings->rate, settings->level);
+    if (!status && (channel->has_keys = settings->keys != NULL))
+        status = ve_dtmf_open(&channel->keys, settings->rate, settings->keys);
+    if (!status && (channel->has_tones = settings->tones != NULL))
+        status = ve_tones_open(&channel->tones, settings->rate, settings->tones);
+    if (!status && (channel->has_gain = settings->gain != NULL))
+        status = ve_gain_open(&channel->gain, settings->rate, settings->gain);
+    if (!status)
+        status = ve_ring_open(&channel->ring, VE_RING_SAMPLES);
+    ve_dc_open(&channel->dc);
+    ve_resampler_open(&channel->resampler);
+    return status;
 }
 
 int ve_channel_open(struct ve_channel **out, const struct ve_settings *settings, const struct ve_vad_api *vad_api,
@@ -40,20 +54,9 @@ int ve_channel_open(struct ve_channel **out, const struct ve_settings *settings,
     channel->slot = -1;
     channel->frame_samples = settings->rate / 1000 * settings->frame_ms;
     channel->block_samples = settings->rate / 1000 * VE_BLOCK_MS;
-    channel->block_energy = energy_at(settings->threshold_dbov, channel->block_samples);
+    channel->block_energy = ve_energy_at(settings->threshold_dbov, channel->block_samples);
     channel->vad_api = vad_api;
-    channel->hears_keys = settings->keys != NULL;
-    channel->settings.keys = NULL; /* it is the caller's */
-    ve_resampler_open(&channel->resampler);
-
-    int status = ve_player_open(&channel->player, settings->rate, &speaking, &channel->events);
-    if (!status)
-        status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
-                                  blocks_in(settings->offset_ms));
-    if (!status && settings->keys)
-        status = ve_dtmf_open(&channel->keys, settings->rate, settings->keys);
-    if (!status)
-        status = ve_ring_open(&channel->ring, VE_RING_SAMPLES);
+    int status = open_blocks(channel, settings);
     if (!status && !(channel->vad = ve_vad_open(vad_api, settings->vad_mode)))
         status = -ENOMEM;
     if (status) {
@@ -83,14 +86,6 @@ static void note_arrival(struct ve_channel *channel, uint64_t now_ns)
     channel->last_in_ns = now_ns;
 }
 
-static uint64_t energy_of(const int16_t *samples, size_t count)
-{
-    uint64_t energy = 0;
-    for (size_t i = 0; i < count; i++)
-        energy += (uint64_t)(samples[i] * samples[i]);
-    return energy;
-}
-
 /* Where the block that was just completed ends less `blocks_ago` blocks, in 16 kHz samples. */
 static uint64_t position_of(const struct ve_channel *channel, uint32_t blocks_ago)
 {
@@ -99,7 +94,7 @@ static uint64_t position_of(const struct ve_channel *channel, uint32_t blocks_ag
 
 static bool gate(const struct ve_channel *channel, const int16_t *block)
 {
-    return energy_of(block, channel->block_samples) >= channel->block_energy &&
+    return ve_energy(block, channel->block_samples) >= channel->block_energy &&
            channel->vad_api->process(channel->vad, (int)channel->settings.rate, block, (int)channel->block_samples) == 1;
 }
 
@@ -125,25 +120,62 @@ static bool follow_speech(struct ve_channel *channel, bool voiced, uint64_t now_
     return true;
 }
 
+/* In 16 kHz samples. */
+static uint64_t widened(const struct ve_channel *channel, uint64_t position)
+{
+    return position * 16000 / channel->settings.rate;
+}
+
+static bool measure(struct ve_channel *channel, const int16_t *block, uint64_t now_ns)
+{
+    struct ve_level_report report;
+    if (ve_level_put(&channel->level, block, channel->block_samples, &report, 1) == 0)
+        return false;
+    ve_queue_push(&channel->events, (struct ve_event){.kind = VE_LEVEL,
+                                                      .code = report.clipped,
+                                                      .level_dbov = report.level_dbov,
+                                                      .offset = report.offset,
+                                                      .peak = report.peak,
+                                                      .position = position_of(channel, 0),
+                                                      .at_ns = now_ns});
+    return true;
+}
+
 static bool follow_keys(struct ve_channel *channel, const int16_t *block, uint64_t now_ns)
 {
     struct ve_key_change changes[2];
-    const uint64_t widen = 16000 / channel->settings.rate;
     const size_t count = ve_dtmf_put(&channel->keys, block, channel->block_samples, changes, 2);
     for (size_t i = 0; i < count; i++) {
         const struct ve_key_change *change = &changes[i];
         struct ve_event event = {.kind = VE_KEY_DOWN,
                                  .code = (uint32_t)change->key,
-                                 .position = change->began * widen,
+                                 .position = widened(channel, change->began),
                                  .level_dbov = change->level_dbov,
                                  .twist_db = change->twist_db,
                                  .at_ns = now_ns};
         if (!change->down) {
             event.kind = VE_KEY_UP;
-            event.position = change->ended * widen;
+            event.position = widened(channel, change->ended);
             event.duration_ms = (uint32_t)((change->ended - change->began) * 1000 / channel->settings.rate);
         }
         ve_queue_push(&channel->events, event);
+    }
+    return count > 0;
+}
+
+static bool follow_tones(struct ve_channel *channel, const int16_t *block, uint64_t now_ns)
+{
+    struct ve_tone_change changes[VE_TONES_CHANGES];
+    const size_t count = ve_tones_put(&channel->tones, block, channel->block_samples, changes, VE_TONES_CHANGES);
+    for (size_t i = 0; i < count; i++) {
+        const struct ve_tone_change *change = &changes[i];
+        const uint64_t last_ms = change->begun ? 0 : (change->ended_at - change->began_at) * 1000 / channel->settings.rate;
+        ve_queue_push(&channel->events, (struct ve_event){.kind = change->begun ? VE_TONE_BEGUN : VE_TONE_ENDED,
+                                                          .code = change->tone,
+                                                          .position = widened(channel, change->began_at),
+                                                          .duration_ms = (uint32_t)last_ms,
+                                                          .level_dbov = change->level_dbov,
+                                                          .at_ns = now_ns});
     }
     return count > 0;
 }
@@ -161,17 +193,27 @@ static void keep(struct ve_channel *channel, const int16_t *block)
 static bool run_block(struct ve_channel *channel, uint64_t now_ns)
 {
     const size_t count = channel->block_samples;
-    int16_t *const block = channel->block;
-    int16_t heard[VE_BLOCK_MS * 16];
+    int16_t *block = channel->block, heard[VE_BLOCK_MS * 16], louder[VE_BLOCK_MS * 16];
+    bool happened = false;
     channel->blocks++;
     ve_reference_take(&channel->reference, heard, count);
     ve_recorder_slot_put(&channel->recorder, block, heard, count);
-
-    bool happened = channel->hears_keys && follow_keys(channel, block, now_ns);
-    const bool key_down = channel->hears_keys && ve_dtmf_down(&channel->keys);
+    if (channel->has_level)
+        happened |= measure(channel, block, now_ns);
+    if (channel->settings.remove_offset)
+        ve_dc_put(&channel->dc, block, block, count);
+    if (channel->has_tones)
+        happened |= follow_tones(channel, block, now_ns);
+    if (channel->has_keys)
+        happened |= follow_keys(channel, block, now_ns);
+    const bool key_down = channel->has_keys && ve_dtmf_down(&channel->keys);
     if (key_down)
         memset(block, 0, count * sizeof *block); /* a key is no voice, and no recogniser's business */
     const bool voiced = !key_down && gate(channel, block);
+    if (channel->has_gain) {
+        ve_gain_put(&channel->gain, block, louder, count, voiced);
+        block = louder;
+    }
     keep(channel, block); /* before an onset is told, which may be read from at once */
     happened |= follow_speech(channel, voiced, now_ns);
     return happened;
@@ -242,51 +284,6 @@ uint64_t ve_channel_head(const struct ve_channel *channel)
 bool ve_channel_speaking(const struct ve_channel *channel)
 {
     return atomic_load_explicit(&channel->speaking, memory_order_acquire);
-}
-
-int64_t ve_channel_play(struct ve_channel *channel, const int16_t *pcm, size_t length)
-{
-    return ve_player_queue(&channel->player, pcm, length);
-}
-
-void ve_channel_pause(struct ve_channel *channel)
-{
-    ve_player_pause(&channel->player);
-}
-
-void ve_channel_resume(struct ve_channel *channel)
-{
-    ve_player_resume(&channel->player);
-}
-
-void ve_channel_stop(struct ve_channel *channel)
-{
-    ve_player_stop(&channel->player);
-}
-
-void ve_channel_arm_barge_in(struct ve_channel *channel, bool on)
-{
-    ve_player_arm(&channel->player, on);
-}
-
-bool ve_channel_paused(const struct ve_channel *channel)
-{
-    return ve_player_paused(&channel->player);
-}
-
-uint64_t ve_channel_queued(const struct ve_channel *channel)
-{
-    return ve_player_queued(&channel->player);
-}
-
-uint64_t ve_channel_done(const struct ve_channel *channel)
-{
-    return ve_player_done(&channel->player);
-}
-
-uint64_t ve_channel_played(const struct ve_channel *channel)
-{
-    return ve_player_played(&channel->player);
 }
 
 struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel)

@@ -20,7 +20,8 @@ static const struct ve_settings usual = {.rate = 8000,
                                          .onset_ms = 60,
                                          .window_ms = 100,
                                          .offset_ms = 500,
-                                         .pre_roll_ms = 300};
+                                         .pre_roll_ms = 300,
+                                         .player = {.fade_ms = 20, .duck_ms = 150}};
 
 static void bad_settings_are_refused(struct ve_hub *hub)
 {
@@ -58,11 +59,11 @@ static void anything_may_happen_in_any_order(struct ve_hub *hub, uint32_t rate)
         for (size_t i = 0; i < count; i++)
             frame[i] = (int16_t)(loud ? pcm[i] : 0);
         switch (dice(8)) {
-        case 0: queued += ve_channel_play(channel, pcm, 1 + dice(3999)) > 0; break;
-        case 1: ve_channel_pause(channel); break;
-        case 2: ve_channel_resume(channel); break;
-        case 3: if (!dice(4)) ve_channel_stop(channel); break;
-        case 4: ve_channel_arm_barge_in(channel, dice(2)); break;
+        case 0: queued += ve_player_queue(&channel->player, pcm, 1 + dice(3999)) > 0; break;
+        case 1: ve_player_pause(&channel->player); break;
+        case 2: ve_player_resume(&channel->player); break;
+        case 3: if (!dice(4)) ve_player_stop(&channel->player); break;
+        case 4: ve_player_arm(&channel->player, dice(2)); break;
         case 5: position += ve_channel_read(channel, &position, out, dice(4000)); break;
         case 6: ve_channel_put(channel, NULL, count); break;
         default: ve_channel_put(channel, frame, count); break;
@@ -76,7 +77,7 @@ static void anything_may_happen_in_any_order(struct ve_hub *hub, uint32_t rate)
         }
     }
     CHECK(onsets > 10 && (onsets == offsets || onsets == offsets + 1));
-    CHECK(played == ve_channel_done(channel) && queued == ve_channel_queued(channel));
+    CHECK(played == ve_player_done(&channel->player) && queued == ve_player_queued(&channel->player));
     CHECK(ve_channel_free(channel) == 0);
 }
 

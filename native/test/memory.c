@@ -4,14 +4,28 @@
 #include "check.h"
 #include "ve_channel.h"
 
-static const struct ve_settings everything = {.rate = 16000,
+static const struct ve_level_settings level = {.report_ms = 100};
+static const struct ve_dtmf_settings keys = {.minimum_dbov = -36, .twist_db = 8, .reverse_twist_db = 4};
+static const struct ve_gain_settings gain = {
+    .target_dbov = -22, .most_db = 18, .rise_db_per_s = 6, .fall_db_per_s = 20};
+static const struct ve_tone busy = {.segments = {{.kind = VE_PAIR, .hz = {480, 620}, .tolerance_hz = 12, .min_ms = 400, .max_ms = 600},
+                                                 {.kind = VE_SILENCE, .min_ms = 400, .max_ms = 600}},
+                                    .count = 2,
+                                    .needed = 4,
+                                    .sure_ms = 60};
+static struct ve_settings everything = {.rate = 16000,
                                               .frame_ms = 20,
                                               .vad_mode = 2,
                                               .threshold_dbov = -50,
                                               .onset_ms = 60,
                                               .window_ms = 100,
                                               .offset_ms = 500,
-                                              .pre_roll_ms = 300};
+                                              .pre_roll_ms = 300,
+                                         .player = {.fade_ms = 20, .duck_ms = 150},
+                                        .remove_offset = true,
+                                        .level = &level,
+                                        .keys = &keys,
+                                        .gain = &gain};
 
 static void a_hub_needs_memory(void)
 {
@@ -22,12 +36,24 @@ static void a_hub_needs_memory(void)
     ve_hub_close(NULL);
 }
 
+static void a_tone_plan_needs_memory(void)
+{
+    struct ve_tone_plan *plan = NULL;
+    allocations = 0;
+    failing_allocation = 1;
+    CHECK(ve_tone_plan_open(&plan, &busy, 1) == -ENOMEM && !plan);
+    failing_allocation = 0;
+}
+
 static void a_channel_opens_whole_or_not_at_all(void)
 {
     struct ve_hub *hub = ve_hub_open();
     struct ve_channel *channel = NULL;
+    struct ve_tone_plan *plan = NULL;
     unsigned long nth = 0;
     int status;
+    CHECK(ve_tone_plan_open(&plan, &busy, 1) == 0);
+    everything.tones = plan;
     do {
         allocations = 0;
         failing_allocation = ++nth;
@@ -45,17 +71,19 @@ static void a_channel_opens_whole_or_not_at_all(void)
         ve_channel_put(channel, frame, 320);
         ve_channel_get(channel, frame, 320);
         if (i == 20)
-            CHECK(ve_channel_play(channel, frame, 320) > 0);
+            CHECK(ve_player_queue(&channel->player, frame, 320) > 0);
     }
     CHECK(allocations == opened);
     failing_allocation = 0;
     CHECK(ve_channel_free(channel) == 0);
+    ve_tone_plan_free(plan);
     ve_hub_close(hub);
 }
 
 int main(void)
 {
     a_hub_needs_memory();
+    a_tone_plan_needs_memory();
     a_channel_opens_whole_or_not_at_all();
     return 0;
 }

@@ -108,7 +108,8 @@ static void a_channel_stands_everything_at_once(void)
 {
     static int16_t out[1 << 16], pcm[500];
     const struct ve_settings settings = {.rate = 16000, .frame_ms = 20, .vad_mode = 2, .threshold_dbov = -60,
-                                         .onset_ms = 20, .window_ms = 20, .offset_ms = 20, .pre_roll_ms = 0};
+                                         .onset_ms = 20, .window_ms = 20, .offset_ms = 20, .pre_roll_ms = 0,
+                                         .player = {.fade_ms = 20, .duck_ms = 150}};
     struct ve_hub *hub = ve_hub_open();
     struct ve_channel *channel = NULL;
     struct ve_event event;
@@ -120,12 +121,12 @@ static void a_channel_stands_everything_at_once(void)
     CHECK(pthread_create(&thread, NULL, media, channel) == 0);
 
     for (uint64_t round = 0; !atomic_load(&finished); round++) {
-        ve_channel_play(channel, pcm, 500);
-        ve_channel_arm_barge_in(channel, round % 2);
+        ve_player_queue(&channel->player, pcm, 500);
+        ve_player_arm(&channel->player, round % 2);
         if (round % 3 == 0)
-            ve_channel_resume(channel);
+            ve_player_resume(&channel->player);
         if (round % 50 == 0)
-            ve_channel_stop(channel);
+            ve_player_stop(&channel->player);
         const size_t count = ve_channel_read(channel, &position, out, sizeof out / sizeof *out);
         for (size_t i = 0; i < count; i++)
             CHECK((uint16_t)out[i] == (uint16_t)(position + i));
@@ -144,7 +145,7 @@ static void a_channel_stands_everything_at_once(void)
     ve_channel_stats(channel, &stats);
     CHECK(stats.frames_in == FRAMES && stats.frames_out == FRAMES);
     CHECK(seen > 0 && seen <= (uint64_t)FRAMES * FRAME);
-    CHECK(stats.events_dropped > 0 || played == ve_channel_done(channel));
+    CHECK(stats.events_dropped > 0 || played == ve_player_done(&channel->player));
     CHECK(ve_channel_free(channel) == 0);
     ve_hub_close(hub);
 }

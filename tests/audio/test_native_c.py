@@ -1,7 +1,9 @@
 """The C tests of native/test, built and run under the compiler's sanitizers."""
 
+import functools
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,29 +34,34 @@ TESTS = sorted(path.stem for path in (NATIVE / "test").glob("*.c"))
 RACES = [test for test in TESTS if test.endswith("race")]
 
 
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]]:
+    """Our own sources, compiled once for each sanitizer. The bridge needs PJSIP and is tested through Python."""
+
+    @functools.cache
+    def compiled(sanitizer: str) -> list[Path]:
+        folder = tmp_path_factory.mktemp(sanitizer)
+        sources = [source for source in sorted((NATIVE / "src").glob("*.c")) if source.name != "bridge.c"]
+        subprocess.run([*build_with(sanitizer), "-c", *sources], check=True, timeout=300, cwd=folder)
+        return sorted(folder.glob("*.o"))
+
+    return compiled
+
+
+def build_with(sanitizer: str) -> list[str]:
+    compiler, flags = {"memory": (["cc"], MEMORY), "threads": (thread_compiler(), THREADS)}[sanitizer]
+    return [*compiler, *STRICT, *flags, f"-I{NATIVE / 'include'}"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("test", "compiler", "flags"),
-    [
-        *(pytest.param(test, ["cc"], MEMORY, id=f"{test}-memory") for test in TESTS),
-        *(pytest.param(test, thread_compiler(), THREADS, id=f"{test}-threads") for test in RACES),
-    ],
+    ("test", "sanitizer"), [*((test, "memory") for test in TESTS), *((test, "threads") for test in RACES)]
 )
 def test_the_c_code_is_clean_under_the_sanitizers(
-    tmp_path: Path, test: str, compiler: list[str], flags: list[str]
+    tmp_path: Path, objects: Callable[[str], list[Path]], test: str, sanitizer: str
 ) -> None:
     program = tmp_path / test
-    sources = [source for source in sorted((NATIVE / "src").glob("*.c")) if source.name != "bridge.c"]
-    build = [
-        *compiler,
-        *STRICT,
-        *flags,
-        f"-I{NATIVE / 'include'}",
-        NATIVE / "test" / f"{test}.c",
-        *sources,
-        "-o",
-        program,
-    ]
+    build = [*build_with(sanitizer), NATIVE / "test" / f"{test}.c", *objects(sanitizer), "-o", program]
     subprocess.run([*build, *FAILING_MEMORY, "-lm", "-ldl", "-lpthread"], check=True, timeout=120)
     run = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr

@@ -3,15 +3,28 @@
 import errno
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceedge.audio.events import AudioEvent, Closed, KeyDown, KeyUp, Lost, Offset, Onset, Played
+from voiceedge.audio.events import (
+    AudioEvent,
+    Closed,
+    KeyDown,
+    KeyUp,
+    Level,
+    Lost,
+    Offset,
+    Onset,
+    Played,
+    ToneBegun,
+    ToneEnded,
+)
 from voiceedge.audio.native import check, ffi, lib
-from voiceedge.audio.settings import VoiceSettings
+from voiceedge.audio.settings import ChannelSettings
 from voiceedge.errors import NativeError
 
 if TYPE_CHECKING:
@@ -38,8 +51,10 @@ class ChannelStats:
 class Channel:
     """One call leg. `open_port`, `connect`, `disconnect` and `close_port` belong to the SIP pump thread."""
 
-    def __init__(self, pipeline: "Pipeline", native: Any, rate: int, voice: VoiceSettings) -> None:
-        self._pipeline, self._native, self.rate, self.voice = pipeline, native, rate, voice
+    def __init__(self, pipeline: "Pipeline", native: Any, rate: int, settings: ChannelSettings) -> None:
+        self._pipeline, self._native, self.rate = pipeline, native, rate
+        self.voice = settings.voice
+        self.tones = [tone.kind for tone in settings.tones.tones] if settings.tones else []  # by their index
         self._lock = threading.Lock()  # among Python threads; the media thread knows nothing of it
         self._held: dict[int, Any] = {}  # item → the memory that the player reads from
         self._samples_lost = 0
@@ -74,48 +89,48 @@ class Channel:
             raise NativeError(f"Only mono int16 samples can be played, not {pcm.dtype} of shape {pcm.shape}.")
         memory = ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm))
         with self._lock:
-            native = self._alive()
-            self._let_go(int(lib.ve_channel_done(native)))
-            item = check(lib.ve_channel_play(native, memory, len(memory)), "queueing a prompt")
+            player = self._player()
+            self._let_go(int(lib.ve_player_done(player)))
+            item = check(lib.ve_player_queue(player, memory, len(memory)), "queueing a prompt")
             self._held[item] = memory
         return item
 
     def pause(self) -> None:
         """Fade out. What was faded is said again after `resume`."""
         with self._lock:
-            lib.ve_channel_pause(self._alive())
+            lib.ve_player_pause(self._player())
 
     def resume(self) -> None:
         with self._lock:
-            lib.ve_channel_resume(self._alive())
+            lib.ve_player_resume(self._player())
 
     def stop(self) -> None:
         """Fade out and drop all that was queued; what is queued from now on plays, also after a pause."""
         with self._lock:
-            lib.ve_channel_stop(self._alive())
+            lib.ve_player_stop(self._player())
 
     def arm_barge_in(self, on: bool) -> None:  # noqa: FBT001 - reads as a sentence
         """While armed, an onset pauses what is sounding, there and then."""
         with self._lock:
-            lib.ve_channel_arm_barge_in(self._alive(), on)
+            lib.ve_player_arm(self._player(), on)
 
     @property
     def playing(self) -> bool:
         """Something is queued, perhaps paused."""
         with self._lock:
-            native = self._alive()
-            return bool(lib.ve_channel_done(native) < lib.ve_channel_queued(native))
+            player = self._player()
+            return bool(lib.ve_player_done(player) < lib.ve_player_queued(player))
 
     @property
     def paused(self) -> bool:
         with self._lock:
-            return bool(lib.ve_channel_paused(self._alive()))
+            return bool(lib.ve_player_paused(self._player()))
 
     @property
     def played_ms(self) -> int:
         """How much was played on this channel so far; a pause takes its fade back."""
         with self._lock:
-            return int(lib.ve_channel_played(self._alive())) * 1000 // self.rate
+            return int(lib.ve_player_played(self._player())) * 1000 // self.rate
 
     # --- what the caller says: the reading thread ---
 
@@ -162,6 +177,18 @@ class Channel:
             silent_at_ns=out.silent_ns or None,
         )
 
+    # --- the recorder: see recording.py ---
+
+    def attach_recorder(self, recorder: Any) -> None:
+        with self._lock:
+            check(lib.ve_recorder_attach(lib.ve_channel_recorder(self._alive()), recorder), "a second recording")
+
+    def detach_recorder(self, recorder: Any) -> None:
+        """Waits for the media thread to let go, a frame's work at most. Harmless when repeated."""
+        with self._lock:
+            if self._native != ffi.NULL:
+                lib.ve_recorder_detach(lib.ve_channel_recorder(self._native), recorder)
+
     # --- without a conference bridge: recordings and tests ---
 
     def feed(self, frame: Pcm) -> None:
@@ -202,21 +229,9 @@ class Channel:
             return True
 
     def _typed(self, event: Any) -> AudioEvent:
-        at_ns = int(event.at_ns)
-        if event.kind == lib.VE_ONSET:
-            return Onset(self, int(event.position), bool(event.flag), at_ns)
-        if event.kind == lib.VE_OFFSET:
-            return Offset(self, int(event.position), at_ns)
-        if event.kind == lib.VE_KEY_DOWN:
-            return KeyDown(self, chr(event.code), int(event.position), event.level_dbov, event.twist_db, at_ns)
-        if event.kind == lib.VE_KEY_UP:
-            position, duration_ms = int(event.position), int(event.duration_ms)
-            return KeyUp(self, chr(event.code), position, duration_ms, event.level_dbov, event.twist_db, at_ns)
         if event.kind == lib.VE_PLAYED:
-            item = int(event.item)
-            self._let_go(item)
-            return Played(self, item, bool(event.flag), int(event.position) * 1000 // self.rate, at_ns)
-        return Closed(self, at_ns)
+            self._let_go(int(event.item))
+        return _EVENTS[event.kind](self, event)
 
     def _let_go(self, done: int) -> None:
         for item in [item for item in self._held if item <= done]:
@@ -226,6 +241,9 @@ class Channel:
         if self._released:
             raise NativeError("This channel has been released: open a new one for a new call.")
         return self._native
+
+    def _player(self) -> Any:
+        return lib.ve_channel_player(self._alive())
 
     def _detached(self) -> Any:
         native = self._alive()
@@ -251,3 +269,28 @@ class Channel:
         if status == -errno.EPROTO:
             raise NativeError(f"PJSIP refused {doing} (status {lib.ve_bridge_status(bridge)}).")
         return check(status, doing)
+
+
+_EVENTS: dict[int, Callable[[Channel, Any], AudioEvent]] = {
+    lib.VE_ONSET: lambda channel, event: Onset(channel, event.position, event.flag, event.at_ns),
+    lib.VE_OFFSET: lambda channel, event: Offset(channel, event.position, event.at_ns),
+    lib.VE_PLAYED: lambda channel, event: Played(
+        channel, event.item, event.flag, event.position * 1000 // channel.rate, event.at_ns
+    ),
+    lib.VE_CLOSED: lambda channel, event: Closed(channel, event.at_ns),
+    lib.VE_KEY_DOWN: lambda channel, event: KeyDown(
+        channel, chr(event.code), event.position, event.level_dbov, event.twist_db, event.at_ns
+    ),
+    lib.VE_KEY_UP: lambda channel, event: KeyUp(
+        channel, chr(event.code), event.position, event.duration_ms, event.level_dbov, event.twist_db, event.at_ns
+    ),
+    lib.VE_TONE_BEGUN: lambda channel, event: ToneBegun(
+        channel, channel.tones[event.code], event.position, event.level_dbov, event.at_ns
+    ),
+    lib.VE_TONE_ENDED: lambda channel, event: ToneEnded(
+        channel, channel.tones[event.code], event.position, event.duration_ms, event.level_dbov, event.at_ns
+    ),
+    lib.VE_LEVEL: lambda channel, event: Level(
+        channel, event.position, event.level_dbov, event.peak, event.offset, event.code, event.at_ns
+    ),
+}

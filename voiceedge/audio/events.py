@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from voiceedge.audio.tones import ToneKind
+
 if TYPE_CHECKING:
     from voiceedge.audio.channel import Channel
 
@@ -79,4 +81,40 @@ class KeyUp:
     at_ns: int
 
 
-AudioEvent = Onset | Offset | Played | Lost | Closed | KeyDown | KeyUp
+@dataclass(frozen=True, slots=True)
+class ToneBegun:
+    """A tone of the plan is recognised; it began at `position`."""
+
+    channel: "Channel"
+    kind: ToneKind
+    position: int
+    level_dbov: float
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToneEnded:
+    """It is over, or was something else after all. A beep is told only so."""
+
+    channel: "Channel"
+    kind: ToneKind
+    position: int  # where it began
+    duration_ms: int
+    level_dbov: float
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How loud the caller was in the last `LevelSettings.report_ms`, before anything was done about it."""
+
+    channel: "Channel"
+    position: int
+    level_dbov: float
+    peak: int  # 0 … 32768
+    offset: float  # from the centre, in steps of 16 bits
+    clipped: int  # samples
+    at_ns: int
+
+
+AudioEvent = Onset | Offset | Played | Lost | Closed | KeyDown | KeyUp | ToneBegun | ToneEnded | Level

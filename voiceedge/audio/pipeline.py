@@ -9,9 +9,15 @@ from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent
 from voiceedge.audio.native import check, extension, ffi, lib, load_bridge, raise_problem, text
 from voiceedge.audio.settings import ChannelSettings
+from voiceedge.audio.tones import TonePlan, to_c
 from voiceedge.errors import NativeError
 
-_PARTS = {"keys": "ve_dtmf_settings"}  # of ChannelSettings that C takes by pointer, NULL for none
+# What C takes of ChannelSettings by pointer, NULL for none.
+_PARTS = {
+    "level": "ve_level_settings",
+    "keys": "ve_dtmf_settings",
+    "gain": "ve_gain_settings",
+}
 
 
 class Pipeline:
@@ -32,6 +38,7 @@ class Pipeline:
         self._bridge: Any = None
         self._event = ffi.new("struct ve_event *")
         self._channels: set[Channel] = set()
+        self._tone_plans: dict[TonePlan, Any] = {}
         self._late: deque[AudioEvent] = deque()
 
     def __enter__(self) -> Self:
@@ -63,10 +70,20 @@ class Pipeline:
         settings = settings or self._settings
         out = ffi.new("struct ve_channel **")
         given, _parts = _native(settings, rate, frame_ms)  # the parts live until the channel is open
+        if settings.tones:
+            given.tones = self._tone_plan(settings.tones)
         check(lib.ve_channel_open(out, given, self._vad_api, self._hub), f"opening a channel with {settings}")
-        channel = Channel(self, out[0], rate, settings.voice)
+        channel = Channel(self, out[0], rate, settings)
         self._channels.add(channel)
         return channel
+
+    def _tone_plan(self, plan: TonePlan) -> Any:
+        """Compiled once, and kept as long as any channel may look at it."""
+        if plan not in self._tone_plans:
+            out, tones = ffi.new("struct ve_tone_plan **"), to_c(plan, ffi)
+            check(lib.ve_tone_plan_open(out, tones, len(tones)), f"the tone plan {plan.name}")
+            self._tone_plans[plan] = out[0]
+        return self._tone_plans[plan]
 
     def fileno(self) -> int:
         """Readable when `read_events` has something to give."""
@@ -98,6 +115,8 @@ class Pipeline:
         self.read_events()
         if self._channels:
             raise NativeError(f"The SIP stack still holds {len(self._channels)} channels: close their ports first.")
+        while self._tone_plans:
+            lib.ve_tone_plan_free(self._tone_plans.popitem()[1])
         lib.ve_hub_close(self._hub)
         self._hub = ffi.NULL
         if self._bridge is not None:
@@ -109,6 +128,7 @@ def _native(settings: ChannelSettings, rate: int, frame_ms: int) -> tuple[Any, l
     """The settings as C knows them, and the memory of what they point to."""
     voice = asdict(settings.voice)
     flat = {"rate": rate, "frame_ms": frame_ms, "vad_mode": voice.pop("mode"), **voice}
+    flat |= {"player": asdict(settings.player), "remove_offset": settings.remove_offset}
     parts = []
     try:
         for name, type_ in _PARTS.items():

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from voiceedge.audio.tones import TonePlan
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceSettings:
@@ -25,8 +27,34 @@ class KeySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelSettings:
+    report_ms: int = 1000  # how often a Level is told
+
+
+@dataclass(frozen=True, slots=True)
+class GainSettings:
+    """Brings a quiet caller's speech to one level, for recognisers; moves only while the caller speaks."""
+
+    target_dbov: float = -22.0
+    most_db: float = 18.0
+    rise_db_per_s: float = 6.0
+    fall_db_per_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerSettings:
+    fade_ms: int = 20  # a pause, a stop or a resume takes this long: 10 … 30
+    duck_ms: int = 150  # the background takes this long to make way and to come back
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelSettings:
     """What a channel does with what it hears. None: not at all."""
 
     voice: VoiceSettings = VoiceSettings()
+    player: PlayerSettings = PlayerSettings()
+    remove_offset: bool = False
+    level: LevelSettings | None = None
     keys: KeySettings | None = None
+    tones: TonePlan | None = None
+    gain: GainSettings | None = None
