@@ -83,9 +83,9 @@ static int32_t peak_of(const int16_t *samples, size_t count)
     return highest > -lowest ? highest : -lowest;
 }
 
-static int32_t sum_of(const int16_t *samples, size_t count)
+static int64_t sum_of(const int16_t *samples, size_t count)
 {
-    int32_t sum = 0;
+    int64_t sum = 0;
     for (size_t i = 0; i < count; i++)
         sum += samples[i];
     return sum;

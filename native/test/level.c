@@ -45,6 +45,18 @@ static void a_meter_says_the_same_however_it_is_fed(void)
     }
 }
 
+static void a_minute_at_the_end_of_the_scale_overflows_nothing(void)
+{
+    static int16_t minute[60 * 16000];
+    struct ve_level level;
+    struct ve_level_report report;
+    for (size_t i = 0; i < sizeof minute / sizeof *minute; i++)
+        minute[i] = INT16_MIN;
+    CHECK(ve_level_open(&level, 16000, &(struct ve_level_settings){.report_ms = 60000}) == 0);
+    CHECK(ve_level_put(&level, minute, sizeof minute / sizeof *minute, &report, 1) == 1);
+    CHECK(report.offset == -32768 && report.peak == 32768 && report.level_dbov == -100);
+}
+
 static void energy_and_level_are_each_other_s_inverse(void)
 {
     int16_t square[160];
@@ -108,6 +120,7 @@ int main(void)
 {
     make_noise();
     a_meter_says_the_same_however_it_is_fed();
+    a_minute_at_the_end_of_the_scale_overflows_nothing();
     energy_and_level_are_each_other_s_inverse();
     an_offset_goes_in_place_and_however_it_is_fed();
     gain_stays_within_the_scale_however_it_is_fed();
