@@ -11,8 +11,8 @@
 #include "ve_resample.h"
 #include "ve_tones.h"
 
-#define LONGEST 48000
-#define MOST    4096
+#define LONGEST 24000
+#define MOST    2048
 
 static int16_t heard[LONGEST], whole[2 * LONGEST], chopped[2 * LONGEST];
 

@@ -1,5 +1,6 @@
 """WAV files that anyone may have made: each is loaded, or refused by the one error that callers expect."""
 
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,8 @@ with atheris.instrument_imports(include=["voiceedge"]):
     from voiceedge.audio import wav
     from voiceedge.errors import PromptError
 
-FILE = Path(__file__).resolve().parents[1] / "build" / "fuzz" / "wav_header.wav"
+MEMORY = os.memfd_create("wav")
+FILE = Path(f"/proc/self/fd/{MEMORY}")
 RIFF = b"RIFF\xff\xff\xff\xffWAVE"
 
 
@@ -26,7 +28,8 @@ def file_of(data: bytes) -> bytes:
 
 
 def load(data: bytes) -> None:
-    FILE.write_bytes(file_of(data))
+    os.ftruncate(MEMORY, 0)
+    os.pwrite(MEMORY, file_of(data), 0)
     with suppress(PromptError):
         wav.load(FILE, 8000)
     with suppress(PromptError):

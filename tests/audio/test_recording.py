@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from reference.recorder import Put, recording
 
 from tests.disk import small_disk
+from voiceedge.audio import native, wav
 from voiceedge.audio import recording as face
-from voiceedge.audio import wav
+from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.recording import Recorder, Recording, RecordingSettings
 from voiceedge.errors import NativeError
 
@@ -102,28 +103,27 @@ def test_the_file_is_the_reference_whatever_the_frames_and_pauses(
     tmp_path_factory: pytest.TempPathFactory, operations: list[int | str], rate: int, settle_ms: int
 ) -> None:
     path = tmp_path_factory.mktemp("calls") / "call.wav"
-    native = ffi.new("struct ve_recorder **")
+    made = ffi.new("struct ve_recorder **")
     assert (
-        lib.ve_recorder_open(native, os.fsencode(path), ffi.new("struct ve_recorder_settings *", [rate, settle_ms]))
-        == 0
+        lib.ve_recorder_open(made, os.fsencode(path), ffi.new("struct ve_recorder_settings *", [rate, settle_ms])) == 0
     )
     puts: list[Put] = []
     paused = False
     for operation in operations:
         match operation:
             case "pause":
-                lib.ve_recorder_pause(native[0])
+                lib.ve_recorder_pause(made[0])
                 paused = True
             case "resume":
-                lib.ve_recorder_resume(native[0])
+                lib.ve_recorder_resume(made[0])
                 paused = False
             case "flush":
-                assert lib.ve_recorder_flush(native[0]) == 0
+                assert lib.ve_recorder_flush(made[0]) == 0
             case int():
                 puts.append(Put(noise(operation, len(puts)), paused))
                 caller, heard = (ffi.from_buffer("int16_t[]", side) for side in puts[-1].frames)
-                lib.ve_recorder_put(native[0], caller, heard, operation)
-    assert lib.ve_recorder_close(native[0]) == 0
+                lib.ve_recorder_put(made[0], caller, heard, operation)
+    assert lib.ve_recorder_close(made[0]) == 0
     wanted = recording(puts, rate, settle_ms)
     with wave.open(str(path)) as file:
         assert file.readframes(1 << 20) == wanted.T.tobytes()
@@ -145,6 +145,28 @@ def test_any_chopping_gives_the_same_file(tmp_path_factory: pytest.TempPathFacto
             at += chop
     assert np.array_equal(finish(file), recording(puts, RATE, 25))
     recorder.stop()
+
+
+def test_a_channel_records_what_it_hears_and_what_it_says_in_the_same_tick(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(face, "ffi", native.ffi)
+    monkeypatch.setattr(face, "lib", native.lib)
+    said, prompt = noise(4000)
+    recorder = Recorder()
+    with Pipeline() as pipeline:
+        channel = pipeline.channel(RATE)
+        file = recorder.record(channel, tmp_path / "call.wav")
+        channel.play(prompt)
+        heard = []
+        for at in range(0, 4000, 160):
+            heard.append(channel.fetch(160))
+            channel.feed(said[at : at + 160])
+        kept = finish(file)
+        recorder.stop()
+        channel.release()
+    assert np.array_equal(kept, [said, np.concatenate(heard)])
+    assert np.abs(kept[1]).max() > 20000
 
 
 def test_of_a_card_number_nothing_reaches_the_disk_nor_the_memory(recorder: Recorder, tmp_path: Path) -> None:
@@ -198,16 +220,16 @@ def test_while_it_is_written_it_can_be_listened_to(recorder: Recorder, tmp_path:
 
 
 def test_a_disk_that_does_not_answer_costs_sound_but_not_time(tmp_path: Path) -> None:
-    native = ffi.new("struct ve_recorder **")
+    made = ffi.new("struct ve_recorder **")
     path = tmp_path / "call.wav"
-    assert lib.ve_recorder_open(native, os.fsencode(path), ffi.new("struct ve_recorder_settings *", [RATE])) == 0
+    assert lib.ve_recorder_open(made, os.fsencode(path), ffi.new("struct ve_recorder_settings *", [RATE])) == 0
     said, stats = noise(8 * RATE), ffi.new("struct ve_recorder_stats *")
     caller, heard = (ffi.from_buffer("int16_t[]", side) for side in said)
-    lib.ve_recorder_put(native[0], caller, heard, 8 * RATE)
-    assert lib.ve_recorder_flush(native[0]) == 0
-    lib.ve_recorder_put(native[0], caller, heard, RATE)
-    lib.ve_recorder_stats(native[0], stats)
-    assert lib.ve_recorder_close(native[0]) == 0
+    lib.ve_recorder_put(made[0], caller, heard, 8 * RATE)
+    assert lib.ve_recorder_flush(made[0]) == 0
+    lib.ve_recorder_put(made[0], caller, heard, RATE)
+    lib.ve_recorder_stats(made[0], stats)
+    assert lib.ve_recorder_close(made[0]) == 0
     ring = 256 * 160
     assert stats.lost == 8 * RATE - ring
     pcm, _ = wav.load_channels(path)
