@@ -24,6 +24,7 @@
 #include "ve_activity.h"
 #include "ve_dc.h"
 #include "ve_dtmf.h"
+#include "ve_echo.h"
 #include "ve_events.h"
 #include "ve_gain.h"
 #include "ve_level.h"
@@ -51,6 +52,7 @@ struct ve_settings {
     struct ve_player_settings player;
     bool remove_offset;
     /* NULL: not done. All but the plan, which must outlive the channel, are read by ve_channel_open only. */
+    const struct ve_echo_settings *echo;
     const struct ve_level_settings *level;
     const struct ve_dtmf_settings *keys;
     const struct ve_tone_plan *tones;
@@ -77,11 +79,12 @@ struct ve_channel {
     struct ve_reference reference;
     struct ve_recorder_slot recorder;
     struct ve_dc dc;
+    struct ve_echo echo;
     struct ve_level level;
     struct ve_dtmf keys;
     struct ve_tones tones;
     struct ve_gain gain;
-    bool has_level, has_keys, has_tones, has_gain;
+    bool has_echo, has_level, has_keys, has_tones, has_gain;
     struct ve_ring ring;
     struct ve_resampler resampler;
     struct ve_activity activity;

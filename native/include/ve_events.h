@@ -24,7 +24,8 @@ enum ve_event_kind {
     VE_KEY_UP = 7,      /* the same; position: where its tone ended; duration_ms, level_dbov, twist_db */
     VE_TONE_BEGUN = 8,  /* code: index in the tone plan; position: where it began */
     VE_TONE_ENDED = 9,  /* the same; position: where it ended */
-    VE_LEVEL = 10,      /* level_dbov, peak and offset of the last report_ms; code: samples of it that were clipped */
+    VE_LEVEL = 10,      /* level_dbov, peak and offset of the last report_ms; code: samples of it that were clipped;
+                           echo_delay_ms (-1: none found), echo_loss_db */
 };
 
 struct ve_event {
@@ -32,8 +33,8 @@ struct ve_event {
     uint32_t code;
     bool flag;
     uint32_t duration_ms;
-    float level_dbov, twist_db, offset;
-    int32_t peak;
+    float level_dbov, twist_db, offset, echo_loss_db;
+    int32_t peak, echo_delay_ms;
     uint64_t position; /* 16 kHz samples since the channel was opened, where nothing else is said */
     uint64_t item;
     uint64_t at_ns; /* CLOCK_MONOTONIC */

@@ -26,6 +26,8 @@ static int open_blocks(struct ve_channel *channel, const struct ve_settings *set
     if (!status)
         status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
                                   blocks_in(settings->offset_ms));
+    if (!status && (channel->has_echo = settings->echo != NULL))
+        status = ve_echo_open(&channel->echo, settings->rate, settings->echo);
     if (!status && (channel->has_level = settings->level != NULL))
         status = ve_level_open(&channel->level, settings->rate, settings->level);
     if (!status && (channel->has_keys = settings->keys != NULL))
@@ -129,13 +131,18 @@ static uint64_t widened(const struct ve_channel *channel, uint64_t position)
 static bool measure(struct ve_channel *channel, const int16_t *block, uint64_t now_ns)
 {
     struct ve_level_report report;
+    struct ve_echo_report echo = {.delay_ms = -1};
     if (ve_level_put(&channel->level, block, channel->block_samples, &report, 1) == 0)
         return false;
+    if (channel->has_echo)
+        ve_echo_report(&channel->echo, &echo);
     ve_queue_push(&channel->events, (struct ve_event){.kind = VE_LEVEL,
                                                       .code = report.clipped,
                                                       .level_dbov = report.level_dbov,
                                                       .offset = report.offset,
                                                       .peak = report.peak,
+                                                      .echo_delay_ms = echo.delay_ms,
+                                                      .echo_loss_db = echo.loss_db,
                                                       .position = position_of(channel, 0),
                                                       .at_ns = now_ns});
     return true;
@@ -202,6 +209,8 @@ static bool run_block(struct ve_channel *channel, uint64_t now_ns)
         happened |= measure(channel, block, now_ns);
     if (channel->settings.remove_offset)
         ve_dc_put(&channel->dc, block, block, count);
+    if (channel->has_echo)
+        ve_echo_put(&channel->echo, heard, block, block, count);
     if (channel->has_tones)
         happened |= follow_tones(channel, block, now_ns);
     if (channel->has_keys)

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "ve_channel.h"
 
+static const struct ve_echo_settings echo = {.tail_ms = 32, .longest_delay_ms = 300, .suppression = true};
 static const struct ve_level_settings level = {.report_ms = 100};
 static const struct ve_dtmf_settings keys = {.minimum_dbov = -36, .twist_db = 8, .reverse_twist_db = 4};
 static const struct ve_gain_settings gain = {
@@ -23,6 +24,7 @@ static struct ve_settings everything = {.rate = 16000,
                                               .pre_roll_ms = 300,
                                          .player = {.fade_ms = 20, .duck_ms = 150},
                                         .remove_offset = true,
+                                        .echo = &echo,
                                         .level = &level,
                                         .keys = &keys,
                                         .gain = &gain};

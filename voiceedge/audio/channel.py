@@ -22,9 +22,11 @@ from voiceedge.audio.events import (
     Played,
     ToneBegun,
     ToneEnded,
+    Underrun,
 )
 from voiceedge.audio.native import check, ffi, lib
 from voiceedge.audio.settings import ChannelSettings
+from voiceedge.audio.stream import Stream
 from voiceedge.errors import NativeError
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class ChannelStats:
     silence_in: int  # of frames_in
     silence_out: int  # of frames_out
     underruns: int  # frames in which the queue ran dry; the end of a prompt is one too
+    stream_underruns: int  # see Underrun
     events_dropped: int  # nobody called `Pipeline.read_events` for too long
     samples_lost: int  # see Lost
     longest_gap_ms: float  # between two frames in
@@ -56,7 +59,8 @@ class Channel:
         self.voice = settings.voice
         self.tones = [tone.kind for tone in settings.tones.tones] if settings.tones else []  # by their index
         self._lock = threading.Lock()  # among Python threads; the media thread knows nothing of it
-        self._held: dict[int, Any] = {}  # item → the memory that the player reads from
+        self._held: dict[int, Any] = {}  # item → the memory or the stream that the player reads from
+        self._loops: dict[int, Any] = {}  # the same of backgrounds
         self._samples_lost = 0
         self._bridging = False  # the pump thread is in a call that uses the memory
         self._released = False
@@ -85,15 +89,41 @@ class Channel:
 
         The samples are not copied: leave them as they are until the item is over.
         """
-        if pcm.dtype != np.int16 or pcm.ndim != 1 or not pcm.size:
-            raise NativeError(f"Only mono int16 samples can be played, not {pcm.dtype} of shape {pcm.shape}.")
-        memory = ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm))
+        memory = _memory(pcm)
         with self._lock:
             player = self._player()
             self._let_go(int(lib.ve_player_done(player)))
             item = check(lib.ve_player_queue(player, memory, len(memory)), "queueing a prompt")
             self._held[item] = memory
         return item
+
+    def stream(self, pre_buffer_ms: int = 60, room_ms: int = 1000) -> Stream:
+        """Queue speech that is still to be written: it begins when `pre_buffer_ms` of it are there, or all.
+
+        The writer may be `room_ms` ahead of what plays.
+        """
+        stream = Stream(self.rate, room_ms, pre_buffer_ms)
+        with self._lock:
+            player = self._player()
+            self._let_go(int(lib.ve_player_done(player)))
+            stream.item = check(lib.ve_player_stream(player, stream.native), "queueing a stream")
+            self._held[stream.item] = stream
+        return stream
+
+    def background(self, pcm: Pcm | None, gain_db: float = 0.0, ducked_gain_db: float = -18.0) -> None:
+        """Loop `pcm` under what plays, at `ducked_gain_db` while it sounds; None: fade out what loops now.
+
+        It heeds neither pause nor stop. The samples are not copied: leave them as they are.
+        """
+        memory = ffi.NULL if pcm is None else _memory(pcm)
+        with self._lock:
+            player = self._player()
+            length = 0 if pcm is None else len(pcm)
+            number = check(
+                lib.ve_player_background(player, memory, length, gain_db, ducked_gain_db), "setting a background"
+            )
+            self._loops[number] = memory
+            _forget(self._loops, int(lib.ve_player_background_done(player)))
 
     def pause(self) -> None:
         """Fade out. What was faded is said again after `resume`."""
@@ -125,6 +155,14 @@ class Channel:
     def paused(self) -> bool:
         with self._lock:
             return bool(lib.ve_player_paused(self._player()))
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """The item that is being said, or will be after a pause, and how much of it was said (ms)."""
+        samples = ffi.new("uint64_t *")
+        with self._lock:
+            item = int(lib.ve_player_position(self._player(), samples))
+        return (item, int(samples[0]) * 1000 // self.rate) if item else None
 
     @property
     def played_ms(self) -> int:
@@ -171,6 +209,7 @@ class Channel:
             silence_in=out.silence_in,
             silence_out=out.silence_out,
             underruns=out.short_frames,
+            stream_underruns=out.underruns,
             events_dropped=out.events_dropped,
             samples_lost=self._samples_lost,
             longest_gap_ms=out.longest_gap_ns / 1e6,
@@ -209,6 +248,9 @@ class Channel:
         """Done with this channel. Its memory goes once the bridge has let go of it, in some later `read_events`."""
         with self._lock:
             self._released = True
+            for held in self._held.values():
+                if isinstance(held, Stream):
+                    held.hang_up()
         self._pipeline.wake()
 
     def take_events(self, event: Any) -> list[AudioEvent]:
@@ -226,6 +268,7 @@ class Channel:
                 return False
             self._native = ffi.NULL
             self._held.clear()
+            self._loops.clear()
             return True
 
     def _typed(self, event: Any) -> AudioEvent:
@@ -234,8 +277,7 @@ class Channel:
         return _EVENTS[event.kind](self, event)
 
     def _let_go(self, done: int) -> None:
-        for item in [item for item in self._held if item <= done]:
-            del self._held[item]
+        _forget(self._held, done)
 
     def _alive(self) -> Any:
         if self._released:
@@ -271,11 +313,25 @@ class Channel:
         return check(status, doing)
 
 
+def _memory(pcm: Pcm) -> Any:
+    if pcm.dtype != np.int16 or pcm.ndim != 1 or not pcm.size:
+        raise NativeError(f"Only mono int16 samples can be played, not {pcm.dtype} of shape {pcm.shape}.")
+    return ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm))
+
+
+def _forget(held: dict[int, Any], done: int) -> None:
+    for number in [number for number in held if number <= done]:
+        del held[number]
+
+
 _EVENTS: dict[int, Callable[[Channel, Any], AudioEvent]] = {
     lib.VE_ONSET: lambda channel, event: Onset(channel, event.position, event.flag, event.at_ns),
     lib.VE_OFFSET: lambda channel, event: Offset(channel, event.position, event.at_ns),
     lib.VE_PLAYED: lambda channel, event: Played(
         channel, event.item, event.flag, event.position * 1000 // channel.rate, event.at_ns
+    ),
+    lib.VE_UNDERRUN: lambda channel, event: Underrun(
+        channel, event.item, event.position * 1000 // channel.rate, event.at_ns
     ),
     lib.VE_CLOSED: lambda channel, event: Closed(channel, event.at_ns),
     lib.VE_KEY_DOWN: lambda channel, event: KeyDown(
@@ -291,6 +347,14 @@ _EVENTS: dict[int, Callable[[Channel, Any], AudioEvent]] = {
         channel, channel.tones[event.code], event.position, event.duration_ms, event.level_dbov, event.at_ns
     ),
     lib.VE_LEVEL: lambda channel, event: Level(
-        channel, event.position, event.level_dbov, event.peak, event.offset, event.code, event.at_ns
+        channel,
+        event.position,
+        event.level_dbov,
+        event.peak,
+        event.offset,
+        event.code,
+        event.echo_delay_ms if event.echo_delay_ms >= 0 else None,
+        event.echo_loss_db,
+        event.at_ns,
     ),
 }

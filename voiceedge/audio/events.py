@@ -40,6 +40,16 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Underrun:
+    """A stream's writer was late: the caller hears silence until enough is there again."""
+
+    channel: "Channel"
+    item: int
+    played_ms: int  # how much of it until now
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """`Channel.read` came too late: so many samples had been overwritten."""
 
@@ -114,7 +124,9 @@ class Level:
     peak: int  # 0 … 32768
     offset: float  # from the centre, in steps of 16 bits
     clipped: int  # samples
+    echo_delay_ms: int | None  # where an echo of what the caller hears is cancelled
+    echo_loss_db: float  # by how much, lately
     at_ns: int
 
 
-AudioEvent = Onset | Offset | Played | Lost | Closed | KeyDown | KeyUp | ToneBegun | ToneEnded | Level
+AudioEvent = Onset | Offset | Played | Underrun | Lost | Closed | KeyDown | KeyUp | ToneBegun | ToneEnded | Level

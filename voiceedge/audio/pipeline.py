@@ -14,6 +14,7 @@ from voiceedge.errors import NativeError
 
 # What C takes of ChannelSettings by pointer, NULL for none.
 _PARTS = {
+    "echo": "ve_echo_settings",
     "level": "ve_level_settings",
     "keys": "ve_dtmf_settings",
     "gain": "ve_gain_settings",

@@ -27,6 +27,15 @@ class KeySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EchoSettings:
+    """What comes back of what the caller hears, from the hybrid of an analogue line behind a gateway (ITU-T G.168)."""
+
+    tail_ms: int = 32  # length of the hybrid's echo: 8 … 64, 32 at 16 kHz
+    longest_delay_ms: int = 300  # of network and jitter buffers before it: 0 … 368
+    suppression: bool = True  # what is left is replaced by comfort noise
+
+
+@dataclass(frozen=True, slots=True)
 class LevelSettings:
     report_ms: int = 1000  # how often a Level is told
 
@@ -54,6 +63,7 @@ class ChannelSettings:
     voice: VoiceSettings = VoiceSettings()
     player: PlayerSettings = PlayerSettings()
     remove_offset: bool = False
+    echo: EchoSettings | None = None
     level: LevelSettings | None = None
     keys: KeySettings | None = None
     tones: TonePlan | None = None
