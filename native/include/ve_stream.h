@@ -38,6 +38,8 @@ int64_t ve_stream_write(struct ve_stream *stream, const int16_t *pcm, size_t cou
 int64_t ve_stream_room(const struct ve_stream *stream);
 /** Nothing more will be written. */
 void ve_stream_end(struct ve_stream *stream);
+/** Nothing more will be played: lets the writer know. Any thread; the player does it when it has done with the stream. */
+void ve_stream_hang_up(struct ve_stream *stream);
 /* cffi: end */
 
 struct ve_stream {
@@ -62,7 +64,5 @@ int16_t ve_stream_kept(const struct ve_stream *stream, uint64_t position);
 bool ve_stream_over(const struct ve_stream *stream, uint64_t position);
 /** Everything before `position` has been played. */
 void ve_stream_pass(struct ve_stream *stream, uint64_t position);
-/** Nothing more will be played: lets the writer know. */
-void ve_stream_hang_up(struct ve_stream *stream);
 
 #endif

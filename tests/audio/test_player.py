@@ -294,7 +294,7 @@ class TestStreams:
         stream.write(wave)
         player.render(1050)
         stream.end()
-        fading = player.render(120)
+        fading = player.render(120, 7)
         assert fading.tolist() == [int(int(wave[968 - i]) * (119 - i) / 160) for i in range(120)]
         assert player.events() == [("underrun", 1, False, 1010), ("played", 1, True, 1010)]
 
@@ -334,6 +334,17 @@ class TestStreams:
         assert stream.write(noise(10)) is None
         assert waiting.write(noise(10)) is None
         assert player.events() == [("played", 1, False, 100), ("played", 2, False, 0)]
+
+    def test_a_stop_drops_a_stream_that_waits_and_goes_on_within_the_frame(self) -> None:
+        player, following = Player(), noise(500, 7)
+        player.play(np.full(200, 8000, np.int16))
+        player.stream()
+        player.render(160)
+        player.stop()
+        player.play(following)
+        heard = player.render(160)
+        assert heard[:40].tolist() == [8000 * gain // 160 for gain in range(159, 119, -1)]
+        assert np.array_equal(heard[40:], following[:120])
 
 
 class TestBackground:

@@ -92,7 +92,7 @@ class Channel:
         memory = _memory(pcm)
         with self._lock:
             player = self._player()
-            self._let_go(int(lib.ve_player_done(player)))
+            self._let_go(player)
             item = check(lib.ve_player_queue(player, memory, len(memory)), "queueing a prompt")
             self._held[item] = memory
         return item
@@ -105,7 +105,7 @@ class Channel:
         stream = Stream(self.rate, room_ms, pre_buffer_ms)
         with self._lock:
             player = self._player()
-            self._let_go(int(lib.ve_player_done(player)))
+            self._let_go(player)
             stream.item = check(lib.ve_player_stream(player, stream.native), "queueing a stream")
             self._held[stream.item] = stream
         return stream
@@ -123,7 +123,7 @@ class Channel:
                 lib.ve_player_background(player, memory, length, gain_db, ducked_gain_db), "setting a background"
             )
             self._loops[number] = memory
-            _forget(self._loops, int(lib.ve_player_background_done(player)))
+            self._let_go(player)
 
     def pause(self) -> None:
         """Fade out. What was faded is said again after `resume`."""
@@ -273,11 +273,16 @@ class Channel:
 
     def _typed(self, event: Any) -> AudioEvent:
         if event.kind == lib.VE_PLAYED:
-            self._let_go(int(event.item))
+            self._let_go(lib.ve_channel_player(self._native))
         return _EVENTS[event.kind](self, event)
 
-    def _let_go(self, done: int) -> None:
-        _forget(self._held, done)
+    def _let_go(self, player: Any) -> None:
+        for held, done in (
+            (self._held, lib.ve_player_done(player)),
+            (self._loops, lib.ve_player_background_done(player)),
+        ):
+            for number in [number for number in held if number <= done]:
+                del held[number]
 
     def _alive(self) -> Any:
         if self._released:
@@ -317,11 +322,6 @@ def _memory(pcm: Pcm) -> Any:
     if pcm.dtype != np.int16 or pcm.ndim != 1 or not pcm.size:
         raise NativeError(f"Only mono int16 samples can be played, not {pcm.dtype} of shape {pcm.shape}.")
     return ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm))
-
-
-def _forget(held: dict[int, Any], done: int) -> None:
-    for number in [number for number in held if number <= done]:
-        del held[number]
 
 
 _EVENTS: dict[int, Callable[[Channel, Any], AudioEvent]] = {

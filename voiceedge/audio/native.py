@@ -20,6 +20,7 @@ _REASONS = {
     errno.EINVAL: "a value is out of range",
     errno.ENOMEM: "out of memory",
     errno.ENOBUFS: "too many prompts are waiting; stop the player or wait for some to be played",
+    errno.EPIPE: "nobody listens any more; the stream was stopped, or the call is over",
     errno.EPERM: "this must run on the SIP pump thread, after libInit",
     errno.EALREADY: "the port is open already",
     errno.ENOTCONN: "the port is not open",
