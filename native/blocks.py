@@ -22,7 +22,7 @@ _MARKED = re.compile(r"/\* cffi: (?:tests )?begin \*/\n(.*?)/\* cffi: (?:tests )
 def load(*names: str) -> tuple[Any, Any]:
     """`ffi` and `lib` of `ve_<name>.h` and `<name>.c` for each name, dependencies first.
 
-    Declared is what a header marks for Python and for tests; the other structs are opaque, but can be made with `ffi.new`.
+    Declared is what a header marks for Python and for tests; other structs are opaque, but `ffi.new` makes them.
     """
     headers = [NATIVE / "include" / f"ve_{name}.h" for name in names]
     sources = [source for name in names if (source := NATIVE / "src" / f"{name}.c").exists()]

@@ -13,12 +13,13 @@ static double cpu_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/** `frames` of speech, over and over, through `channels` whole channels that also play a prompt; the cost of one frame. */
-double bench_channels(const struct ve_vad_api *api, const int16_t *speech, size_t length, size_t channels, size_t frames)
+/**
+ * `frames` of speech, over and over, through `channels` whole channels that also play it, with an echo of it; the cost of
+ * one frame, or -1.
+ */
+double bench_channels(const struct ve_settings *settings, const struct ve_vad_api *api, const int16_t *speech,
+                      size_t length, size_t channels, size_t frames)
 {
-    const struct ve_settings settings = {.rate = 8000, .frame_ms = 20, .vad_mode = 2, .threshold_dbov = -50,
-                                         .onset_ms = 60, .window_ms = 100, .offset_ms = 500, .pre_roll_ms = 300,
-                                         .player = {.fade_ms = 20, .duck_ms = 150}};
     struct ve_hub *hub = ve_hub_open();
     struct ve_channel **channel = calloc(channels, sizeof *channel);
     struct ve_event event;
@@ -28,15 +29,15 @@ double bench_channels(const struct ve_vad_api *api, const int16_t *speech, size_
     if (!hub || !channel)
         goto done;
     for (; opened < channels; opened++)
-        if (ve_channel_open(&channel[opened], &settings, api, hub) != 0)
+        if (ve_channel_open(&channel[opened], settings, api, hub) != 0)
             goto done;
     cost = 0;
     for (size_t frame = 0; frame < frames; frame++) {
         const int16_t *said = speech + frame * FRAME % (length - FRAME);
         const double before = cpu_ns();
         for (size_t i = 0; i < channels; i++) {
-            ve_channel_put(channel[i], said, FRAME);
             ve_channel_get(channel[i], out, FRAME);
+            ve_channel_put(channel[i], said, FRAME);
         }
         cost += cpu_ns() - before;
         for (size_t i = 0; i < channels; i++) {
@@ -56,55 +57,42 @@ done:
     return cost;
 }
 
-double bench_vad(const struct ve_vad_api *api, const int16_t *speech, size_t length, size_t frames)
-{
-    void *vad = ve_vad_open(api, 2);
-    const double before = cpu_ns();
-    for (size_t frame = 0; frame < frames; frame++)
-        api->process(vad, 8000, speech + frame * FRAME % (length - FRAME), FRAME);
-    const double cost = cpu_ns() - before;
-    api->destroy(vad);
-    return cost / (double)frames;
-}
+/* Each block alone: `open` once, then `work` on every frame, which is `said`; `bytes` keeps what the work leaves. */
+#define BENCH(name, open, work)                                                              \
+    double bench_##name(const struct ve_settings *settings, const struct ve_vad_api *api,    \
+                        const int16_t *speech, size_t length, size_t frames)                 \
+    {                                                                                        \
+        (void)settings, (void)api, (void)speech;                                                         \
+        open;                                                                                \
+        const double before = cpu_ns();                                                      \
+        for (size_t frame = 0; frame < frames; frame++) {                                    \
+            const int16_t *said = speech + frame * FRAME % (length - 2 * FRAME);             \
+            (void)said;                                                                      \
+            work;                                                                            \
+        }                                                                                    \
+        return (cpu_ns() - before) / (double)frames;                                         \
+    }
 
-double bench_resampler(const int16_t *speech, size_t length, size_t frames)
-{
-    struct ve_resampler resampler;
-    int16_t out[2 * VE_RESAMPLE_MAX];
-    ve_resampler_open(&resampler);
-    const double before = cpu_ns();
-    for (size_t frame = 0; frame < frames; frame++)
-        ve_resample(&resampler, speech + frame * FRAME % (length - FRAME), FRAME, out);
-    return (cpu_ns() - before) / (double)frames;
-}
+static int16_t out[2 * FRAME];
 
-double bench_ring(const int16_t *speech, size_t length, size_t frames)
-{
-    struct ve_ring ring;
-    if (ve_ring_open(&ring, VE_RING_SAMPLES) != 0)
-        return -1;
-    const double before = cpu_ns();
-    for (size_t frame = 0; frame < frames; frame++)
-        ve_ring_write(&ring, speech + frame * 2 * FRAME % (length - 2 * FRAME), 2 * FRAME);
-    const double cost = cpu_ns() - before;
-    ve_ring_close(&ring);
-    return cost / (double)frames;
-}
-
-double bench_player(const int16_t *speech, size_t length, size_t frames)
-{
-    static struct ve_queue events;
-    static struct ve_player player;
-    struct ve_event event;
-    int16_t out[FRAME];
-    const struct ve_player_settings settings = {.fade_ms = 20, .duck_ms = 150};
-    ve_player_open(&player, 8000, &settings, &events);
-    const double before = cpu_ns();
-    for (size_t frame = 0; frame < frames; frame++)
-        if (!ve_player_render(&player, out, FRAME, frame)) {
-            while (ve_queue_pop(&events, &event))
-                ;
-            ve_player_queue(&player, speech, length);
-        }
-    return (cpu_ns() - before) / (double)frames;
-}
+BENCH(vad, void *vad = ve_vad_open(api, settings->vad_mode), api->process(vad, 8000, said, FRAME))
+BENCH(offset, struct ve_dc dc; ve_dc_open(&dc), ve_dc_put(&dc, said, out, FRAME))
+BENCH(level, struct ve_level level; struct ve_level_report report; ve_level_open(&level, 8000, settings->level),
+      ve_level_put(&level, said, FRAME, &report, 1))
+BENCH(keys, struct ve_dtmf dtmf; struct ve_key_change changes[2]; ve_dtmf_open(&dtmf, 8000, settings->keys),
+      ve_dtmf_put(&dtmf, said, FRAME, changes, 2))
+BENCH(tones, struct ve_tones tones; struct ve_tone_change changes[VE_TONES_CHANGES];
+      ve_tones_open(&tones, 8000, settings->tones), ve_tones_put(&tones, said, FRAME, changes, VE_TONES_CHANGES))
+BENCH(echo, static struct ve_echo echo; ve_echo_open(&echo, 8000, settings->echo),
+      ve_echo_put(&echo, speech + (frame * FRAME + 800) % (length - 2 * FRAME), said, out, FRAME))
+BENCH(gain, struct ve_gain gain; ve_gain_open(&gain, 8000, settings->gain), ve_gain_put(&gain, said, out, FRAME, true))
+BENCH(resampler, struct ve_resampler resampler; ve_resampler_open(&resampler), ve_resample(&resampler, said, FRAME, out))
+BENCH(ring, static struct ve_ring ring; if (!ring.samples) ve_ring_open(&ring, VE_RING_SAMPLES),
+      ve_ring_write(&ring, said, 2 * FRAME))
+BENCH(player, static struct ve_queue events; static struct ve_player player; struct ve_event event;
+      ve_player_open(&player, 8000, &settings->player, &events),
+      if (!ve_player_render(&player, out, FRAME, frame)) {
+          while (ve_queue_pop(&events, &event))
+              ;
+          ve_player_queue(&player, speech, length);
+      })
