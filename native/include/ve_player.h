@@ -36,7 +36,7 @@
 /* cffi: begin */
 struct ve_player_settings {
     uint32_t fade_ms; /* 10 … 30: how long a pause, a stop, a resume and an underrun take to be silence or sound */
-    uint32_t duck_ms; /* 20 … 1000: the same for the background, which makes way in a little less */
+    uint32_t duck_ms; /* 20 … 1000: how long the background takes from silence to its level; to make way, a part of that */
 };
 
 struct ve_player;
@@ -54,7 +54,7 @@ struct ve_player {
     /* from the control side */
     struct ve_item items[VE_PLAYER_ITEMS]; /* slot: id modulo VE_PLAYER_ITEMS */
     _Atomic uint64_t queued;               /* id of the last item queued */
-    _Atomic uint64_t command;              /* barge-in writes it too, from the media thread */
+    _Atomic uint64_t command;              /* barge-in writes it, too, from the media thread */
     /* from the media thread */
     _Atomic uint64_t done;      /* id of the last item played or dropped */
     _Atomic uint64_t place;     /* id of the current item, 0 for none, above 32 bits of its position: one consistent pair */
@@ -62,13 +62,13 @@ struct ve_player {
     _Atomic uint64_t silent_ns; /* when a pause or stop last became silence */
     _Atomic uint64_t short_frames, underruns;
     struct ve_queue *events;
-    uint64_t now_ns;             /* of the frame being rendered */
-    uint64_t position;           /* in the current item */
-    enum ve_stream_phase phase;  /* of the current item, if it is a stream */
-    uint32_t mirrored;           /* samples of concealment given */
-    uint32_t gain, full;         /* samples of fade that are left of `full` */
-    uint32_t faded;              /* samples of the current item to be said again if it is paused before it is at full level */
-    bool sounding;               /* the last sample given out was not silence of our making */
+    uint64_t now_ns;            /* of the frame being rendered */
+    uint64_t position;          /* in the current item */
+    enum ve_stream_phase phase; /* of the current item, if it is a stream */
+    uint32_t mirrored;          /* samples of concealment given */
+    uint32_t gain, full;        /* samples of fade that are left of `full` */
+    uint32_t faded;             /* samples of the current item said since it last was at full level: to be said again */
+    bool sounding;              /* the last sample given out was not silence of our making */
     struct ve_background background;
 };
 
