@@ -1,4 +1,4 @@
-"""What a 20 ms frame at 8 kHz costs, by block, as a whole channel, and against the same chain in NumPy, SciPy and soxr."""
+"""What a 20 ms frame at 8 kHz costs: by block, as a whole channel, and the same chain in NumPy, SciPy and soxr."""
 
 import argparse
 import json

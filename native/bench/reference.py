@@ -1,4 +1,4 @@
-"""The chain of a channel as one would write it with NumPy, SciPy, soxr and webrtcvad: what the C code is held against."""
+"""A channel as one would write it with NumPy, SciPy, soxr and webrtcvad: what the C code is held against."""
 
 import numpy as np
 import soxr

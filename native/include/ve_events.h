@@ -20,8 +20,8 @@ enum ve_event_kind {
     VE_PLAYED = 3,      /* item: its id; position: samples of it played, at the channel's rate; flag: played to its end */
     VE_CLOSED = 4,      /* the bridge has let go of the port */
     VE_UNDERRUN = 5,    /* item: a stream that ran dry; position: its sample at which it did */
-    VE_KEY_DOWN = 6,    /* code: the key as a character; position: where its tone began */
-    VE_KEY_UP = 7,      /* the same; position: where its tone ended; duration_ms, level_dbov, twist_db */
+    VE_KEY_DOWN = 6,    /* code: the key as a character; position and at_ns: where and when its tone began */
+    VE_KEY_UP = 7,      /* the same; position and at_ns: where and when its tone ended; duration_ms, level_dbov, twist_db */
     VE_TONE_BEGUN = 8,  /* code: index in the tone plan; position: where it began */
     VE_TONE_ENDED = 9,  /* the same; position: where it ended */
     VE_LEVEL = 10,      /* level_dbov, peak and offset of the last report_ms; code: samples of it that were clipped;

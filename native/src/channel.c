@@ -151,20 +151,19 @@ static bool measure(struct ve_channel *channel, const int16_t *block, uint64_t n
 static bool follow_keys(struct ve_channel *channel, const int16_t *block, uint64_t now_ns)
 {
     struct ve_key_change changes[2];
+    const uint64_t heard = channel->blocks * channel->block_samples;
     const size_t count = ve_dtmf_put(&channel->keys, block, channel->block_samples, changes, 2);
     for (size_t i = 0; i < count; i++) {
         const struct ve_key_change *change = &changes[i];
-        struct ve_event event = {.kind = VE_KEY_DOWN,
+        const uint64_t edge = change->down ? change->began : change->ended;
+        struct ve_event event = {.kind = change->down ? VE_KEY_DOWN : VE_KEY_UP,
                                  .code = (uint32_t)change->key,
-                                 .position = widened(channel, change->began),
+                                 .position = widened(channel, edge),
                                  .level_dbov = change->level_dbov,
                                  .twist_db = change->twist_db,
-                                 .at_ns = now_ns};
-        if (!change->down) {
-            event.kind = VE_KEY_UP;
-            event.position = widened(channel, change->ended);
+                                 .at_ns = now_ns - (heard - edge) * 1000000000 / channel->settings.rate};
+        if (!change->down)
             event.duration_ms = (uint32_t)((change->ended - change->began) * 1000 / channel->settings.rate);
-        }
         ve_queue_push(&channel->events, event);
     }
     return count > 0;

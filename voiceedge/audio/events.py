@@ -68,7 +68,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class KeyDown:
-    """A key is heard in band; its tone began at `position`."""
+    """A key is heard in band; its tone began at `position`, at the time `at_ns`."""
 
     channel: "Channel"
     key: str
@@ -80,7 +80,7 @@ class KeyDown:
 
 @dataclass(frozen=True, slots=True)
 class KeyUp:
-    """The key is up again; its tone ended at `position`."""
+    """The key is up again; its tone ended at `position`, at the time `at_ns`."""
 
     channel: "Channel"
     key: str
