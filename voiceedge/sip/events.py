@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Cause = Literal["caller", "us", "no_rtp", "cancelled", "failed", "transfer"]
+KeyMethod = Literal["rfc4733", "info", "in_band"]  # how a key was told first
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Key:
 
     key: str  # 0-9 * # A-D
     duration_ms: int
-    method: Literal["rfc4733", "info"]
+    method: KeyMethod
     at_ns: int  # time.monotonic_ns
 
 

@@ -1,52 +1,116 @@
-"""One Key per press out of RFC 4733 events and SIP INFO, however often and by however many ways a press is told."""
+"""One Key per press out of RFC 4733 events, SIP INFO and tones in band, by however many of these ways it is told."""
 
 from collections import deque
-from typing import Literal
+from dataclasses import dataclass
 
-from voiceedge.sip.events import Key
+from voiceedge.sip.events import Key, KeyMethod
 
 KEYS = frozenset("0123456789*#ABCD")
-PAIRING_NS = 1_000_000_000  # INFO is sent at a key's release, RFC 4733 at its press
+SKEW_NS = 300_000_000  # between a press's beginning in RFC 4733 and in band: what gateways and jitter buffers add
+PAIRING_NS = 1_000_000_000  # INFO is sent at a key's release and goes its own way
 
 # flags of a DTMF event
 UPDATE, END = 1, 2
 
-Method = Literal["rfc4733", "info"]
+
+@dataclass(eq=False)
+class _Press:
+    key: str
+    began_ns: dict[KeyMethod, int]  # as each way that has told it says
 
 
 class KeyPresses:
     """The memory of one call.
 
-    A press is known by its RTP timestamp. The same key by the other method within a second is the same press, and each
-    press is paired only once: a key that is pressed twice and told by both methods both times is two keys.
+    Each way tells the presses of a key in their order, so what a way tells is the oldest press that fits in time and
+    that it has not told yet. So a key pressed twice is two keys, also where all ways tell both, or one misses one.
+
+        in band        ██ (leaked)                  ██████████ (let through)
+        RFC 4733         ├──┼──┼──┤             ├──┼──┼──┤
+        INFO                        │                       │
+                       one key                  one key
     """
 
     def __init__(self) -> None:
-        self._timestamps: deque[int] = deque(maxlen=8)
-        self._open_key: str | None = None  # the RFC 4733 press whose end has not been seen
-        self._unpaired: deque[tuple[str, Method, int]] = deque(maxlen=16)
+        self._recent: deque[_Press] = deque(maxlen=16)
+        self._stamped: deque[tuple[int, _Press]] = deque(maxlen=8)
+        self._open: _Press | None = None  # RFC 4733 has told its beginning and not its end …
+        self._open_ns = 0  # … and last so then
+        self._sounding: str | None = None  # the key that is down in band
+        self._down_ns: dict[str, int] = {}  # when each key was last known to be down
 
     def rfc4733(self, key: str, timestamp: int, flags: int, duration_ms: int, now_ns: int) -> Key | None:
-        same_press = timestamp in self._timestamps
-        # Some senders count the timestamp on through a press: an update of the open key is no new one.
-        drifting = flags & UPDATE and key == self._open_key
-        self._open_key = None if flags & END else key
-        if not same_press:
-            self._timestamps.append(timestamp)
-        if same_press or drifting:
+        press, event = self._same(key, timestamp, flags), None
+        if press is None:
+            press, event = self._told(key, "rfc4733", duration_ms, now_ns, now_ns)
+            self._open = press
+        if press is None:
             return None
-        return self._press(key, duration_ms, "rfc4733", now_ns)
+        if (timestamp, press) not in self._stamped:
+            self._stamped.append((timestamp, press))
+        self._open_ns = now_ns
+        self._down(press.key, now_ns)
+        if flags & END:
+            self._open = None
+        return event
+
+    def _same(self, key: str, timestamp: int, flags: int) -> _Press | None:
+        """The press a packet belongs to, if it is not the first of one."""
+        for stamp, press in self._stamped:
+            if stamp == timestamp:
+                return press
+        # Some senders count the timestamp on through a press: an update of the open key is no new one.
+        return self._open if self._open and flags & UPDATE and self._open.key == key.upper() else None
 
     def info(self, key: str, duration_ms: int, now_ns: int) -> Key | None:
-        return self._press(key, duration_ms, "info", now_ns)
+        return self._told(key, "info", duration_ms, now_ns, now_ns)[1]
 
-    def _press(self, key: str, duration_ms: int, method: Method, now_ns: int) -> Key | None:
+    def in_band(self, key: str, began_ns: int, now_ns: int) -> Key | None:
+        """The tone of a key is heard, and began at `began_ns`."""
+        press, event = self._told(key, "in_band", (now_ns - began_ns) // 1_000_000, began_ns, now_ns)
+        self._sounding = press.key if press else None
+        if press:
+            self._down(press.key, now_ns)
+        return event
+
+    def in_band_over(self, ended_ns: int) -> None:
+        """It is heard no more."""
+        if self._sounding:
+            self._down(self._sounding, ended_ns)
+            self._sounding = None
+
+    def _down(self, key: str, at_ns: int) -> None:
+        self._down_ns[key] = max(at_ns, self._down_ns.get(key, at_ns))
+
+    def _told(
+        self, key: str, method: KeyMethod, duration_ms: int, began_ns: int, now_ns: int
+    ) -> tuple[_Press | None, Key | None]:
+        """Which press this is, and its event if it is the first to tell it."""
         key = key.upper()
         if key not in KEYS:
-            return None
-        for told in self._unpaired:
-            if told[0] == key and told[1] != method and now_ns - told[2] <= PAIRING_NS:
-                self._unpaired.remove(told)
-                return None
-        self._unpaired.append((key, method, now_ns))
-        return Key(key, max(0, duration_ms), method, now_ns)
+            return None, None
+        for press in self._recent:
+            if press.key == key and self._fits(press, method, began_ns):
+                press.began_ns.setdefault(method, began_ns)
+                return press, None
+        press = _Press(key, {method: began_ns})
+        self._recent.append(press)
+        return press, Key(key, max(0, duration_ms), method, now_ns)
+
+    def _fits(self, press: _Press, method: KeyMethod, began_ns: int) -> bool:
+        if method in press.began_ns:
+            return method == "in_band" and self._goes_on(press, began_ns)
+        if method == "info":
+            return self._sounding == press.key or began_ns - self._down_ns[press.key] <= PAIRING_NS
+        return any(
+            began_ns - other_ns <= SKEW_NS and (other == "info" or other_ns - began_ns <= SKEW_NS)
+            for other, other_ns in press.began_ns.items()
+        )
+
+    def _goes_on(self, press: _Press, began_ns: int) -> bool:
+        """A tone that begins anew in a press that RFC 4733 goes on telling is the same one after a gap."""
+        if press is not self._open:
+            return False
+        rfc4733_ns = press.began_ns["rfc4733"]
+        late_ns = rfc4733_ns - press.began_ns["in_band"]
+        return rfc4733_ns + SKEW_NS < began_ns < self._open_ns - late_ns

@@ -1,4 +1,4 @@
-"""A push-button receiver as one would first write it down: correlate with eight tones, then decide (ITU-T Q.23, Q.24)."""
+"""A push-button receiver as one would first write it down: correlate with eight tones, decide (ITU-T Q.23, Q.24)."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Change:
 
 
 def tone(key: str, ms: float, rate: int, dbov: tuple[float, float], off: tuple[float, float] = (0, 0)) -> NDArray:
-    """The low and the high tone of a key, 1.0 being full scale; `off`: the error of each frequency, as a share of it."""
+    """The low and the high tone of a key, 1.0 being full scale; `off`: each frequency's error, as a share of it."""
     row, column = divmod(KEYS.index(key), 4)
     t = np.arange(round(ms * rate / 1000)) / rate
     low = np.sin(2 * np.pi * ROWS[row] * (1 + off[0]) * t + 0.4)
