@@ -4,7 +4,7 @@
  *      media thread                                          writer: any one thread, some five times a second
  *      caller ─┐                                             ┌── the blocks, each at its place in time
  *              ├─ pause ── ring of 20 ms blocks, 5.12 s ─────┤
- *      heard ──┘           (one writes, one reads)           └── then the header that promises them (ve_wav.h)
+ *      heard ──┘           (one writes, one reads)           └── then what promises them (ve_wav.h, ve_opus.h)
  *
  * The media thread never waits: where the ring is full because the disk does not answer, it counts what is lost, and
  * the file has silence there. When the disk fails for good (full, gone, 4 GB), recording ends, the file stays valid up
@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ve_opus.h"
 #include "ve_wav.h"
 
 #define VE_RECORDER_BLOCKS 256u
@@ -38,9 +39,11 @@
 
 /* cffi: begin */
 struct ve_recorder_settings {
-    uint32_t rate;      /* 8000 or 16000 Hz */
-    uint32_t settle_ms; /* how much longer than until resume a pause lasts; at most 5000 */
-    uint32_t sync_ms;   /* this often the disk is made to keep what it was given; 0: at the end only */
+    uint32_t rate;                  /* 8000 or 16000 Hz */
+    uint32_t settle_ms;             /* how much longer than until resume a pause lasts; at most 5000 */
+    uint32_t sync_ms;               /* this often the disk is made to keep what it was given; 0: at the end only */
+    uint32_t bits_per_s;            /* of Opus: 6000 … 256000 */
+    const struct ve_opus_api *opus; /* must outlive the recorder; NULL: a WAV file */
 };
 
 struct ve_recorder_stats {
@@ -70,8 +73,8 @@ struct ve_recorder {
 
     /* writer */
     struct ve_wav wav;
-    uint64_t synced_ns;
-    uint64_t synced_frames;
+    struct ve_opus *opus; /* instead, unless NULL */
+    uint64_t synced_ns, synced_frames;
     _Atomic uint64_t written;
     atomic_int error;
 

@@ -6,8 +6,7 @@
  *                                                   \_ what both sizes promise ______/
  *
  * Samples are written first, then the header that promises them. A process that dies between the two leaves some bytes
- * after the end, which readers skip; never a header that promises more than is there. The file has its final name from
- * the beginning: whoever looks for it after a crash finds it where it was said to be.
+ * after the end, which readers skip; never a header that promises more than is there.
  *
  * Frames go to the place that their position gives them. A place that nothing was written to is a hole in the file,
  * costs no disk, and reads as silence: so time stays right whatever is left out.
@@ -29,7 +28,7 @@ struct ve_wav {
     uint64_t promised; /* … and what the header says */
 };
 
-/** A new file that only its owner may read. 0, or a negative errno; -EEXIST where there is anything of that name. */
+/** 0, or why there can be no such file: see ve_file_create. */
 int ve_wav_create(struct ve_wav *wav, const char *path, uint32_t rate);
 
 /** Write `count` frames at `position`, which is not before the end. 0 or a negative errno; -EFBIG past VE_WAV_MOST. */

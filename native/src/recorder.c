@@ -188,11 +188,50 @@ void ve_recorder_stats(const struct ve_recorder *recorder, struct ve_recorder_st
     };
 }
 
+/* --- writer: the file, in either format --- */
+
+static int write_frames(struct ve_recorder *recorder, uint64_t position, const int16_t *frames, size_t count)
+{
+    return recorder->opus ? ve_opus_write(recorder->opus, position, frames, count)
+                          : ve_wav_write(&recorder->wav, position, frames, count);
+}
+
+static int promise(struct ve_recorder *recorder)
+{
+    return recorder->opus ? ve_opus_promise(recorder->opus) : ve_wav_promise(&recorder->wav);
+}
+
+static uint64_t promised(const struct ve_recorder *recorder)
+{
+    return recorder->opus ? ve_opus_frames(recorder->opus) : recorder->wav.promised;
+}
+
+static int sync_file(const struct ve_recorder *recorder)
+{
+    return recorder->opus ? ve_opus_sync(recorder->opus) : ve_wav_sync(&recorder->wav);
+}
+
+static int close_whole(struct ve_recorder *recorder)
+{
+    const uint64_t frames = position_of(recorder);
+    return recorder->opus ? ve_opus_close(recorder->opus, frames) : ve_wav_close(&recorder->wav, frames);
+}
+
+/* After an error: what was promised is there, and nothing else is. */
+static void close_as_it_is(struct ve_recorder *recorder)
+{
+    if (recorder->opus)
+        ve_opus_abandon(recorder->opus);
+    else
+        ve_wav_close(&recorder->wav, 0);
+}
+
 /* --- writer --- */
 
 int ve_recorder_open(struct ve_recorder **out, const char *path, const struct ve_recorder_settings *settings)
 {
-    if ((settings->rate != 8000 && settings->rate != 16000) || settings->settle_ms > 5000)
+    if ((settings->rate != 8000 && settings->rate != 16000) || settings->settle_ms > 5000 ||
+        (settings->opus && (settings->bits_per_s < 6000 || settings->bits_per_s > 256000)))
         return -EINVAL;
     const uint32_t per_ms = settings->rate / 1000;
     const size_t ring = (size_t)VE_RECORDER_BLOCKS * VE_RECORDER_BLOCK_MS * per_ms * sizeof(frame);
@@ -205,7 +244,9 @@ int ve_recorder_open(struct ve_recorder **out, const char *path, const struct ve
     recorder->settle_frames = settings->settle_ms * per_ms;
     recorder->gain = recorder->edge_frames = VE_RECORDER_EDGE_MS * per_ms;
     recorder->synced_ns = ve_now_ns();
-    const int status = ve_wav_create(&recorder->wav, path, settings->rate);
+    const int status = settings->opus ? ve_opus_create(&recorder->opus, path, settings->rate, settings->bits_per_s,
+                                                       settings->opus)
+                                      : ve_wav_create(&recorder->wav, path, settings->rate);
     if (status)
         free(recorder);
     else
@@ -234,7 +275,7 @@ static int write_blocks(struct ve_recorder *recorder)
         size_t frames;
         const uint64_t blocks = run_of(recorder, tail, head, &frames);
         const uint64_t start = recorder->starts[tail % VE_RECORDER_BLOCKS];
-        const int status = ve_wav_write(&recorder->wav, start, *block_at(recorder, tail), frames);
+        const int status = write_frames(recorder, start, *block_at(recorder, tail), frames);
         if (status)
             return status;
         tail += blocks;
@@ -246,12 +287,12 @@ static int write_blocks(struct ve_recorder *recorder)
 static int sync_if_due(struct ve_recorder *recorder)
 {
     const uint64_t now_ns = ve_now_ns();
-    if (recorder->settings.sync_ms == 0 || recorder->synced_frames == recorder->wav.promised ||
+    if (recorder->settings.sync_ms == 0 || recorder->synced_frames == promised(recorder) ||
         now_ns - recorder->synced_ns < recorder->settings.sync_ms * UINT64_C(1000000))
         return 0;
     recorder->synced_ns = now_ns;
-    recorder->synced_frames = recorder->wav.promised;
-    return ve_wav_sync(&recorder->wav);
+    recorder->synced_frames = promised(recorder);
+    return sync_file(recorder);
 }
 
 int ve_recorder_flush(struct ve_recorder *recorder)
@@ -259,11 +300,11 @@ int ve_recorder_flush(struct ve_recorder *recorder)
     if (failed(recorder))
         return 0;
     const int written = write_blocks(recorder);
-    const int promised = ve_wav_promise(&recorder->wav); /* of what was written, also when the rest was not */
-    int status = written ? written : promised;
+    const int kept = promise(recorder); /* what was written, also when the rest was not */
+    int status = written ? written : kept;
     if (!status)
         status = sync_if_due(recorder);
-    atomic_store_explicit(&recorder->written, recorder->wav.promised, memory_order_relaxed);
+    atomic_store_explicit(&recorder->written, promised(recorder), memory_order_relaxed);
     atomic_store_explicit(&recorder->error, -status, memory_order_relaxed);
     return status;
 }
@@ -272,10 +313,10 @@ int ve_recorder_close(struct ve_recorder *recorder)
 {
     publish(recorder);
     int status = ve_recorder_flush(recorder);
-    const bool whole = !failed(recorder);
-    const int closed = ve_wav_close(&recorder->wav, whole ? position_of(recorder) : recorder->wav.frames);
-    if (whole)
-        status = closed;
+    if (failed(recorder))
+        close_as_it_is(recorder);
+    else
+        status = close_whole(recorder);
     free(recorder);
     return status;
 }

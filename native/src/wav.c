@@ -1,11 +1,9 @@
 #include "ve_wav.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <sys/stat.h>
+#include "ve_file.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "samples and sizes go to the file as they lie in memory");
 
@@ -22,21 +20,6 @@ struct header {
 };
 
 _Static_assert(sizeof(struct header) == VE_WAV_HEADER, "no padding");
-
-static int write_all(int fd, const void *bytes, size_t count, uint64_t offset)
-{
-    for (const char *from = bytes; count > 0;) {
-        const ssize_t done = pwrite(fd, from, count, (off_t)offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return done < 0 ? -errno : -EIO;
-        from += done;
-        offset += (uint64_t)done;
-        count -= (size_t)done;
-    }
-    return 0;
-}
 
 static uint64_t offset_of(uint64_t position)
 {
@@ -55,7 +38,7 @@ static int write_header(struct ve_wav *wav)
                             .bits = 16,
                             .data_size = (uint32_t)(wav->frames * VE_WAV_FRAME)};
     header.riff_size = VE_WAV_HEADER - 8 + header.data_size;
-    const int status = write_all(wav->fd, &header, sizeof header, 0);
+    const int status = ve_file_write(wav->fd, &header, sizeof header, 0);
     if (!status)
         wav->promised = wav->frames;
     return status;
@@ -64,9 +47,9 @@ static int write_header(struct ve_wav *wav)
 int ve_wav_create(struct ve_wav *wav, const char *path, uint32_t rate)
 {
     *wav = (struct ve_wav){.rate = rate};
-    wav->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    wav->fd = ve_file_create(path);
     if (wav->fd < 0)
-        return -errno;
+        return wav->fd;
     const int status = write_header(wav);
     if (status) {
         close(wav->fd);
@@ -79,7 +62,7 @@ int ve_wav_write(struct ve_wav *wav, uint64_t position, const int16_t *frames, s
 {
     if (position > VE_WAV_MOST || count > VE_WAV_MOST - position)
         return -EFBIG;
-    const int status = write_all(wav->fd, frames, count * VE_WAV_FRAME, offset_of(position));
+    const int status = ve_file_write(wav->fd, frames, count * VE_WAV_FRAME, offset_of(position));
     if (!status)
         wav->frames = position + count;
     return status;
@@ -92,7 +75,7 @@ int ve_wav_promise(struct ve_wav *wav)
 
 int ve_wav_sync(const struct ve_wav *wav)
 {
-    return fdatasync(wav->fd) ? -errno : 0;
+    return ve_file_sync(wav->fd);
 }
 
 /* The file grows before its header promises more; what was not promised goes after. */
@@ -102,7 +85,7 @@ static int set_length(struct ve_wav *wav, uint64_t frames)
         frames = VE_WAV_MOST;
     if (frames > wav->frames)
         wav->frames = frames;
-    return ftruncate(wav->fd, (off_t)offset_of(wav->frames)) ? -errno : 0;
+    return ve_file_set_length(wav->fd, offset_of(wav->frames));
 }
 
 int ve_wav_close(struct ve_wav *wav, uint64_t frames)
@@ -112,7 +95,5 @@ int ve_wav_close(struct ve_wav *wav, uint64_t frames)
         status = ve_wav_promise(wav);
     if (!status)
         status = ve_wav_sync(wav);
-    if (close(wav->fd) && !status && errno != EINTR)
-        status = -errno;
-    return status;
+    return ve_file_close(wav->fd, status);
 }

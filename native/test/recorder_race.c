@@ -7,7 +7,7 @@
 #include "check.h"
 #include "ve_recorder.h"
 
-#define ROUNDS 2000
+#define ROUNDS 500
 #define SECRET 4000
 
 static struct ve_recorder_slot slot;

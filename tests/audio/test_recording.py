@@ -24,7 +24,7 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.recording import Recorder, Recording, RecordingSettings
 from voiceedge.errors import NativeError
 
-ffi, lib = load("wav", "recorder")
+ffi, lib = load("file", "wav", "opus", "recorder")
 RATE = 8000
 Frames = np.ndarray
 

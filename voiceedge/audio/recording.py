@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from voiceedge.audio.native import check, ffi, lib
+from voiceedge.audio.native import check, ffi, lib, raise_problem
 from voiceedge.errors import NativeError
 
 FLUSH_S = 0.2  # a crash of this process loses no more than this
@@ -18,6 +18,7 @@ MOST = 500  # recordings at a time
 class RecordingSettings:
     settle_ms: int = 500  # after `resume`, what was said before is still under way in network and jitter buffer
     sync_ms: int = 5000  # a loss of power loses no more than this; 0: whatever the system had not written yet
+    bits_per_s: int = 24000  # of Opus; WAV has 256000 at 8 kHz
 
 
 class Recordable(Protocol):
@@ -114,9 +115,13 @@ class Recorder:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._opus = ffi.NULL
 
     def record(self, channel: Recordable, path: Path) -> Recording:
-        """Record into a new file that only its owner may read. Raises NativeError, also where `path` exists already."""
+        """Record into a new file that only its owner may read: Ogg Opus if it ends in .opus, else WAV.
+
+        Raises NativeError, also where `path` exists already, and for .opus without libopus.
+        """
         with self._lock:
             if self._stopping or len(self._recordings) >= MOST:
                 raise NativeError(f"{path} cannot be recorded: {MOST} recordings are running, or the service stops.")
@@ -140,12 +145,14 @@ class Recorder:
             thread.join(timeout_s)
 
     def _open(self, channel: Recordable, path: Path) -> Recording:
-        settings = {"rate": channel.rate, "settle_ms": self.settings.settle_ms, "sync_ms": self.settings.sync_ms}
-        native = ffi.new("struct ve_recorder **")
-        check(
-            lib.ve_recorder_open(native, os.fsencode(path), ffi.new("struct ve_recorder_settings *", settings)),
-            f"to record to {path}",
+        opus = self._load_opus() if path.suffix == ".opus" else ffi.NULL
+        wanted = self.settings
+        settings = ffi.new(
+            "struct ve_recorder_settings *",
+            [channel.rate, wanted.settle_ms, wanted.sync_ms, wanted.bits_per_s, opus],
         )
+        native = ffi.new("struct ve_recorder **")
+        check(lib.ve_recorder_open(native, os.fsencode(path), settings), f"to record to {path}")
         try:
             channel.attach_recorder(native[0])
         except NativeError:
@@ -153,6 +160,13 @@ class Recorder:
             path.unlink()
             raise
         return Recording(path, channel, native[0], self._wake)
+
+    def _load_opus(self) -> Any:
+        if self._opus == ffi.NULL:
+            api = ffi.new("struct ve_opus_api *")
+            raise_problem(lib.ve_opus_load(api))
+            self._opus = api
+        return self._opus
 
     def _write(self) -> None:
         while True:
