@@ -231,7 +231,8 @@ static struct ve_key_change release(struct ve_dtmf *dtmf)
 {
     struct ve_key_change change = dtmf->press;
     change.down = false;
-    const uint64_t ended = position(dtmf, VE_DTMF_PHASORS * dtmf->hop - dtmf->hop / 2 - sounded(dtmf, VE_DTMF_PHASORS - 1));
+    const uint64_t rest = sounded(dtmf, VE_DTMF_PHASORS - 1);
+    const uint64_t ended = position(dtmf, VE_DTMF_PHASORS * dtmf->hop - dtmf->hop / 2 - rest);
     change.ended = ended > change.began ? ended : change.began;
     dtmf->down = -1;
     return change;

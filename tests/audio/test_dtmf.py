@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from blocks import load
 from detection import recordings
+from detection.keys import measure
+from detection.line import LINES, Line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import dtmf as reference
@@ -279,3 +281,14 @@ def test_nobody_talks_a_key(kind: str) -> None:
         for speed in (1.0, 0.9, 1.1):
             played = np.interp(np.arange(0, len(samples) - 1, speed), np.arange(len(samples)), samples)
             assert keys(np.rint(played).clip(-32768, 32767).astype(np.int16), 8000) == ""
+
+
+@pytest.mark.parametrize("on", LINES, ids=lambda on: on.name)
+@pytest.mark.slow
+def test_keys_are_heard_on_every_line(on: Line) -> None:
+    """Coded, in noise, babble and music, and with every twentieth packet lost."""
+    if recordings.missing_packages():
+        pytest.skip("needs the recordings")
+    tally = measure(on)
+    assert tally.false == 0
+    assert tally.missed <= (0.1 if on.snr_db <= 10 else 0) * tally.pressed
