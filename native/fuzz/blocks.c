@@ -6,6 +6,7 @@
 #include "check.h"
 #include "ve_dc.h"
 #include "ve_dtmf.h"
+#include "ve_echo.h"
 #include "ve_gain.h"
 #include "ve_level.h"
 #include "ve_resample.h"
@@ -157,6 +158,33 @@ static void fuzz_dc(struct input *input)
     CHECK(memcmp(whole, chopped, input->count * sizeof *whole) == 0);
 }
 
+/* What comes back is what was sent, later and softer, and what else is heard. */
+static void fuzz_echo(struct input *input)
+{
+    static struct ve_echo once, often;
+    static int16_t sent[LONGEST];
+    struct ve_echo_report report;
+    const size_t delay = choice(&input->bytes, 3000);
+    const int loss = 1 + (int)choice(&input->bytes, 50);
+    const struct ve_echo_settings settings = {.tail_ms = choice(&input->bytes, 70),
+                                              .longest_delay_ms = choice(&input->bytes, 400),
+                                              .suppression = choice(&input->bytes, 2)};
+    if (ve_echo_open(&once, input->rate, &settings) || ve_echo_open(&often, input->rate, &settings))
+        return;
+    hear(input);
+    memcpy(sent, heard, sizeof sent);
+    for (size_t i = input->count; i-- > delay;)
+        heard[i] = clipped((float)(heard[i] / 8 + sent[i - delay] / loss));
+    ve_echo_put(&once, sent, heard, whole, input->count);
+    for (size_t at = 0, size; at < input->count; at += size) {
+        size = piece(input, at);
+        ve_echo_put(&often, sent + at, heard + at, chopped + at, size);
+    }
+    CHECK(memcmp(whole, chopped, input->count * sizeof *whole) == 0);
+    ve_echo_report(&once, &report);
+    CHECK(report.delay_ms >= -1 && report.delay_ms <= (int32_t)settings.longest_delay_ms + 64);
+}
+
 static void fuzz_resampling(struct input *input)
 {
     struct ve_resampler up_once, up_often;
@@ -184,7 +212,7 @@ static void fuzz_resampling(struct input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const blocks[])(struct input *) = {fuzz_dtmf, fuzz_tones, fuzz_level,
-                                                     fuzz_gain, fuzz_dc,    fuzz_resampling};
+                                                     fuzz_gain, fuzz_dc,    fuzz_echo, fuzz_resampling};
     struct input input = {.bytes = {data, size}};
     const uint32_t block = choice(&input.bytes, sizeof blocks / sizeof *blocks);
     input.rate = choice(&input.bytes, 2) ? 16000 : 8000;

@@ -1,4 +1,4 @@
-/** @file bytes.h  What a fuzzer gives, read as choices, numbers and sounds: a few bytes are enough for a second of a key. */
+/** @file bytes.h  What a fuzzer gives, read as choices, numbers and sounds: a few bytes make a second of a key. */
 #ifndef VE_BYTES_H
 #define VE_BYTES_H
 
@@ -55,7 +55,7 @@ static inline void noise(int16_t *out, size_t count, uint32_t seed, float peak)
     }
 }
 
-/* A stretch of sound, at most `room` samples: a key, two sines, noise, a square wave, one value, or samples as they are. */
+/* A stretch of sound, at most `room` samples: a key, two sines, noise, a square wave, one value, samples as they are. */
 static inline size_t sound(struct bytes *bytes, int16_t *out, size_t room, uint32_t rate)
 {
     static const float rows[] = {697, 770, 852, 941}, columns[] = {1209, 1336, 1477, 1633};

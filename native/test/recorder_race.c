@@ -77,7 +77,8 @@ int main(void)
     *strrchr(path, '/') = '\0';
     CHECK(mkdtemp(path));
     path[strlen(path)] = '/';
-    CHECK(pthread_create(&threads[0], NULL, media, NULL) == 0 && pthread_create(&threads[1], NULL, write_files, NULL) == 0);
+    CHECK(pthread_create(&threads[0], NULL, media, NULL) == 0);
+    CHECK(pthread_create(&threads[1], NULL, write_files, NULL) == 0);
 
     for (int round = 0; round < ROUNDS; round++) {
         struct ve_recorder *recorder = NULL;
