@@ -53,8 +53,10 @@ int ve_tone_plan_open(struct ve_tone_plan **plan, const struct ve_tone *tones, s
 void ve_tone_plan_free(struct ve_tone_plan *plan);
 /* cffi: end */
 
-/* What is heard is a number: one of these, or VE_FIRST_SOUND and up, the plan's sounds. */
+/* cffi: tests begin */
+/* What is heard is a number: one of these, or VE_FIRST_SOUND and up, the plan's sounds in the order of their first use. */
 enum { VE_NOTHING, VE_SOMETHING, VE_FIRST_SOUND };
+/* cffi: tests end */
 
 struct ve_sound {
     uint32_t kind;

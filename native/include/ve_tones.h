@@ -56,8 +56,10 @@ struct ve_phasors {
 
 struct ve_tone_run { /* one sound for some time; all times are hops */
     uint32_t heard, since, last;
-    uint32_t instead, times; /* what is heard now, and how often in a row */
+    uint32_t instead, times; /* what is heard now, and how much oftener than anything else … */
+    uint32_t left;           /* … since then */
     float power;             /* of the sound, or of the one before the silence */
+    float first_hz, first_power; /* as it began */
 };
 
 struct ve_tone_match { /* how far a tone of the plan has been followed */
@@ -77,7 +79,6 @@ struct ve_tones {
     float energy[VE_TONE_SLICES];
     struct ve_phasors pairs[3]; /* of this hop and the two before it */
     struct ve_heard heard;
-    float steady_hz, steady_power;   /* what a sine is compared with */
     struct ve_tone_run sounds, sines; /* two views of the same audio: the plan's sounds, and steady sines */
     struct ve_tone_match matches[VE_TONES];
 };

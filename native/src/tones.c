@@ -13,15 +13,15 @@
 #define TURN          6.2831853F
 #define NEARLY_HALF_TURN (0.45F * TURN)
 #define FULL_SQUARE   (VE_FULL_SCALE * VE_FULL_SCALE)
-#define FAINTEST      2.5e-5F /* -46 dBov: below is silence */
+#define FAINTEST      8e-5F   /* -41 dBov: softer is no tone … */
+#define SILENT        2.5e-5F /* … and below -46 dBov is silence */
 #define UNFILTERED    1e-5F   /* -50 dBov: below is not worth the work */
 #define QUIETER       0.2F    /* -7 dB: noise so far below the sound before it is silence */
-#define SINE_SHARE    0.75F   /* of the energy; at a signal-to-noise ratio of 10 dB it is 0.91 */
-#define PAIR_SHARE    0.6F    /* 1 % beside its frequencies the window costs it 0.4 dB */
+#define SINE_SHARE    0.8F    /* of the energy; at a signal-to-noise ratio of 10 dB it is 0.91 */
+#define PAIR_SHARE    0.7F    /* 1 % beside its frequencies the window costs it 0.4 dB */
 #define TWIST         6.3F    /* 8 dB between the two of a pair */
-#define STEADY_SHARE  0.8F    /* a beep is held to more, for it has no other mark */
-#define STEADY_HZ     4.0F    /* how far a beep may stray from its pitch … */
-#define STEADY_POWER  1.6F    /* … and from its loudness */
+#define STEADY_HZ     4.0F    /* how far a sine may stray from where it began: voices and strings do */
+#define STEADY_POWER  1.6F    /* and a pair or a beep from its loudness: 2 dB */
 #define SETTLED_HOPS  5u      /* answers alike that make a change … */
 #define SCATTERED_HOPS 10u    /* … or so many that agree in nothing but that the sound is gone */
 
@@ -104,16 +104,18 @@ static float offset_hz(const struct ve_tones *tones, uint32_t lane)
     return atan2f(real * s + imaginary * c, real * c - imaginary * s) * (500.0F / VE_TONE_HOP_MS / TURN);
 }
 
-static bool is_pair(const struct ve_tones *tones, const struct ve_sound *sound, float all_power)
+/** The power of a pair, or 0 if it is none. */
+static float pair_power(const struct ve_tones *tones, const struct ve_sound *sound, float all_power)
 {
     float power[2];
     for (uint32_t i = 0; i < 2; i++)
         power[i] = ve_goertzel_power(tones->pairs[0].real[sound->lanes[i]], tones->pairs[0].imaginary[sound->lanes[i]],
                                      HANN_SUM * (float)tones->slice_samples);
-    if (power[0] + power[1] < PAIR_SHARE * all_power || power[0] > TWIST * power[1] || power[1] > TWIST * power[0])
-        return false;
-    return fabsf(offset_hz(tones, sound->lanes[0])) <= sound->tolerance_hz &&
-           fabsf(offset_hz(tones, sound->lanes[1])) <= sound->tolerance_hz;
+    if (power[0] + power[1] < PAIR_SHARE * all_power || power[0] > TWIST * power[1] || power[1] > TWIST * power[0] ||
+        fabsf(offset_hz(tones, sound->lanes[0])) > sound->tolerance_hz ||
+        fabsf(offset_hz(tones, sound->lanes[1])) > sound->tolerance_hz)
+        return 0.0F;
+    return power[0] + power[1];
 }
 
 /* --- any sine: four slices, added up as the frequency that their phasors' turning tells --- */
@@ -184,48 +186,54 @@ static void find_sine(struct ve_tones *tones)
 
 /* --- what is heard --- */
 
-static bool is_sine(const struct ve_heard *heard, float low_hz, float high_hz, float share)
+static bool is_sine(const struct ve_heard *heard, float low_hz, float high_hz)
 {
-    return heard->sine_hz >= low_hz && heard->sine_hz <= high_hz && heard->sine_power >= share * heard->power &&
-           share * heard->sine_power <= heard->power; /* more than all there is: it is no sine */
+    return heard->sine_hz >= low_hz && heard->sine_hz <= high_hz && heard->sine_power >= SINE_SHARE * heard->power &&
+           SINE_SHARE * heard->sine_power <= heard->power; /* more than all there is: it is no sine */
+}
+
+/** Whether what may be `sound` goes on as it began, in pitch and in loudness. */
+static bool keeps(struct ve_tone_run *run, uint32_t sound, float hz, float power)
+{
+    const bool settling = run->heard != sound; /* its first answers see the edge of it, too */
+    if (settling && (run->instead != sound || run->times == 0)) {
+        run->first_hz = hz;
+        run->first_power = power;
+    }
+    const bool kept = fabsf(hz - run->first_hz) <= STEADY_HZ && power <= STEADY_POWER * run->first_power &&
+                      run->first_power <= STEADY_POWER * power;
+    if (settling && kept) {
+        run->first_hz += (hz - run->first_hz) / 2;
+        run->first_power += (power - run->first_power) / 2;
+    }
+    return kept;
 }
 
 static uint32_t silence_or(const struct ve_tone_run *run, float power)
 {
-    return power < FAINTEST || power < QUIETER * run->power ? VE_NOTHING : VE_SOMETHING;
+    return power < SILENT || power < QUIETER * run->power ? VE_NOTHING : VE_SOMETHING;
 }
 
-static uint32_t sound_heard(const struct ve_tones *tones)
+static uint32_t sound_heard(struct ve_tones *tones)
 {
     const struct ve_tone_plan *plan = tones->plan;
     const float power = tones->heard.power, pairs_power = windowed_power(tones);
     for (uint32_t i = 0; i < plan->sound_count && power >= FAINTEST; i++) {
         const struct ve_sound *sound = &plan->sounds[i];
-        if (sound->kind == VE_PAIR && is_pair(tones, sound, pairs_power))
+        if (sound->kind != VE_PAIR)
+            continue;
+        const float pair = pair_power(tones, sound, pairs_power);
+        if (pair > 0.0F && keeps(&tones->sounds, VE_FIRST_SOUND + i, 0.0F, pair))
             return VE_FIRST_SOUND + i;
     }
     for (uint32_t i = 0; i < plan->sound_count && power >= FAINTEST; i++) {
         const struct ve_sound *sound = &plan->sounds[i];
         const float low_hz = sound->hz[0] - sound->tolerance_hz, high_hz = sound->hz[0] + sound->tolerance_hz;
-        if (sound->kind == VE_SINE && is_sine(&tones->heard, low_hz, high_hz, SINE_SHARE))
+        if (sound->kind == VE_SINE && is_sine(&tones->heard, low_hz, high_hz) &&
+            keeps(&tones->sounds, VE_FIRST_SOUND + i, tones->heard.sine_hz, 0.0F))
             return VE_FIRST_SOUND + i;
     }
     return silence_or(&tones->sounds, power);
-}
-
-/** Whether the sine goes on as it began. */
-static bool keeps(struct ve_tones *tones, uint32_t sound)
-{
-    const struct ve_heard *heard = &tones->heard;
-    if (tones->sines.heard != sound && tones->sines.instead != sound) {
-        tones->steady_hz = heard->sine_hz;
-        tones->steady_power = heard->sine_power;
-    }
-    if (heard->sine_power > tones->steady_power && tones->sines.heard != sound)
-        tones->steady_power = heard->sine_power; /* it has only just set in */
-    return fabsf(heard->sine_hz - tones->steady_hz) <= STEADY_HZ &&
-           heard->sine_power <= STEADY_POWER * tones->steady_power &&
-           tones->steady_power <= STEADY_POWER * heard->sine_power;
 }
 
 static uint32_t steady_heard(struct ve_tones *tones)
@@ -233,8 +241,8 @@ static uint32_t steady_heard(struct ve_tones *tones)
     const struct ve_tone_plan *plan = tones->plan;
     for (uint32_t i = 0; i < plan->sound_count && tones->heard.power >= FAINTEST; i++) {
         const struct ve_sound *sound = &plan->sounds[i];
-        if (sound->kind == VE_STEADY && is_sine(&tones->heard, sound->hz[0], sound->hz[1], STEADY_SHARE) &&
-            keeps(tones, VE_FIRST_SOUND + i))
+        if (sound->kind == VE_STEADY && is_sine(&tones->heard, sound->hz[0], sound->hz[1]) &&
+            keeps(&tones->sines, VE_FIRST_SOUND + i, tones->heard.sine_hz, tones->heard.sine_power))
             return VE_FIRST_SOUND + i;
     }
     return silence_or(&tones->sines, tones->heard.power);
@@ -245,21 +253,29 @@ static bool take(struct ve_tone_run *run, uint32_t heard, float power, uint32_t 
 {
     if (heard == run->heard) {
         run->last = now;
-        run->times = 0;
-        run->instead = heard;
+        run->times -= run->times > 0;
         if (heard >= VE_FIRST_SOUND)
             run->power += (power - run->power) / 8;
         return false;
     }
-    run->times = heard == run->instead ? run->times + 1 : 1;
-    run->instead = heard;
+    if (heard == run->instead && run->times > 0) {
+        run->times++;
+    } else if (run->times > 1) {
+        run->times--;
+    } else {
+        run->instead = heard;
+        run->times = 1;
+        run->left = run->last;
+    }
     const bool scattered = run->heard != VE_SOMETHING && now - run->last >= SCATTERED_HOPS;
     if (run->times < SETTLED_HOPS && !scattered)
         return false;
     *over = *run;
-    run->heard = run->times < SETTLED_HOPS ? VE_SOMETHING : heard;
-    run->since = run->last;
+    over->last = run->left;
+    run->heard = run->times < SETTLED_HOPS ? VE_SOMETHING : run->instead;
+    run->since = run->left;
     run->last = now;
+    run->times = 0;
     if (run->heard != VE_NOTHING)
         run->power = run->heard >= VE_FIRST_SOUND ? power : 0.0F;
     return true;
