@@ -14,7 +14,7 @@
  * background filter (ve_nlms.h) when that has proved better for some time. So a mistake of the adaptation, or a jump of the bulk
  * delay, is never heard, only how soon it is mended. A foreground that adds more than it takes away is dropped at once.
  *
- * Adaptation sees both sides through the same pre-emphasis, 1 − 0.8 z⁻¹: it whitens speech, which speeds NLMS up, and leaves
+ * Adaptation sees both sides through the same pre-emphasis, 1 − 0.5 z⁻¹: it whitens speech, which speeds NLMS up, and leaves
  * the path between them as it is.
  *
  * Where no echo is found the canceller gives out `near` bit by bit, and costs but the search.
@@ -72,7 +72,7 @@ struct ve_echo_background {
 struct ve_echo_contest {
     float near, foreground, background; /* of near and of both errors, with pre-emphasis */
     float echo, removed;                /* of the estimated echo; of near less that of the foreground's error */
-    uint32_t better, worse;             /* hops in a row that the background has been so */
+    uint32_t worse;                     /* hops in a row that the background has been so */
     uint32_t settled;                   /* hops that the foreground has been good */
 };
 

@@ -4,11 +4,11 @@
  * The unknown path is a vector of L weights, each known up to an error of variance p (one scalar for all). x is the window of the
  * last L far-end samples, e the error of the prediction, s the power of what in e is no echo: the caller, noise, the codec.
  *
- *      e = near − wᵀx        step = p / (p·xᵀx + s)        w += step·e·x        p ← (1 − step·xᵀx / L)·p + drift·wᵀw / L
+ *      e = near − wᵀx        step = p / (p·xᵀx + s)        w += step·e·x        p ← (1 − step·xᵀx / L)·p + drift / L
  *
  * s is what e's power has beyond the p·xᵀx that the misadjustment explains. When the caller speaks s grows, and the step shrinks at
  * once: this is the double-talk detection, without a threshold or a hold time. As the filter converges p shrinks, and the step with
- * it; `drift`, the share of the path that changes in a sample, keeps it from standing still. A tone excites few directions of w:
+ * it; `drift`, what of wᵀw may change in a sample, keeps it from standing still. A tone excites few directions of w:
  * p soon forbids to move further on its account.
  */
 #ifndef VE_NLMS_H
@@ -24,7 +24,6 @@ struct ve_nlms {
     float memory;          /* of the smoothed powers, a sample */
     float p;               /* variance of a weight's error */
     float error, expected; /* smoothed powers of e and of p·xᵀx */
-    float energy;          /* wᵀw */
     _Alignas(16) float weights[VE_NLMS_TAPS_MAX]; /* that of the window's oldest sample first */
 };
 

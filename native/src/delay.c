@@ -1,29 +1,60 @@
 #include "ve_delay.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WORD_BITS 32
 #define SCALE 256 /* fixed point of the fading sums */
 #define FADE 5    /* a sum keeps 31/32 a word: a memory of half a second */
+#define LOW_HZ 300.0
+#define HIGH_HZ 1000.0
+#define PI 3.14159265358979323846
+
+/** Ideal low-pass of `hz`, at `time_s` from its middle. */
+static double low_pass(double hz, double time_s)
+{
+    return sin(2 * PI * hz * time_s) / (PI * time_s);
+}
 
 void ve_delay_open(struct ve_delay *delay, uint32_t rate, uint32_t longest_ms)
 {
     memset(delay, 0, sizeof *delay);
+    delay->hop = rate / 250;
     delay->decimation = rate / VE_DELAY_RATE;
     delay->words = (longest_ms / 16 + 1 + 3) & ~3u;
     delay->silent_words = VE_DELAY_WORDS;
+    for (uint32_t i = 0; i < delay->hop; i++) {
+        const double time_s = (i - (delay->hop - 1) / 2.0) / rate; /* never 0: the length is even */
+        const double hann = 0.5 - 0.5 * cos(2 * PI * (i + 1) / (delay->hop + 1));
+        delay->band[i] = (float)(hann * (low_pass(HIGH_HZ, time_s) - low_pass(LOW_HZ, time_s)) / rate);
+    }
 }
 
-/** One bit: is the signal, summed over `samples`, higher than it was? */
-static uint32_t rising(const float *samples, size_t count, float *before)
+void ve_delay_forget(struct ve_delay *delay)
 {
-    float sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += samples[i];
-    const uint32_t bit = sum > *before;
-    *before = sum;
-    return bit;
+    memset(delay->agreement, 0, sizeof delay->agreement);
+    delay->compared = 0;
+}
+
+/** Sign of the band-pass's output at the end of `window`. */
+static uint32_t sign(const float *restrict band, const float *restrict window, size_t count)
+{
+    float sums[4] = {0};
+    for (size_t i = 0; i < count; i += 4)
+        for (size_t lane = 0; lane < 4; lane++)
+            sums[lane] += band[i + lane] * window[i + lane];
+    return (sums[0] + sums[2]) + (sums[1] + sums[3]) > 0;
+}
+
+/** Shift the signs of another hop into `word`, the newest on top. */
+static uint32_t signs(const struct ve_delay *delay, float *line, const float *samples, uint32_t word)
+{
+    memmove(line, line + delay->hop, delay->hop * sizeof *line);
+    memcpy(line + delay->hop, samples, delay->hop * sizeof *line);
+    for (uint32_t end = delay->decimation; end <= delay->hop; end += delay->decimation)
+        word = word >> 1 | sign(delay->band, line + end, delay->hop) << 31;
+    return word;
 }
 
 /** Bits that are set, by adding neighbours: pairs, nibbles, bytes. Plain operations, so that loops over it are vectorised. */
@@ -51,13 +82,11 @@ static void compare(struct ve_delay *delay)
     delay->compared += SCALE * WORD_BITS - (delay->compared >> FADE);
 }
 
-bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, size_t count, bool far_speaks)
+bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, bool far_speaks)
 {
-    for (size_t i = 0; i + delay->decimation <= count; i += delay->decimation) {
-        delay->far[0] = delay->far[0] >> 1 | rising(far + i, delay->decimation, &delay->far_sum) << 31;
-        delay->near = delay->near >> 1 | rising(near + i, delay->decimation, &delay->near_sum) << 31;
-        delay->bits++;
-    }
+    delay->far[0] = signs(delay, delay->lines[0], far, delay->far[0]);
+    delay->near = signs(delay, delay->lines[1], near, delay->near);
+    delay->bits += delay->hop / delay->decimation;
     delay->spoke |= far_speaks;
     if (delay->bits < WORD_BITS)
         return false;
@@ -71,9 +100,9 @@ bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, s
     return worth_it;
 }
 
-static int32_t magnitude(const struct ve_delay *delay, uint32_t signs)
+static int32_t magnitude(const struct ve_delay *delay, uint32_t at)
 {
-    return abs(delay->agreement[signs % WORD_BITS][signs / WORD_BITS]);
+    return abs(delay->agreement[at % WORD_BITS][at / WORD_BITS]);
 }
 
 static float coefficient(const struct ve_delay *delay, int32_t agreement)
@@ -94,16 +123,17 @@ struct ve_delay_peak ve_delay_peak(const struct ve_delay *delay)
             row = r;
         }
     }
-    uint32_t signs = row;
-    while (magnitude(delay, signs) != best)
-        signs += WORD_BITS;
-    return (struct ve_delay_peak){.delay = signs * delay->decimation, .coefficient = coefficient(delay, best)};
+    uint32_t at = row;
+    while (magnitude(delay, at) != best)
+        at += WORD_BITS;
+    return (struct ve_delay_peak){.delay = at * delay->decimation, .coefficient = coefficient(delay, best)};
 }
 
 float ve_delay_within(const struct ve_delay *delay, uint32_t from, uint32_t to)
 {
+    const uint32_t ends = delay->words * WORD_BITS;
     int32_t best = 0;
-    for (uint32_t signs = from / delay->decimation; signs <= to / delay->decimation && signs < delay->words * WORD_BITS; signs++)
-        best = magnitude(delay, signs) > best ? magnitude(delay, signs) : best;
+    for (uint32_t at = from / delay->decimation; at <= to / delay->decimation && at < ends; at++)
+        best = magnitude(delay, at) > best ? magnitude(delay, at) : best;
     return coefficient(delay, best);
 }

@@ -7,19 +7,18 @@
 
 #define LANES 8                 /* independent sums, for the compiler to keep in vector registers */
 #define FOUR 4u
-#define PRE_EMPHASIS 0.8f
-#define LEAD_MS 6u              /* the window begins before the strongest echo by this: hybrids rise slowly */
+#define PRE_EMPHASIS 0.5f
 #define FAR_SPEAKS 400.0f       /* power: rms 20, −64 dBov */
 #define FAR_SILENT 64.0f        /* power: rms 8, as G.711 idles */
-#define LIKELY 0.2f             /* coefficient of an echo; two unrelated voices stay below 0.12 */
+#define LIKELY 0.17f            /* coefficient of an echo */
 #define CLEARLY_BETTER 1.25f    /* a new delay's coefficient over that of the present window */
 #define SURE_WORDS 1u           /* of 16 ms that a first delay must be the best, */
 #define JUMP_WORDS 6u           /* a new one */
 #define VAIN_MS 1500u           /* of far-end speech without an echo found: there is none */
 #define CONTEST_MEMORY 0.125f   /* a hop: 32 ms */
-#define BETTER 1.0f             /* background's error over foreground's */
+#define JUDGE_MEMORY 0.0625f    /* a hop: 64 ms */
+#define BETTER 0.95f            /* background's error over foreground's */
 #define WORTHWHILE 0.5f         /* and over near: 3 dB of echo cancelled */
-#define BETTER_HOPS 1u
 #define WORSE 1.5f
 #define WORSE_HOPS 64u          /* a background at another delay may need a quarter of a second to become better */
 #define HARMFUL (-0.3f)         /* the foreground removes 1 of its echo estimate where it is right, −1 where it is not */
@@ -146,7 +145,7 @@ static void place(struct ve_echo *echo, uint32_t delay)
     background->at = 0;
     ve_nlms_open(&background->nlms, echo->rate, echo->taps);
     emphasise(echo->far + echo->end - delay - echo->taps + 1, background->far, echo->taps - 1);
-    echo->contest.better = echo->contest.worse = echo->contest.settled = 0;
+    echo->contest.worse = echo->contest.settled = 0;
 }
 
 /** Start the background again from what the foreground knows. */
@@ -215,11 +214,9 @@ static void decide(struct ve_echo *echo)
         contest->settled++;
     if (contest->background < UNSETTLED * contest->foreground)
         contest->settled = 0;
-    contest->better = better ? contest->better + 1 : 0;
     contest->worse = worse ? contest->worse + 1 : 0;
-    if (contest->better >= BETTER_HOPS) {
+    if (better) {
         promote(echo);
-        contest->better = 0;
         echo->vain_hops = 0;
     } else if (contest->worse >= WORSE_HOPS) {
         if (echo->foreground.active)
@@ -229,26 +226,31 @@ static void decide(struct ve_echo *echo)
     }
 }
 
-/** Drop a foreground that adds to near instead of taking away. */
+/** Drop a foreground that adds to near instead of taking away; if the background cannot do better there, the echo has moved. */
 static void judge(struct ve_echo *echo, float near, float estimate, float error)
 {
     struct ve_echo_contest *contest = &echo->contest;
-    smooth(&contest->echo, estimate);
-    smooth(&contest->removed, near - error);
-    if (contest->removed < HARMFUL * contest->echo) {
-        echo->foreground.active = false;
-        contest->echo = contest->removed = 0;
-        echo->vain_hops = 0;
-    }
+    contest->echo += JUDGE_MEMORY * (estimate - contest->echo);
+    contest->removed += JUDGE_MEMORY * (near - error - contest->removed);
+    if (contest->removed >= HARMFUL * contest->echo)
+        return;
+    echo->foreground.active = false;
+    contest->echo = contest->removed = 0;
+    echo->vain_hops = 0;
+    if (contest->background > contest->near)
+        ve_delay_forget(&echo->delay);
 }
 
 /* ---- where to look ---- */
 
-/** Move the background when the echo comes at another delay than its window's. */
+/**
+ * Move the background when the echo comes at another delay than its window's. What is found is the strongest echo below 1 kHz, which
+ * hybrids delay most: the window begins 5/16 of its length before, and is good for a peak from 1/8 to 5/8 of it.
+ */
 static void search(struct ve_echo *echo)
 {
     const struct ve_echo_background *background = &echo->background;
-    const uint32_t lead = samples_of(echo, LEAD_MS);
+    const uint32_t lead = echo->taps * 5 / 16;
     const uint32_t close = samples_of(echo, 4);
     const struct ve_delay_peak peak = ve_delay_peak(&echo->delay);
     const bool same = abs((int32_t)peak.delay - (int32_t)echo->candidate) <= (int32_t)close;
@@ -256,17 +258,14 @@ static void search(struct ve_echo *echo)
     echo->candidate = peak.delay;
     if (peak.coefficient < LIKELY || peak.delay > echo->longest + lead)
         return;
-    const uint32_t delay = peak.delay > lead ? peak.delay - lead : 0;
-    if (!background->active) {
-        if (echo->candidate_words >= SURE_WORDS)
-            place(echo, delay);
+    if (echo->candidate_words < (echo->foreground.active ? JUMP_WORDS : SURE_WORDS))
         return;
-    }
-    const uint32_t last = background->delay + echo->taps - close;
-    if (echo->candidate_words < JUMP_WORDS || (peak.delay >= background->delay && peak.delay <= last))
-        return;
-    if (peak.coefficient > CLEARLY_BETTER * ve_delay_within(&echo->delay, background->delay, last))
-        place(echo, delay);
+    const uint32_t first = background->delay ? background->delay + echo->taps / 8 : 0;
+    const uint32_t last = background->delay + echo->taps * 5 / 8;
+    const bool inside = peak.delay >= first && peak.delay <= last;
+    const bool clear = peak.coefficient > CLEARLY_BETTER * ve_delay_within(&echo->delay, first, last);
+    if (!background->active || (!inside && clear))
+        place(echo, peak.delay > lead ? peak.delay - lead : 0);
 }
 
 /* ---- the hop ---- */
@@ -320,7 +319,7 @@ static void finish_hop(struct ve_echo *echo)
         echo->vain_hops++;
     if (echo->background.active)
         learn(echo, near);
-    if (ve_delay_put(&echo->delay, far, near, echo->hop, speaks))
+    if (ve_delay_put(&echo->delay, far, near, speaks))
         search(echo);
     echo->near[0] = echo->near[echo->hop];
     echo->error[0] = echo->error[echo->hop];

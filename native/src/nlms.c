@@ -5,7 +5,7 @@
 #define LANES 16            /* independent sums, for the compiler to keep in vector registers */
 #define MEMORY_S 0.00625f   /* of the smoothed powers */
 #define UNKNOWN_PATH 0.5f   /* wᵀw of a hybrid with 3 dB of loss */
-#define DRIFT 2.5e-5f       /* share of the path that changes in a sample */
+#define DRIFT 2.5e-6f       /* of wᵀw in a sample: a path with 10 dB of loss is another after some seconds */
 #define LEAST_NOISE 64.0f   /* power: rms 8, the quantisation of G.711 at the level of an echo */
 #define LEAST_SHARE 0.02f   /* of e's power that is never explained by the misadjustment */
 #define INSTANT_SHARE 0.1f  /* of e² that never is: the first sample of a burst */
@@ -66,7 +66,7 @@ void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, fl
 {
     const size_t taps = nlms->taps;
     const float per_tap = 1.0f / (float)taps;
-    const float drift = 2.5e-6f * (float)stride * per_tap;
+    const float drift = DRIFT * (float)stride * per_tap;
     float window = dot(far, far, taps);
     float prediction = dot(nlms->weights, far, taps);
     for (size_t i = 0; i < count; i += stride) {
@@ -79,5 +79,4 @@ void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, fl
             window += far[j + taps] * far[j + taps] - far[j] * far[j];
         window = largest(window, 0.0f);
     }
-    nlms->energy = dot(nlms->weights, nlms->weights, taps);
 }
