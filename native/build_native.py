@@ -16,7 +16,7 @@ TARGET = NATIVE.parent / "voiceedge" / "audio" / "_native.abi3.so"
 HEADERS = tuple(
     f"ve_{name}.h"
     for name in (
-        *("events", "vad", "echo", "level", "dtmf", "tone_plan", "gain"),
+        *("events", "vad", "echo", "level", "dtmf", "tone_plan", "gain", "judge"),
         *("stream", "player", "opus", "recorder", "channel", "bridge"),
     )
 )

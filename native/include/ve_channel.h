@@ -4,7 +4,7 @@
  *                      ┌─ level                 ┌─ keys, tones, voice ─▶ events, barge-in
  *   frame in ▶ block ──┼─▶ DC ─▶ echo canceller ┴─▶ gain ─▶ 8 → 16 kHz ─▶ ring ─▶ recognisers
  *                      └─ recorder    ▲
- *                              ▲      │ what is heard at the same time
+ *                              ▲      │ what is heard at the same time           └─▶ judge of voice (outside)
  *   frame out ◀── player ──────┴──────┘
  *
  * Frames have any length; blocks have 20 ms, and every part of the chain sees whole blocks only. What is not set is not
@@ -27,6 +27,7 @@
 #include "ve_echo.h"
 #include "ve_events.h"
 #include "ve_gain.h"
+#include "ve_judge.h"
 #include "ve_level.h"
 #include "ve_player.h"
 #include "ve_recorder.h"
@@ -47,6 +48,7 @@ struct ve_settings {
     double threshold_dbov; /* a block below this level is never voiced */
     uint32_t onset_ms;     /* this much voiced … */
     uint32_t window_ms;    /* … within this is an onset; at most 640 */
+    uint32_t hangover_ms;  /* see ve_activity.h */
     uint32_t offset_ms;    /* this long unvoiced is an offset */
     uint32_t pre_roll_ms;  /* how far before the start of speech an onset points */
     struct ve_player_settings player;
@@ -57,6 +59,7 @@ struct ve_settings {
     const struct ve_dtmf_settings *keys;
     const struct ve_tone_plan *tones;
     const struct ve_gain_settings *gain;
+    const struct ve_judge_settings *judge; /* NULL: the gate decides alone */
 };
 
 struct ve_stats {
@@ -84,10 +87,11 @@ struct ve_channel {
     struct ve_dtmf keys;
     struct ve_tones tones;
     struct ve_gain gain;
-    bool has_echo, has_level, has_keys, has_tones, has_gain;
+    bool has_echo, has_level, has_keys, has_tones, has_gain, has_judge;
     struct ve_ring ring;
     struct ve_resampler resampler;
     struct ve_activity activity;
+    struct ve_judge judge;
     const struct ve_vad_api *vad_api;
     void *vad;
 
@@ -127,6 +131,8 @@ uint64_t ve_channel_head(const struct ve_channel *channel);
 bool ve_channel_speaking(const struct ve_channel *channel);
 
 struct ve_player *ve_channel_player(struct ve_channel *channel);
+/** NULL where it has none. */
+struct ve_judge *ve_channel_judge(struct ve_channel *channel);
 
 /** Where a recorder of the channel's rate may be attached. */
 struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel);

@@ -14,18 +14,16 @@ static bool acceptable(const struct ve_settings *settings)
            settings->threshold_dbov <= 0 && settings->offset_ms <= 60000 && settings->pre_roll_ms <= 5000;
 }
 
-static uint32_t blocks_in(uint32_t ms)
-{
-    return (ms + VE_BLOCK_MS - 1) / VE_BLOCK_MS;
-}
-
 /* Whatever is set is opened; 0, or the first error. */
 static int open_blocks(struct ve_channel *channel, const struct ve_settings *settings)
 {
+    const struct ve_activity_settings activity = {.onset_ms = settings->onset_ms,
+                                                  .window_ms = settings->window_ms,
+                                                  .hangover_ms = settings->hangover_ms,
+                                                  .offset_ms = settings->offset_ms};
     int status = ve_player_open(&channel->player, settings->rate, &settings->player, &channel->events);
     if (!status)
-        status = ve_activity_open(&channel->activity, blocks_in(settings->onset_ms), blocks_in(settings->window_ms),
-                                  blocks_in(settings->offset_ms));
+        status = ve_activity_open(&channel->activity, VE_BLOCK_MS, &activity);
     if (!status && (channel->has_echo = settings->echo != NULL))
         status = ve_echo_open(&channel->echo, settings->rate, settings->echo);
     if (!status && (channel->has_level = settings->level != NULL))
@@ -34,6 +32,8 @@ static int open_blocks(struct ve_channel *channel, const struct ve_settings *set
         status = ve_dtmf_open(&channel->keys, settings->rate, settings->keys);
     if (!status && (channel->has_tones = settings->tones != NULL))
         status = ve_tones_open(&channel->tones, settings->rate, settings->tones);
+    if (!status && (channel->has_judge = settings->judge != NULL))
+        status = ve_judge_open(&channel->judge, settings->judge, &channel->ring);
     if (!status && (channel->has_gain = settings->gain != NULL))
         status = ve_gain_open(&channel->gain, settings->rate, settings->gain);
     if (!status)
@@ -101,11 +101,13 @@ static bool gate(const struct ve_channel *channel, const int16_t *block)
 }
 
 /* True when there is an event to be looked at. */
-static bool follow_speech(struct ve_channel *channel, bool voiced, uint64_t now_ns)
+static bool follow_speech(struct ve_channel *channel, bool heard, uint64_t now_ns)
 {
     struct ve_event event = {.at_ns = now_ns};
     uint32_t blocks_ago = 0;
-    const enum ve_activity_change change = ve_activity_step(&channel->activity, voiced, &blocks_ago);
+    const bool speaking = ve_activity_speaking(&channel->activity);
+    const bool confirmed = !channel->has_judge || ve_judge_block(&channel->judge, heard, speaking);
+    const enum ve_activity_change change = ve_activity_step(&channel->activity, heard, confirmed, &blocks_ago);
     if (change == VE_UNCHANGED)
         return false;
     event.position = position_of(channel, blocks_ago);
@@ -292,6 +294,11 @@ uint64_t ve_channel_head(const struct ve_channel *channel)
 bool ve_channel_speaking(const struct ve_channel *channel)
 {
     return atomic_load_explicit(&channel->speaking, memory_order_acquire);
+}
+
+struct ve_judge *ve_channel_judge(struct ve_channel *channel)
+{
+    return channel->has_judge ? &channel->judge : NULL;
 }
 
 struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel)

@@ -54,13 +54,12 @@ static void activity_starts_with_the_first_voiced_block_and_ends_with_the_last(v
     struct ve_activity activity;
     uint32_t ago = 0;
     int started = -1, ended = -1, start = -1, end = -1;
-    CHECK(ve_activity_open(&activity, 0, 5, 5) == -EINVAL);
-    CHECK(ve_activity_open(&activity, 6, 5, 5) == -EINVAL);
-    CHECK(ve_activity_open(&activity, 3, 33, 5) == -EINVAL);
-    CHECK(ve_activity_open(&activity, 32, 32, 1) == 0);
-    CHECK(ve_activity_open(&activity, 3, 5, 5) == 0);
+    CHECK(ve_activity_open(&activity, 20, &(struct ve_activity_settings){60, 660, 0, 100}) == -EINVAL);
+    CHECK(ve_activity_open(&activity, 20, &(struct ve_activity_settings){UINT32_MAX, UINT32_MAX, 0, 100}) == -EINVAL);
+    CHECK(ve_activity_open(&activity, 20, &(struct ve_activity_settings){640, 640, 0, 20}) == 0);
+    CHECK(ve_activity_open(&activity, 20, &(struct ve_activity_settings){60, 100, 80, 100}) == 0);
     for (int i = 0; heard[i]; i++) {
-        const enum ve_activity_change change = ve_activity_step(&activity, heard[i] == 'V', &ago);
+        const enum ve_activity_change change = ve_activity_step(&activity, heard[i] == 'V', true, &ago);
         if (change == VE_STARTED) {
             started = i;
             start = i + 1 - (int)ago;

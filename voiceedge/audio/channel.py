@@ -3,7 +3,7 @@
 import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class ChannelStats:
     underruns: int  # frames in which the queue ran dry; the end of a prompt is one too
     stream_underruns: int  # see Underrun
     events_dropped: int  # nobody called `Pipeline.read_events` for too long
+    unjudged_ms: int  # of sound that the gate decided because the judge of voice was silent
     samples_lost: int  # see Lost
     longest_gap_ms: float  # between two frames in
     silent_at_ns: int | None  # when a pause or stop last became silence
@@ -64,6 +65,7 @@ class Channel:
         self._samples_lost = 0
         self._bridging = False  # the pump thread is in a call that uses the memory
         self._released = False
+        self._fed = 0  # samples, by hand
 
     # --- the conference bridge: SIP pump thread only ---
 
@@ -203,6 +205,7 @@ class Channel:
         out = ffi.new("struct ve_stats *")
         with self._lock:
             lib.ve_channel_stats(self._alive(), out)
+            judge = lib.ve_channel_judge(self._native)
         return ChannelStats(
             frames_in=out.frames_in,
             frames_out=out.frames_out,
@@ -211,6 +214,7 @@ class Channel:
             underruns=out.short_frames,
             stream_underruns=out.underruns,
             events_dropped=out.events_dropped,
+            unjudged_ms=int(lib.ve_judge_unjudged(judge)) * 20 if judge != ffi.NULL else 0,
             samples_lost=self._samples_lost,
             longest_gap_ms=out.longest_gap_ns / 1e6,
             silent_at_ns=out.silent_ns or None,
@@ -232,8 +236,21 @@ class Channel:
 
     def feed(self, frame: Pcm) -> None:
         """Let the caller say `frame`, of any length. Not while a port is open: the media thread does it then."""
-        with self._lock:
-            lib.ve_channel_put(self._detached(), ffi.from_buffer("int16_t[]", np.ascontiguousarray(frame)), len(frame))
+        judge = None if self._pipeline.judge is None or self._pipeline.judge.running else self._pipeline.judge
+        for part in self._blocks_of(np.ascontiguousarray(frame)) if judge else (np.ascontiguousarray(frame),):
+            with self._lock:
+                lib.ve_channel_put(self._detached(), ffi.from_buffer("int16_t[]", part), len(part))
+            while judge and judge.step():
+                pass
+
+    def _blocks_of(self, frame: Pcm) -> Iterator[Pcm]:
+        """Cut where blocks end: judged there, the same audio gets the same verdicts however it was cut before."""
+        start, block = 0, self.rate // 50
+        while start < len(frame):
+            part = frame[start : start + block - self._fed % block]
+            self._fed += len(part)
+            start += len(part)
+            yield part
 
     def fetch(self, count: int) -> Pcm:
         """What the caller hears next: `count` samples. Not while a port is open."""
@@ -264,8 +281,11 @@ class Channel:
         with self._lock:
             if self._native == ffi.NULL:
                 return True
-            if not self._released or self._bridging or lib.ve_channel_free(self._native) != 0:
+            if not self._released or self._bridging or lib.ve_channel_attached(self._native):
                 return False
+            if (judge := lib.ve_channel_judge(self._native)) != ffi.NULL:
+                self._pipeline.let_go(judge)
+            lib.ve_channel_free(self._native)
             self._native = ffi.NULL
             self._held.clear()
             self._loops.clear()

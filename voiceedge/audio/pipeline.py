@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent
+from voiceedge.audio.judge import Judge
 from voiceedge.audio.native import check, extension, ffi, lib, load_bridge, raise_problem, text
 from voiceedge.audio.settings import ChannelSettings
+from voiceedge.audio.silero import Silero
 from voiceedge.audio.tones import TonePlan, to_c
 from voiceedge.errors import NativeError
 
@@ -28,14 +30,15 @@ class Pipeline:
     ports belong to the SIP pump.
     """
 
-    def __init__(self, settings: ChannelSettings | None = None) -> None:
-        """`settings` is what channels without settings of their own go by."""
+    def __init__(self, settings: ChannelSettings | None = None, silero: Silero | None = None) -> None:
+        """`settings` is what channels without settings of their own go by; `silero` judges what gates let through."""
         self._settings = settings or ChannelSettings()
         self._vad_api = ffi.new("struct ve_vad_api *")
         raise_problem(lib.ve_vad_load(self._vad_api, os.fsencode(extension("_webrtcvad", "webrtcvad-wheels"))))
         self._hub = lib.ve_hub_open()
         if self._hub == ffi.NULL:
             raise NativeError("No event descriptor is left for the audio pipeline: raise the limit of open files.")
+        self.judge = Judge(silero) if silero else None
         self._bridge: Any = None
         self._event = ffi.new("struct ve_event *")
         self._channels: set[Channel] = set()
@@ -73,9 +76,14 @@ class Pipeline:
         given, _parts = _native(settings, rate, frame_ms)  # the parts live until the channel is open
         if settings.tones:
             given.tones = self._tone_plan(settings.tones)
+        if self.judge and settings.judge:
+            judge = ffi.new("struct ve_judge_settings *", {"hub": self.judge.hub, **asdict(settings.judge)})
+            given.judge = judge
         check(lib.ve_channel_open(out, given, self._vad_api, self._hub), f"opening a channel with {settings}")
         channel = Channel(self, out[0], rate, settings)
         self._channels.add(channel)
+        if self.judge and settings.judge:
+            self.judge.add(lib.ve_channel_judge(out[0]))
         return channel
 
     def _tone_plan(self, plan: TonePlan) -> Any:
@@ -85,6 +93,11 @@ class Pipeline:
             check(lib.ve_tone_plan_open(out, tones, len(tones)), f"the tone plan {plan.name}")
             self._tone_plans[plan] = out[0]
         return self._tone_plans[plan]
+
+    def let_go(self, judge: Any) -> None:
+        """The channel of this struct ve_judge is about to be freed."""
+        if self.judge:
+            self.judge.remove(judge)
 
     def fileno(self) -> int:
         """Readable when `read_events` has something to give."""
@@ -118,6 +131,8 @@ class Pipeline:
             raise NativeError(f"The SIP stack still holds {len(self._channels)} channels: close their ports first.")
         while self._tone_plans:
             lib.ve_tone_plan_free(self._tone_plans.popitem()[1])
+        if self.judge:
+            self.judge.close()
         lib.ve_hub_close(self._hub)
         self._hub = ffi.NULL
         if self._bridge is not None:

@@ -7,14 +7,23 @@ from voiceedge.audio.tones import TonePlan
 
 @dataclass(frozen=True, slots=True)
 class VoiceSettings:
-    """When the caller counts as speaking: `onset_ms` voiced within `window_ms`, until `offset_ms` unvoiced in a row."""
+    """When the caller is speaking: heard for `onset_ms` of `window_ms`, until quiet for `offset_ms` (ve_activity.h)."""
 
-    mode: int = 2  # WebRTC VAD: 0 takes nearly anything for voice … 3 is strict
+    mode: int = 1  # WebRTC VAD: 0 takes nearly anything for voice … 3 is strict
     threshold_dbov: float = -50.0  # softer than this is never voice
-    onset_ms: int = 60
+    onset_ms: int = 40
     window_ms: int = 100
+    hangover_ms: int = 200  # a gap up to this is part of a word; after a longer one it takes an onset to go on
     offset_ms: int = 500
     pre_roll_ms: int = 300  # how far before the start of speech an onset points
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What Silero must say of that which the gate lets through, where the pipeline has it (ve_judge.h)."""
+
+    onset_probability: float = 0.3  # a voice begins when it is this sure …
+    speech_probability: float = 0.15  # … and goes on while it is this sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ class ChannelSettings:
     """What a channel does with what it hears. None: not at all."""
 
     voice: VoiceSettings = VoiceSettings()
+    judge: JudgeSettings | None = JudgeSettings()
     player: PlayerSettings = PlayerSettings()
     remove_offset: bool = False
     echo: EchoSettings | None = None
