@@ -11,7 +11,7 @@
  *                                   2 Hz, and then the four are added up as that very frequency
  *
  * What is found must hold most of the energy there is: speech and music do not. And it must stay: five answers alike make
- * a change, so that a click, a fax's phase reversal, or the dip of a modulated tone makes none. What was heard, and for
+ * a change, so that a click, a fax's phase reversal or the dip of a modulated tone makes none. What was heard, and for
  * how long, is then held against every tone of the plan:
  *
  *      480+620 Hz  ‾‾‾‾‾|_____|‾‾‾‾‾|_____|‾‾‾‾‾|____________
@@ -56,9 +56,9 @@ struct ve_phasors {
 
 struct ve_tone_run { /* one sound for some time; all times are hops */
     uint32_t heard, since, last;
-    uint32_t instead, times; /* what is heard now, and how much oftener than anything else … */
-    uint32_t left;           /* … since then */
-    float power;             /* of the sound, or of the one before the silence */
+    uint32_t instead, times;     /* what is heard now, and how much oftener than anything else … */
+    uint32_t left;               /* … since then */
+    float power;                 /* of the sound, or of the one before the silence */
     float first_hz, first_power; /* as it began */
 };
 
@@ -79,7 +79,7 @@ struct ve_tones {
     float energy[VE_TONE_SLICES];
     struct ve_phasors pairs[3]; /* of this hop and the two before it */
     struct ve_heard heard;
-    struct ve_tone_run sounds, sines; /* two views of the same audio: the plan's sounds, and steady sines */
+    struct ve_tone_run sounds, sines; /* two views of the same: the plan's sounds, and steady sines */
     struct ve_tone_match matches[VE_TONES];
 };
 

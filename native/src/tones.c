@@ -10,20 +10,21 @@
 #define LAST   5u
 #define MIDDLE 4.0F
 
-#define TURN          6.2831853F
+#define TURN             6.2831853F
 #define NEARLY_HALF_TURN (0.45F * TURN)
-#define FULL_SQUARE   (VE_FULL_SCALE * VE_FULL_SCALE)
-#define FAINTEST      8e-5F   /* -41 dBov: softer is no tone … */
-#define SILENT        2.5e-5F /* … and below -46 dBov is silence */
-#define UNFILTERED    1e-5F   /* -50 dBov: below is not worth the work */
-#define QUIETER       0.2F    /* -7 dB: noise so far below the sound before it is silence */
-#define SINE_SHARE    0.8F    /* of the energy; at a signal-to-noise ratio of 10 dB it is 0.91 */
-#define PAIR_SHARE    0.7F    /* 1 % beside its frequencies the window costs it 0.4 dB */
-#define TWIST         6.3F    /* 8 dB between the two of a pair */
-#define STEADY_HZ     4.0F    /* how far a sine may stray from where it began: voices and strings do */
-#define STEADY_POWER  1.6F    /* and a pair or a beep from its loudness: 2 dB */
-#define SETTLED_HOPS  5u      /* answers alike that make a change … */
-#define SCATTERED_HOPS 10u    /* … or so many that agree in nothing but that the sound is gone */
+#define FULL_SQUARE      (VE_FULL_SCALE * VE_FULL_SCALE)
+
+#define FAINTEST       8e-5F   /* -41 dBov: softer is no tone … */
+#define SILENT         2.5e-5F /* … and below -46 dBov is silence */
+#define UNFILTERED     1e-5F   /* -50 dBov: below is not worth the work */
+#define QUIETER        0.2F    /* -7 dB: noise so far below the sound before it is silence */
+#define SINE_SHARE     0.8F    /* of the energy; at a signal-to-noise ratio of 10 dB it is 0.91 */
+#define PAIR_SHARE     0.7F    /* 1 % beside its frequencies the window costs it 0.4 dB */
+#define TWIST          6.3F    /* 8 dB between the two of a pair */
+#define STEADY_HZ      4.0F    /* how far a sine may stray from where it began: voices and strings do */
+#define STEADY_POWER   1.6F    /* and a pair or a beep from its loudness: 2 dB */
+#define SETTLED_HOPS   5u      /* answers alike that make a change … */
+#define SCATTERED_HOPS 10u     /* … or so many that agree in nothing but that the sound is gone */
 
 /* The Hann window's squares at the middle of each slice; they sum to 3, the window to 4. */
 static const float hann_squares[SLICES] = {0.0014486F, 0.0952700F, 0.4779533F, 0.9253282F,
@@ -31,7 +32,7 @@ static const float hann_squares[SLICES] = {0.0014486F, 0.0952700F, 0.4779533F, 0
 #define HANN_SUM     4.0F
 #define HANN_SQUARES 3.0F
 
-struct put { /* a call of ve_tones_put */
+struct told { /* in one call of ve_tones_put */
     struct ve_tone_change *changes;
     size_t count, limit;
 };
@@ -40,14 +41,13 @@ struct put { /* a call of ve_tones_put */
 
 static float filter(struct ve_tones *tones, const int16_t *samples, struct ve_phasors *slice)
 {
-    float in[VE_TONE_SLICE_MS * 16], energy = 0.0F;
+    float in[VE_TONE_SLICE_MS * 16], sums[4] = {0.0F};
     for (uint32_t i = 0; i < tones->slice_samples; i++)
         in[i] = (float)samples[i];
-    float sums[4] = {0.0F};
     for (uint32_t i = 0; i < tones->slice_samples; i += 4)
         for (uint32_t k = 0; k < 4; k++)
             sums[k] += in[i + k] * in[i + k];
-    energy = sums[0] + sums[1] + sums[2] + sums[3];
+    const float energy = sums[0] + sums[1] + sums[2] + sums[3];
     if (energy < UNFILTERED * FULL_SQUARE * (float)tones->slice_samples) {
         memset(slice, 0, sizeof *slice);
         return energy;
@@ -283,13 +283,13 @@ static bool take(struct ve_tone_run *run, uint32_t heard, float power, uint32_t 
 
 /* --- the tones that it makes --- */
 
-static void tell(const struct ve_tones *tones, struct put *put, uint32_t i, bool begun, uint32_t ended, float power)
+static void tell(const struct ve_tones *tones, struct told *told, uint32_t i, bool begun, uint32_t ended, float power)
 {
     const uint64_t hop_samples = tones->slice_samples * VE_TONE_HOP_SLICES;
     const uint32_t now = (uint32_t)tones->hops;
-    if (put->count == put->limit)
+    if (told->count == told->limit)
         return;
-    put->changes[put->count++] = (struct ve_tone_change){
+    told->changes[told->count++] = (struct ve_tone_change){
         .tone = i,
         .begun = begun,
         .began_at = (tones->hops - (now - tones->matches[i].since)) * hop_samples,
@@ -299,14 +299,14 @@ static void tell(const struct ve_tones *tones, struct put *put, uint32_t i, bool
 }
 
 /** No longer followed. What a tone was told of accounts for its sounds: they are no part of another one. */
-static void give_up(struct ve_tones *tones, struct put *put, uint32_t i, uint32_t ended, float power)
+static void give_up(struct ve_tones *tones, struct told *told, uint32_t i, uint32_t ended, float power)
 {
     tones->matches[i].following = false;
     if (!tones->matches[i].begun)
         return;
-    tell(tones, put, i, false, ended, power);
+    tell(tones, told, i, false, ended, power);
     for (uint32_t other = 0; other < tones->plan->tone_count; other++)
-        if (tones->matches[other].since < ended)
+        if (!tones->matches[other].begun && tones->matches[other].since < ended)
             tones->matches[other].following = false;
 }
 
@@ -319,7 +319,7 @@ static bool is_right(const struct ve_tone *tone, const struct ve_tone_match *mat
 }
 
 /** The sound has changed: does it still make the tone, or may it from now on? */
-static void follow(struct ve_tones *tones, struct put *put, uint32_t i, const struct ve_tone_run *run,
+static void follow(struct ve_tones *tones, struct told *told, uint32_t i, const struct ve_tone_run *run,
                    const struct ve_tone_run *over)
 {
     const struct ve_tone *tone = &tones->plan->tones[i];
@@ -331,7 +331,7 @@ static void follow(struct ve_tones *tones, struct put *put, uint32_t i, const st
         match->right++;
         if (right && run->heard == expected[match->at])
             return;
-        give_up(tones, put, i, over->heard == VE_NOTHING ? over->since : over->last, over->power);
+        give_up(tones, told, i, over->heard == VE_NOTHING ? over->since : over->last, over->power);
     }
     if (run->heard == expected[0])
         *match = (struct ve_tone_match){.following = true, .since = run->since};
@@ -350,30 +350,28 @@ static bool is_accounted_for(const struct ve_tones *tones)
 }
 
 /** The sound goes on: long enough to be sure, or too long? */
-static void wait(struct ve_tones *tones, struct put *put, uint32_t i, const struct ve_tone_run *run)
+static void wait(struct ve_tones *tones, struct told *told, uint32_t i, const struct ve_tone_run *run)
 {
     const struct ve_tone *tone = &tones->plan->tones[i];
     struct ve_tone_match *match = &tones->matches[i];
     const uint32_t ms = (run->last - run->since) * VE_TONE_HOP_MS;
     if (ms > tone->segments[match->at].max_ms) {
-        give_up(tones, put, i, run->since, run->power);
+        give_up(tones, told, i, run->since, run->power);
     } else if (!match->begun && match->right + 1 >= tone->needed && ms >= tone->sure_ms) {
         if (tone->segments[0].kind == VE_STEADY) {
             if (!is_accounted_for(tones))
-                tell(tones, put, i, false, run->since, run->power);
+                tell(tones, told, i, false, run->since, run->power);
             match->following = false;
             return;
         }
         match->begun = true;
-        tell(tones, put, i, true, 0, run->power);
+        tell(tones, told, i, true, 0, run->power);
     }
 }
 
-static void hop(struct ve_tones *tones, struct put *put)
+/** What 20 ms in the middle of the window hold. */
+static void listen(struct ve_tones *tones)
 {
-    take_slices(tones);
-    window_pairs(tones);
-    const uint32_t now = (uint32_t)tones->hops;
     float energy = 0.0F;
     for (uint32_t slice = FIRST; slice <= LAST; slice++)
         energy += tones->energy[slice];
@@ -381,17 +379,24 @@ static void hop(struct ve_tones *tones, struct put *put)
     if (tones->heard.power >= FAINTEST)
         find_sine(tones);
     tones->heard.sound = sound_heard(tones);
+}
 
+static void hop(struct ve_tones *tones, struct told *told)
+{
+    take_slices(tones);
+    window_pairs(tones);
+    listen(tones);
     struct ve_tone_run over_sound, over_sine;
+    const uint32_t now = (uint32_t)tones->hops;
     const bool sound = take(&tones->sounds, tones->heard.sound, tones->heard.power, now, &over_sound);
     const bool sine = take(&tones->sines, steady_heard(tones), tones->heard.power, now, &over_sine);
     for (uint32_t i = 0; i < tones->plan->tone_count; i++) {
         const bool steady = tones->plan->tones[i].segments[0].kind == VE_STEADY;
         const struct ve_tone_run *run = steady ? &tones->sines : &tones->sounds;
         if (steady ? sine : sound)
-            follow(tones, put, i, run, steady ? &over_sine : &over_sound);
+            follow(tones, told, i, run, steady ? &over_sine : &over_sound);
         if (tones->matches[i].following)
-            wait(tones, put, i, run);
+            wait(tones, told, i, run);
     }
     tones->hops++;
 }
@@ -412,7 +417,7 @@ size_t ve_tones_put(struct ve_tones *tones, const int16_t *samples, size_t count
                     size_t limit)
 {
     const size_t hop_samples = tones->slice_samples * VE_TONE_HOP_SLICES;
-    struct put put = {changes, 0, limit};
+    struct told told = {changes, 0, limit};
     while (count > 0) {
         const size_t wanted = hop_samples - tones->fill, taken = count < wanted ? count : wanted;
         memcpy(tones->gathered + tones->fill, samples, taken * sizeof *samples);
@@ -421,10 +426,10 @@ size_t ve_tones_put(struct ve_tones *tones, const int16_t *samples, size_t count
         count -= taken;
         if (tones->fill == hop_samples) {
             tones->fill = 0;
-            hop(tones, &put);
+            hop(tones, &told);
         }
     }
-    return put.count;
+    return told.count;
 }
 
 struct ve_heard ve_tones_heard(const struct ve_tones *tones)

@@ -17,6 +17,7 @@ from voiceedge.errors import ConfigError
 DEFAULT_FILE = Path(__file__).with_name("tones.toml")
 
 MOST_SEGMENTS = 8
+MOST_PAIR_HZ = 6
 LOWEST_HZ, HIGHEST_HZ = 250, 2150  # what the detector's filters cover
 FOREVER_MS = 2**32 - 1
 EDGE_MS = 20  # how far off the detector's view of a duration may be
@@ -101,6 +102,8 @@ def _read_element(text: str) -> _Element:
     hz = sorted(float(part) for part in parts.groups()[:2] if part and float(part))
     if not all(LOWEST_HZ <= each <= HIGHEST_HZ for each in hz):
         raise ValueError(f'"{text}": frequencies must be {LOWEST_HZ} to {HIGHEST_HZ} Hz')
+    if len(hz) > len(set(hz)):
+        raise ValueError(f'"{text}": the two frequencies must differ')
     return _Element(tuple(hz), int(parts[3]) if parts[3] else None)
 
 
@@ -115,7 +118,7 @@ def _check_sound(sound: tuple[_Element, ...]) -> tuple[_Element, ...]:
 
 
 def _from_text(value: object) -> object:
-    return {"sound": value} if isinstance(value, str) else value
+    return value if isinstance(value, dict) else {"sound": value}
 
 
 class _Sound(Section):
@@ -186,7 +189,15 @@ class _File(Section):
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
         for name in self.plans:
-            for one, other in combinations(self.plan(name).tones, 2):
+            tones = self.plan(name).tones
+            pairs = {
+                hz for tone in tones for each in tone.segments if len(each.hz) > 1 and not each.steady for hz in each.hz
+            }
+            if len(pairs) > MOST_PAIR_HZ:
+                raise ValueError(
+                    f"plans: in {name}, pairs have {len(pairs)} frequencies; {MOST_PAIR_HZ} can be told apart"
+                )
+            for one, other in combinations(tones, 2):
                 if reason := _confusion(one, other) or _confusion(other, one):
                     raise ValueError(f"plans: in {name}, {reason}")
         return self
