@@ -6,7 +6,8 @@ import numpy as np
 
 from voiceedge.audio.events import AudioEvent
 from voiceedge.audio.pipeline import Pipeline
-from voiceedge.audio.settings import VoiceSettings
+from voiceedge.audio.settings import ChannelSettings
+from voiceedge.audio.silero import Silero
 from voiceedge.speech.telephone import LINE_RATE_HZ
 
 FRAME_MS = 20
@@ -21,12 +22,14 @@ class Noticed:
     at_ms: float
 
 
-def hear(pcm: np.ndarray, voice: VoiceSettings | None = None) -> list[Noticed]:
+def hear(pcm: np.ndarray, settings: ChannelSettings, silero: Silero | None) -> list[Noticed]:
     noticed = []
-    with Pipeline(voice) as pipeline:
+    with Pipeline(settings, silero) as pipeline:
         channel = pipeline.channel(LINE_RATE_HZ, FRAME_MS)
         for start in range(0, len(pcm) - FRAME + 1, FRAME):
             channel.feed(pcm[start : start + FRAME])
+            while pipeline.judge and pipeline.judge.step():
+                pass
             at_ms = (start + FRAME) * 1000 / LINE_RATE_HZ
             noticed += [Noticed(event, at_ms) for event in pipeline.read_events()]
         channel.release()
