@@ -87,6 +87,7 @@ struct ve_echo {
     uint32_t silent_hops;                         /* since the far end last spoke */
     uint32_t vain_hops;                           /* of far-end speech without an echo that could be cancelled */
     uint32_t candidate, candidate_words;          /* a new bulk delay, and for how long it has been the best */
+    uint32_t late_words;                          /* for which the background has begun too late */
     struct ve_delay delay;
     struct ve_echo_foreground foreground;
     struct ve_echo_background background;

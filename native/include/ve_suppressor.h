@@ -22,6 +22,7 @@ struct ve_suppressor {
     uint32_t far_hops;         /* in this stretch */
     float doubt;               /* residual echo over far_peak that is possible still */
     float noise;           /* power of the line's noise */
+    bool trusted;          /* the estimate, in the last hop */
     uint32_t open;         /* hops for which the caller is still taken to speak */
     uint32_t random;
 };

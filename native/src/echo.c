@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FOUR 4u                 /* outputs computed together */
 #define LANES 8                 /* independent sums, for the compiler to keep in vector registers */
-#define FOUR 4u
 #define PRE_EMPHASIS 0.5f
 #define FAR_SPEAKS 400.0f       /* power: rms 20, −64 dBov */
 #define FAR_SILENT 64.0f        /* power: rms 8, as G.711 idles */
@@ -22,6 +22,7 @@
 #define WORSE 1.5f
 #define WORSE_HOPS 64u          /* a background at another delay may need a quarter of a second to become better */
 #define HARMFUL (-0.3f)         /* the foreground removes 1 of its echo estimate where it is right, −1 where it is not */
+#define LOUDEST_PATH 16.0f      /* sum of the weights' magnitudes: a hybrid has about 2 */
 #define SETTLED 0.02f           /* foreground's error over near: 17 dB of echo cancelled */
 #define SETTLED_HOPS 150u        /* of which make every second sample enough, */
 #define WELL_SETTLED_HOPS 500u  /* every fourth */
@@ -56,14 +57,14 @@ static void emphasise(const int16_t *samples, float *out, size_t count)
 
 int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_settings *settings)
 {
-    const uint32_t taps = rate / 1000 * settings->tail_ms;
-    if ((rate != 8000 && rate != 16000) || settings->tail_ms < 8 || settings->tail_ms % 2 != 0 || taps > VE_NLMS_TAPS_MAX ||
-        settings->longest_delay_ms > VE_DELAY_MS_MAX)
+    const uint32_t per_ms = rate / 1000;
+    if ((rate != 8000 && rate != 16000) || settings->tail_ms < 8 || settings->tail_ms > VE_NLMS_TAPS_MAX / per_ms ||
+        settings->tail_ms % 2 != 0 || settings->longest_delay_ms > VE_DELAY_MS_MAX)
         return -EINVAL;
     memset(echo, 0, sizeof *echo);
     echo->rate = rate;
     echo->hop = samples_of(echo, VE_ECHO_HOP_MS);
-    echo->taps = taps;
+    echo->taps = samples_of(echo, settings->tail_ms);
     echo->longest = samples_of(echo, settings->longest_delay_ms);
     echo->suppression = settings->suppression;
     echo->end = echo->longest + echo->taps + echo->hop;
@@ -115,7 +116,7 @@ static void cancel(struct ve_echo *echo, uint32_t first, size_t count)
 
 /* ---- what adapts ---- */
 
-/** Give the foreground the background's weights, scaled as far up as neither a weight nor the sum of products can overflow. */
+/** Give the foreground the background's weights (unless no hybrid can be like that), scaled as far up as neither a weight nor the sum of products can overflow. */
 static void promote(struct ve_echo *echo)
 {
     struct ve_echo_foreground *foreground = &echo->foreground;
@@ -125,8 +126,10 @@ static void promote(struct ve_echo *echo)
         for (uint32_t lane = 0; lane < LANES; lane++)
             sums[lane] += fabsf(weights[i + lane]);
     const float sum = (sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7]);
+    if (sum > LOUDEST_PATH)
+        return;
     int shift = 15;
-    while (shift > 1 && sum * (float)(1 << shift) > 32000.0f)
+    while (sum * (float)(1 << shift) > 32000.0f)
         shift--;
     const float scale = (float)(1 << shift);
     for (uint32_t i = 0; i < echo->taps; i++)
@@ -243,6 +246,31 @@ static void judge(struct ve_echo *echo, float near, float estimate, float error)
 
 /* ---- where to look ---- */
 
+/** Does the background's window begin in the midst of the echo? Then its first weights are no smaller than the others. */
+static bool begins_too_late(const struct ve_echo *echo)
+{
+    const uint32_t edge = echo->taps / 16;
+    const float *weights = echo->background.nlms.weights;
+    float all = 0;
+    float first = 0;
+    for (uint32_t i = 0; i < echo->taps; i++)
+        all += weights[i] * weights[i];
+    for (uint32_t i = echo->taps - edge; i < echo->taps; i++)
+        first += weights[i] * weights[i];
+    return echo->background.delay > 0 && echo->contest.background < WORTHWHILE * echo->contest.near && first * 16 > all;
+}
+
+/** Nothing shows an echo that comes before the window but its tail: look from earlier on. */
+static void widen(struct ve_echo *echo)
+{
+    echo->late_words = begins_too_late(echo) ? echo->late_words + 1 : 0;
+    if (echo->late_words < JUMP_WORDS)
+        return;
+    const uint32_t earlier = echo->taps / 4;
+    place(echo, echo->background.delay > earlier ? echo->background.delay - earlier : 0);
+    echo->late_words = 0;
+}
+
 /**
  * Move the background when the echo comes at another delay than its window's. What is found is the strongest echo below 1 kHz, which
  * hybrids delay most: the window begins 5/16 of its length before, and is good for a peak from 1/8 to 5/8 of it.
@@ -319,8 +347,11 @@ static void finish_hop(struct ve_echo *echo)
         echo->vain_hops++;
     if (echo->background.active)
         learn(echo, near);
-    if (ve_delay_put(&echo->delay, far, near, speaks))
+    if (ve_delay_put(&echo->delay, far, near, speaks)) {
+        if (echo->background.active)
+            widen(echo);
         search(echo);
+    }
     echo->near[0] = echo->near[echo->hop];
     echo->error[0] = echo->error[echo->hop];
 }

@@ -100,6 +100,9 @@ void ve_suppressor_decide(struct ve_suppressor *suppressor, const struct ve_supp
     follow_far(suppressor, hop);
     if (hop->trusted)
         follow_leak(suppressor, hop->error);
+    else if (suppressor->trusted)
+        suppressor->open = 0; /* what was taken for the caller may have been an echo that has moved */
+    suppressor->trusted = hop->trusted;
     float residual = hop->trusted || hop->unknown ? suppressor->doubt * suppressor->far_peak : 0.0f;
     if (hop->trusted)
         residual = larger(residual, suppressor->leak * suppressor->echo);
