@@ -1,9 +1,10 @@
 /**
- * @file ve_suppressor.h  What a line echo canceller leaves over: replaced by noise of the line's level (ITU-T G.168's nonlinear processor).
+ * @file ve_suppressor.h  What a line echo canceller leaves over: replaced by noise of the line's level (G.168's nonlinear processor).
  *
- * A hop of 4 ms that is no louder than the residual echo may be is not the caller. How loud it may be is learnt: `leak`, the upper quartile
- * of residual over estimated echo; and while no estimate can be trusted, Geigel's rule: anything below the far end's peak within
- * the echo's reach, from which a new filter wins itself trust gradually: it may know one vowel only. What is louder opens the suppressor from the next hop on, for 200 ms: a first syllable loses 4 ms of its rise at most.
+ * A hop of 4 ms that is no louder than the residual echo may be is not the caller. How loud it may be is learnt: `leak`, the upper
+ * quartile of residual over estimated echo. While no estimate can be trusted it is Geigel's rule: anything below the far end's peak
+ * within the echo's reach; and from that a new filter wins itself trust only gradually, for it may know one vowel only. What is louder
+ * opens the suppressor from the next hop on, for 200 ms: a first syllable loses 4 ms of its rise at most.
  */
 #ifndef VE_SUPPRESSOR_H
 #define VE_SUPPRESSOR_H

@@ -116,7 +116,10 @@ static void cancel(struct ve_echo *echo, uint32_t first, size_t count)
 
 /* ---- what adapts ---- */
 
-/** Give the foreground the background's weights (unless no hybrid can be like that), scaled as far up as neither a weight nor the sum of products can overflow. */
+/**
+ * Give the foreground the background's weights (unless no hybrid can be like that), scaled up as far as neither a weight nor the sum
+ * of products can overflow.
+ */
 static void promote(struct ve_echo *echo)
 {
     struct ve_echo_foreground *foreground = &echo->foreground;
