@@ -105,6 +105,30 @@ class Sip(Section):
     )
 
 
+class Audio(Section):
+    echo: bool = Field(
+        True,
+        description="Cancel what comes back of the prompts from an analogue line behind a gateway, so that no prompt "
+        "interrupts itself. Where there is no echo, nothing is changed.",
+    )
+    gain: bool = Field(True, description="Bring quiet callers up to one level before they are listened to.")
+    keys_in_band: bool = Field(
+        True, description="Hear keys as tones too, for gateways that send neither RFC 4733 nor INFO."
+    )
+    tones: str | None = Field(
+        "kr",
+        description="Tone plan of the lines: kr, us, jp, uk, de, cn, or itu. Unset: no tones are listened for.",
+    )
+    tones_file: FilePath | None = Field(
+        None,
+        description="A file of further tone plans; unset: the one that comes along.",
+        examples=["/etc/voiceedge/tones.toml"],
+    )
+    hang_up_on_busy: bool = Field(
+        True, description="A busy or congestion tone from the line ends the call: an analogue caller has hung up."
+    )
+
+
 class Flows(Section):
     dir: FilePath = Field(Path("ivr_flows"), description="Where the flow files and their prompts lie.")
     default: FlowName = Field("retail", description="The flow for a called number without a route.")
@@ -196,6 +220,7 @@ class Appliance(Section):
 class Config(Section):
     site: Site = Site()
     sip: Sip = Sip()
+    audio: Audio = Audio()
     flows: Flows = Flows()
     speech: Speech = Speech()
     prompts: Prompts = Prompts()

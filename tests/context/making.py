@@ -13,6 +13,7 @@ from voiceedge.context.events import (
     EventData,
     HandedOver,
     StepEntered,
+    ToneHeard,
     TurnHeard,
 )
 from voiceedge.context.record import Changes
@@ -49,6 +50,7 @@ def one_of_each() -> list[EventData]:
             call_id=CALL, direction="in", caller="010-1234-5678", customer="c0ffee", called="1588", flow="retail"
         ),
         CallAnswered(call_id=CALL, set_up_ms=12),
+        ToneHeard(call_id=CALL, tone="busy", level_dbov=-18.5),
         StepEntered(call_id=CALL, flow="retail", step="greet", kind="say", says="안녕하세요. 무엇을 도와드릴까요?"),
         StepEntered(call_id=CALL, flow="retail", step="keep", kind="set"),
         TurnHeard(

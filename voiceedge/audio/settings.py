@@ -30,9 +30,9 @@ class JudgeSettings:
 class KeySettings:
     """What tones are a key (ITU-T Q.24). Levels are those of each of its two tones."""
 
-    minimum_dbov: float = -36.0
+    minimum_dbov: float = -45.0  # one of -36 dBov whose other tone is 8 dB weaker
     twist_db: float = 8.0  # how much weaker than the low tone the high one may be
-    reverse_twist_db: float = 4.0  # how much stronger
+    reverse_twist_db: float = 8.0  # how much stronger
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from voiceedge.context.events import (
     CallTransferred,
     HandedOver,
     StepEntered,
+    ToneHeard,
     TurnHeard,
 )
 from voiceedge.context.follow import follow
@@ -31,6 +32,7 @@ from voiceedge.errors import VoiceEdgeError
 KINDS = {
     CallStarted.type: ("started", "bold", "{caller} → {called}  ({flow})"),
     CallAnswered.type: ("answered", "green", "after {set_up_ms} ms"),
+    ToneHeard.type: ("tone", "yellow", "{tone}"),
     StepEntered.type: ("step", "cyan", "{step}  {says}"),
     TurnHeard.type: ("heard", "yellow", "{transcript}  [{by} {decision} {value} {confidence}]"),
     HandedOver.type: ("handed over", "magenta", "to {channel}: {reason}"),  # its token is for the customer only

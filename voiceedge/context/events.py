@@ -58,6 +58,15 @@ class CallAnswered(EventData):
     set_up_ms: int  # INVITE received to 200 sent
 
 
+class ToneHeard(EventData):
+    """The line sounds a tone that means something: busy, a fax, an answering machine's beep."""
+
+    type: ClassVar[str] = "voiceedge.call.tone_heard"
+    call_id: FreeText
+    tone: Literal["dial", "ringback", "busy", "congestion", "information", "fax_calling", "fax_answering", "beep"]
+    level_dbov: float
+
+
 class StepEntered(EventData):
     """The caller came to a step of a flow.
 
@@ -132,7 +141,7 @@ class CallEnded(EventData):
 
 
 EVENTS: tuple[type[EventData], ...] = (
-    CallStarted, CallAnswered, StepEntered, TurnHeard, HandedOver, CallTransferred, CallEnded,
+    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, CallEnded,
 )  # fmt: skip
 
 

@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 import structlog
 
+from voiceedge.audio.events import AudioEvent, KeyDown, KeyUp, Level, ToneBegun, ToneEnded
+from voiceedge.audio.tones import ToneKind
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import new_id
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal
+from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
+from voiceedge.edge.line import HUNG_UP, LineQuality
 from voiceedge.edge.live_call import LiveCall
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
@@ -62,6 +65,8 @@ class Session:
     def __init__(self, leg: Leg, around: Surroundings, stopping: Callable[[], bool]) -> None:
         self._leg, self._around, self._stopping = leg, around, stopping
         self.inbox = Inbox(around.clock)
+        self._line = LineQuality(leg.channel.rate)
+        self._helpers: asyncio.TaskGroup | None = None  # while the leg lasts
         self._began = around.clock.monotonic()
         self._answered: float | None = None
         self._ended: Ended | None = None
@@ -91,12 +96,46 @@ class Session:
                 )
             )
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._watch())  # to the leg's end, which is always reported
+                async with asyncio.TaskGroup() as self._helpers:
+                    self._helpers.create_task(self._watch())  # to the leg's end, which is always reported
                     await self._serve(flow)
                     await self._let_go()
             finally:
+                self._helpers = None
                 self._note_end()
+                self._note_line()
+
+    def hear(self, event: AudioEvent) -> None:
+        match event:
+            case Level():
+                self._line.add(event)
+            case KeyDown():
+                self._soon(self._leg.key_down(event.key, event.at_ns))
+            case KeyUp():
+                self._soon(self._leg.key_up(event.at_ns))
+            case ToneBegun():
+                self._hear_tone(event.kind, event.level_dbov)
+            case ToneEnded(kind=ToneKind.BEEP):
+                self._hear_tone(event.kind, event.level_dbov)
+            case _:
+                self.inbox.post(event)
+
+    def _hear_tone(self, kind: ToneKind, level_dbov: float) -> None:
+        self._journal.record(ToneHeard(call_id=self._leg.id, tone=kind.value, level_dbov=round(level_dbov, 1)))
+        if kind in HUNG_UP and self._around.config.audio.hang_up_on_busy:
+            self._soon(self._leg.gone())
+
+    def _soon(self, work: Coroutine[None, None, None]) -> None:
+        """Ask it of the leg, in order, unless the leg is over before."""
+
+        async def ask() -> None:
+            with contextlib.suppress(LegEndedError):
+                await work
+
+        if self._helpers:
+            self._helpers.create_task(ask())
+        else:
+            work.close()
 
     async def _serve(self, flow: str) -> None:
         try:
@@ -174,3 +213,14 @@ class Session:
                 outcome=self._outcome,
             )
         )
+
+    def _note_line(self) -> None:
+        line = self._line
+        if line.seconds:
+            log.info(
+                "line",
+                level_dbov=line.level_dbov,
+                silent_s=line.silent,
+                overdriven=line.overdriven,
+                echo_delay_ms=line.echo_delay_ms,
+            )

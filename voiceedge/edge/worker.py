@@ -11,7 +11,7 @@ import structlog
 from voiceedge.audio import synthesis
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
-from voiceedge.audio.settings import ChannelSettings, VoiceSettings
+from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
@@ -19,6 +19,7 @@ from voiceedge.context.journal import Outgoing, QueueJournal
 from voiceedge.context.pii import pseudonym, pseudonym_key
 from voiceedge.edge import paths
 from voiceedge.edge.ears import WorkerEars
+from voiceedge.edge.line import channel_settings
 from voiceedge.edge.link import LinkClient
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.supervisor import Facts, Reporter
@@ -32,16 +33,15 @@ from voiceedge.sip.leg import Leg
 from voiceedge.speech.streaming import VoskModel
 
 INGEST_S = 10.0
-AUDIO = ChannelSettings(
-    VoiceSettings(offset_ms=300)
-)  # early: deciding goes on while it is still open whether the caller has finished
 FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
 FLUSH_S = 3.0  # … and for the last events
 
 log = structlog.get_logger()
 
 
-async def main(config: Config, clock: Clock, vosk: VoskModel | None, reporter: Reporter, before: Facts) -> None:
+async def main(
+    config: Config, clock: Clock, reporter: Reporter, before: Facts, *, vosk: VoskModel | None, silero: Silero | None
+) -> None:
     """`before` holds the SIP port of a predecessor, kept over a restart so that the world finds it again."""
     sip = config.sip.model_copy(update={"port": before.get("sip_port", config.sip.port)})
     book = _book(config)
@@ -68,7 +68,7 @@ async def main(config: Config, clock: Clock, vosk: VoskModel | None, reporter: R
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
             customer_of=lambda number: pseudonym(number, key) if any(map(str.isdigit, number)) else None,
         )
-        switchboard = Switchboard(around, group)
+        switchboard = Switchboard(around, group, silero)
         endpoint = SipEndpoint(sip, switchboard.pipeline, switchboard.take)
         await endpoint.start()
         try:
@@ -92,8 +92,8 @@ def _book(config: Config) -> FlowBook:
 class Switchboard:
     """The calls of this worker, each with what it hears."""
 
-    def __init__(self, around: Surroundings, group: asyncio.TaskGroup) -> None:
-        self.pipeline = Pipeline(AUDIO)
+    def __init__(self, around: Surroundings, group: asyncio.TaskGroup, silero: Silero | None = None) -> None:
+        self.pipeline = Pipeline(channel_settings(around.config.audio), silero)
         self.stopping = False
         self._around, self._group = around, group
         self._sessions: dict[int, Session] = {}
@@ -123,4 +123,4 @@ class Switchboard:
     def _hear(self) -> None:
         for event in self.pipeline.read_events():
             if session := self._sessions.get(id(event.channel)):
-                session.inbox.post(event)
+                session.hear(event)

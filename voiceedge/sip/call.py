@@ -107,6 +107,13 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         sent.method, sent.digits, sent.duration = pj.PJSUA_DTMF_METHOD_RFC2833, key, duration_ms
         self.sendDtmf(sent)
 
+    def key_down(self, key: str, began_ns: int) -> None:
+        if pressed := self._keys.in_band(key, began_ns, time.monotonic_ns()):
+            self._report(pressed)
+
+    def key_up(self, ended_ns: int) -> None:
+        self._keys.in_band_over(ended_ns)
+
     def silent_for(self, now: float) -> float:
         """Seconds without a packet from the other side; 0 while none is due (not answered yet, or on hold)."""
         if self._media is None:

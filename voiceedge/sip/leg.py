@@ -118,6 +118,17 @@ class Leg:
         except TimeoutError:
             log.info("sip_bye_unanswered", leg=self.number)  # Ended follows when PJSIP gives up
 
+    async def gone(self) -> None:
+        """Hang up because the line's tones say that the other side has: an analogue line knows no other way."""
+        await self._ask(lambda call: call.end("caller", 0, ""))
+
+    async def key_down(self, key: str, began_ns: int) -> None:
+        """A key is heard in band: a Key follows unless it was told otherwise already."""
+        await self._ask(lambda call: call.key_down(key, began_ns))
+
+    async def key_up(self, ended_ns: int) -> None:
+        await self._ask(lambda call: call.key_up(ended_ns))
+
     async def transfer(
         self, target: str, headers: Mapping[str, str] | None = None, *, deadline_s: float = TRANSFER_S
     ) -> int:
