@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from voiceedge.appliance.finding import State
 from voiceedge.cli import app
 from voiceedge.config import Config, Flows, Mqtt, Prompts, Sip, Site, Speech
-from voiceedge.edge import doctor, paths
+from voiceedge.edge import doctor, paths, service
+from voiceedge.errors import ModelMissingError
 from voiceedge.flow.call import Utterance
 
 FLOWS = Path(__file__).parents[2] / "ivr_flows"
@@ -80,6 +81,18 @@ def test_no_model_means_less_and_not_nothing(config, tmp_path):
     findings = list(doctor.models(config.model_copy(update={"speech": speech})))
     assert [finding.state for finding in findings] == [State.REDUCED, State.REDUCED]
     assert all("speech." in finding.remedy for finding in findings)
+
+
+def test_without_the_judge_of_voice_the_gate_goes_on(monkeypatch):
+    assert doctor.voice_activity().state is State.FINE
+
+    def nowhere():
+        raise ModelMissingError("install the package")
+
+    for module in (doctor, service):
+        monkeypatch.setattr(module, "model_file", nowhere)
+    assert doctor.voice_activity().state is State.REDUCED
+    assert service._silero() is None
 
 
 def test_recognition_may_be_off(config):

@@ -71,6 +71,8 @@ class Channel:
 
     def open_port(self) -> int:
         """Join the conference bridge; returns our slot."""
+        if self._pipeline.judge:
+            self._pipeline.judge.start()
         return self._on_bridge(lib.ve_bridge_open_port, "opening a conference port")
 
     def connect(self, call_slot: int) -> None:

@@ -11,6 +11,7 @@ from voiceedge.appliance import machine
 from voiceedge.appliance.finding import Finding, broken, fine, reduced
 from voiceedge.audio import synthesis, wav
 from voiceedge.audio.prompts import PromptLibrary
+from voiceedge.audio.silero import Silero, model_file
 from voiceedge.audio.synthesis import RATE
 from voiceedge.bus.client import Broker, BusRefusedError, connect
 from voiceedge.config import Config
@@ -30,6 +31,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     for finding in machine.examine(config, ports_of_running_service(config)):
         yield finding
     yield await native()
+    yield voice_activity()
     for finding in models(config):
         yield finding
     for finding in flows_and_prompts(config):
@@ -75,6 +77,15 @@ async def native() -> Finding:
     if result["problems"]:
         return broken("audio pipeline", "; ".join(result["problems"]), remedy)
     return fine("audio pipeline", f"self-test passed; the SIP stack carries {result['capacity']} calls a worker")
+
+
+def voice_activity() -> Finding:
+    try:
+        model = model_file()
+        Silero(model)
+    except ModelMissingError as error:
+        return reduced("voice activity", "music and noise may count as a caller's voice", str(error))
+    return fine("voice activity", str(model))
 
 
 def models(config: Config) -> Iterator[Finding]:

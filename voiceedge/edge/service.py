@@ -5,6 +5,7 @@ import gc
 
 import structlog
 
+from voiceedge.audio.silero import Silero, model_file
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.edge import control, logs, paths, speech_process, worker
@@ -22,13 +23,13 @@ def run(config: Config) -> int:
     for directory in (config.site.data_dir, config.site.run_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = RealClock()
-    vosk = _vosk(config)
+    vosk, silero = _vosk(config), _silero()
     gc.collect()
     gc.freeze()  # what is loaded by now stays shared with the children
     members = [
         Member("control", functools.partial(control.main, config, clock), stop_rank=1),
         Member("speech", functools.partial(speech_process.main, config, clock), stop_rank=1),
-        Member("worker-1", functools.partial(worker.main, config, clock, vosk)),
+        Member("worker-1", functools.partial(worker.main, config, clock, vosk=vosk, silero=silero)),
     ]
     return Supervisor(members, paths.status_file(config)).run()
 
@@ -41,4 +42,12 @@ def _vosk(config: Config) -> VoskModel | None:
         return VoskModel(vosk_directory(config.speech))
     except ModelMissingError as error:
         log.warning("speech_reduced", problem=str(error), effect="nothing listens along; Whisper alone decides")
+        return None
+
+
+def _silero() -> Silero | None:
+    try:
+        return Silero(model_file())
+    except ModelMissingError as error:
+        log.warning("voice_reduced", problem=str(error), effect="music and noise may count as a caller's voice")
         return None
