@@ -24,8 +24,8 @@
 #define HARMFUL (-0.3f)         /* the foreground removes 1 of its echo estimate where it is right, −1 where it is not */
 #define LOUDEST_PATH 16.0f      /* sum of the weights' magnitudes: a hybrid has about 2 */
 #define SETTLED 0.02f           /* foreground's error over near: 17 dB of echo cancelled */
-#define SETTLED_HOPS 150u        /* of which make every second sample enough, */
-#define WELL_SETTLED_HOPS 500u  /* every fourth */
+#define SETTLED_HOPS 100u        /* of which make every second sample enough, */
+#define WELL_SETTLED_HOPS 250u  /* every fourth */
 #define UNSETTLED 0.5f          /* background's error over foreground's: the path has changed */
 
 static uint32_t samples_of(const struct ve_echo *echo, uint32_t ms)
