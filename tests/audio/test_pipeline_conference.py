@@ -33,6 +33,13 @@ def test_a_thousand_ports_leave_nothing_behind() -> None:
     assert result["grown_kb"] < 8192  # a leaked channel holds 512 kB
 
 
+@pytest.mark.slow
+def test_the_judge_of_voice_is_in_time_for_the_bridge() -> None:
+    result = conference("judged", 8000, 20)
+    assert result["heard"] == ["Onset", "Offset"]
+    assert result["unjudged_ms"] == 0
+
+
 def test_misuse_is_refused_where_pjsip_would_abort() -> None:
     result = conference("misuse", 8000, 20)
     assert "pump thread" not in result["before_init"] or "libInit" in result["before_init"]
