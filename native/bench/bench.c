@@ -76,7 +76,7 @@ done:
 static int16_t out[2 * FRAME];
 
 BENCH(vad, void *vad = ve_vad_open(api, settings->vad_mode), api->process(vad, 8000, said, FRAME))
-BENCH(offset, struct ve_dc dc; ve_dc_open(&dc), ve_dc_put(&dc, said, out, FRAME))
+BENCH(offset, struct ve_dc dc; ve_dc_open(&dc), ve_dc_put(&dc, said, out, out, FRAME))
 BENCH(level, struct ve_level level; struct ve_level_report report; ve_level_open(&level, 8000, settings->level),
       ve_level_put(&level, said, FRAME, &report, 1))
 BENCH(keys, struct ve_dtmf dtmf; struct ve_key_change changes[2]; ve_dtmf_open(&dtmf, 8000, settings->keys),
@@ -84,7 +84,7 @@ BENCH(keys, struct ve_dtmf dtmf; struct ve_key_change changes[2]; ve_dtmf_open(&
 BENCH(tones, struct ve_tones tones; struct ve_tone_change changes[VE_TONES_CHANGES];
       ve_tones_open(&tones, 8000, settings->tones), ve_tones_put(&tones, said, FRAME, changes, VE_TONES_CHANGES))
 BENCH(echo, static struct ve_echo echo; ve_echo_open(&echo, 8000, settings->echo),
-      ve_echo_put(&echo, speech + (frame * FRAME + 800) % (length - 2 * FRAME), said, out, FRAME))
+      ve_echo_put(&echo, speech + (frame * FRAME + 800) % (length - 2 * FRAME), said, out, out, FRAME))
 BENCH(gain, struct ve_gain gain; ve_gain_open(&gain, 8000, settings->gain), ve_gain_put(&gain, said, out, FRAME, true))
 BENCH(resampler, struct ve_resampler resampler; ve_resampler_open(&resampler), ve_resample(&resampler, said, FRAME, out))
 BENCH(ring, static struct ve_ring ring; if (!ring.samples) ve_ring_open(&ring, VE_RING_SAMPLES),

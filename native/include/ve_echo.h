@@ -17,7 +17,8 @@
  * Adaptation sees both sides through the same pre-emphasis, 1 − 0.5 z⁻¹: it whitens speech, which speeds NLMS up, and leaves
  * the path between them as it is.
  *
- * Where no echo is found the canceller gives out `near` bit by bit, and costs but the search.
+ * Where no echo is found the canceller gives out `near` bit by bit, and costs but the search. That there is none is known as soon
+ * as nothing came back in time of what was sent: the near end stayed 30 dB below the far end's peak.
  */
 #ifndef VE_ECHO_H
 #define VE_ECHO_H
@@ -86,6 +87,8 @@ struct ve_echo {
     int16_t error[1 + VE_ECHO_HOP_MAX];           /* likewise, before suppression */
     uint32_t silent_hops;                         /* since the far end last spoke */
     uint32_t vain_hops;                           /* of far-end speech without an echo that could be cancelled */
+    uint32_t waited;                              /* hops since the far end began to speak, for an echo that is late */
+    float far_peak, near_peak;                    /* loudest hops: of what was sent first, of all that came since */
     uint32_t candidate, candidate_words;          /* a new bulk delay, and for how long it has been the best */
     uint32_t late_words;                          /* for which the background has begun too late */
     struct ve_delay delay;
@@ -98,8 +101,12 @@ struct ve_echo {
 /* cffi: tests begin */
 int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_settings *settings); /* 0, -EINVAL */
 
-/** Cancel in `near` the echo of `far`, which was sent in the same tick. `out` may be `near`. */
-void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *out, size_t count);
+/**
+ * Take from `near` the echo of `far`, which was sent in the same tick. `cancelled` is what is left: for what looks for keys and
+ * tones, which come as they please. `out` is the same after suppression: for what looks for a voice. Both may be `near`.
+ */
+void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *cancelled, int16_t *out,
+                 size_t count);
 
 void ve_echo_report(const struct ve_echo *echo, struct ve_echo_report *report);
 /* cffi: tests end */

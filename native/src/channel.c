@@ -201,7 +201,9 @@ static void keep(struct ve_channel *channel, const int16_t *block)
 static bool run_block(struct ve_channel *channel, uint64_t now_ns)
 {
     const size_t count = channel->block_samples;
-    int16_t *block = channel->block, heard[VE_BLOCK_MS * 16], louder[VE_BLOCK_MS * 16];
+    int16_t *const block = channel->block;
+    int16_t heard[VE_BLOCK_MS * 16], suppressed[VE_BLOCK_MS * 16], louder[VE_BLOCK_MS * 16];
+    int16_t *voice = block;
     bool happened = false;
     channel->blocks++;
     ve_reference_take(&channel->reference, heard, count);
@@ -210,21 +212,23 @@ static bool run_block(struct ve_channel *channel, uint64_t now_ns)
         happened |= measure(channel, block, now_ns);
     if (channel->settings.remove_offset)
         ve_dc_put(&channel->dc, block, block, count);
-    if (channel->has_echo)
-        ve_echo_put(&channel->echo, heard, block, block, count);
+    if (channel->has_echo) {
+        ve_echo_put(&channel->echo, heard, block, block, suppressed, count);
+        voice = suppressed;
+    }
     if (channel->has_tones)
         happened |= follow_tones(channel, block, now_ns);
     if (channel->has_keys)
         happened |= follow_keys(channel, block, now_ns);
     const bool key_down = channel->has_keys && ve_dtmf_down(&channel->keys);
     if (key_down)
-        memset(block, 0, count * sizeof *block); /* a key is no voice, and no recogniser's business */
-    const bool voiced = !key_down && gate(channel, block);
+        memset(voice, 0, count * sizeof *voice); /* a key is no voice, and no recogniser's business */
+    const bool voiced = !key_down && gate(channel, voice);
     if (channel->has_gain) {
-        ve_gain_put(&channel->gain, block, louder, count, voiced);
-        block = louder;
+        ve_gain_put(&channel->gain, voice, louder, count, voiced);
+        voice = louder;
     }
-    keep(channel, block); /* before an onset is told, which may be read from at once */
+    keep(channel, voice); /* before an onset is told, which may be read from at once */
     happened |= follow_speech(channel, voiced, now_ns);
     return happened;
 }

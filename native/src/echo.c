@@ -15,6 +15,8 @@
 #define SURE_WORDS 1u           /* of 16 ms that a first delay must be the best, */
 #define JUMP_WORDS 6u           /* a new one */
 #define VAIN_MS 1500u           /* of far-end speech without an echo found: there is none */
+#define PROBE_MS 100u           /* of what was sent, whose echo is waited for */
+#define NO_ECHO 0.001f          /* 30 dB below it: what comes back so weak sets off no voice detector */
 #define CONTEST_MEMORY 0.125f   /* a hop: 32 ms */
 #define JUDGE_MEMORY 0.0625f    /* a hop: 64 ms */
 #define BETTER 0.95f            /* background's error over foreground's */
@@ -306,6 +308,26 @@ static bool searching(const struct ve_echo *echo)
     return !echo->foreground.active && echo->vain_hops < VAIN_MS / VE_ECHO_HOP_MS;
 }
 
+/** While an echo is looked for: rule it out when far-end speech was sent and nothing came back in time. */
+static void wait_for_echo(struct ve_echo *echo, float far, float near)
+{
+    const uint32_t probe = PROBE_MS / VE_ECHO_HOP_MS;
+    if (echo->waited == 0) {
+        if (far <= FAR_SPEAKS)
+            return;
+        echo->far_peak = echo->near_peak = 0;
+    }
+    if (echo->waited < probe && far > echo->far_peak)
+        echo->far_peak = far;
+    if (near > echo->near_peak)
+        echo->near_peak = near;
+    if (++echo->waited < probe + (echo->longest + echo->taps) / echo->hop)
+        return;
+    if (echo->near_peak < NO_ECHO * echo->far_peak)
+        echo->vain_hops = VAIN_MS / VE_ECHO_HOP_MS;
+    echo->waited = 0;
+}
+
 /** Adapt if the window holds anything to learn from; give up a background that never was of use. */
 static void learn(struct ve_echo *echo, const float *near)
 {
@@ -348,6 +370,8 @@ static void finish_hop(struct ve_echo *echo)
         judge(echo, power(echo->near + 1, echo->hop), estimated, error);
     else if (speaks)
         echo->vain_hops++;
+    if (searching(echo))
+        wait_for_echo(echo, sent_power, power(echo->near + 1, echo->hop));
     if (echo->background.active)
         learn(echo, near);
     if (ve_delay_put(&echo->delay, far, near, speaks)) {
@@ -369,7 +393,8 @@ static void make_room(struct ve_echo *echo)
     echo->end = kept;
 }
 
-void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *out, size_t count)
+void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *cancelled, int16_t *out,
+                 size_t count)
 {
     while (count > 0) {
         if (echo->fill == 0)
@@ -378,6 +403,7 @@ void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, 
         memcpy(echo->far + echo->end, far, n * sizeof *far);
         memcpy(echo->near + 1 + echo->fill, near, n * sizeof *near);
         cancel(echo, echo->end, n);
+        memcpy(cancelled, echo->error + 1 + echo->fill, n * sizeof *cancelled);
         memcpy(out, echo->error + 1 + echo->fill, n * sizeof *out);
         if (echo->suppression)
             ve_suppressor_put(&echo->suppressor, out, echo->fill, n);
@@ -389,6 +415,7 @@ void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, 
         }
         far += n;
         near += n;
+        cancelled += n;
         out += n;
         count -= n;
     }

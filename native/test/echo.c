@@ -45,7 +45,7 @@ static void an_echo_is_cancelled_in_frames_of_any_size(void)
         frame = 1 + (size_t)(noise(300) + 300);
         if (frame > COUNT - at)
             frame = COUNT - at;
-        ve_echo_put(&echo, far + at, near + at, near + at, frame); /* in place */
+        ve_echo_put(&echo, far + at, near + at, near + at, near + at, frame); /* in place */
     }
     CHECK(energy(near, COUNT / 2, COUNT) * 1000 < energy(far, COUNT / 2, COUNT) / 9);
     struct ve_echo_report report;
@@ -67,7 +67,7 @@ static void extremes_overflow_nothing(void)
             far[i] = (int16_t)(silent ? 0 : i / 3000 % 2 ? loud : (int16_t)noise(300));
             near[i] = (int16_t)(i < 64 ? 0 : i / 5000 % 5 == 0 ? loud : far[i - 64]);
         }
-        ve_echo_put(&echo, far, near, out, 2 * COUNT);
+        ve_echo_put(&echo, far, near, out, out, 2 * COUNT);
     }
 }
 

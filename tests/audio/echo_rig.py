@@ -22,7 +22,7 @@ class Canceller:
 
     def put(self, far: np.ndarray, near: np.ndarray, chops: list[int] | None = None) -> np.ndarray:
         far, near = (np.ascontiguousarray(np.round(side), np.int16) for side in (far, near))
-        out = np.zeros_like(near)
+        out, cancelled = np.zeros_like(near), np.zeros_like(near)
         at, turn = 0, 0
         while at < len(far):
             count = min((chops or [self.frame])[turn % len(chops or [1])], len(far) - at)
@@ -30,6 +30,7 @@ class Canceller:
                 self.state,
                 ffi.cast("int16_t *", far[at:].ctypes.data),
                 ffi.cast("int16_t *", near[at:].ctypes.data),
+                ffi.cast("int16_t *", cancelled[at:].ctypes.data),
                 ffi.cast("int16_t *", out[at:].ctypes.data),
                 count,
             )

@@ -7,8 +7,8 @@ from talk import now_ns, talk
 
 pytestmark = pytest.mark.slow
 
+KEYS_HZ = {"1": (697, 1209), "2": (697, 1336), "7": (852, 1209)}
 HOURS = "2"
-HOURS_HZ = (697, 1336)
 BUSY_HZ = (480, 620)  # Korea: half a second on, half a second off
 RATE = 8000
 
@@ -27,20 +27,19 @@ async def test_a_key_in_band_stops_the_prompt_and_answers(service):
         await call.entered("menu")
         await call.spoken_to(now_ns())
         pressed = now_ns()
-        call.rtp.say(np.concatenate([tones(HOURS_HZ, 120), silence(200)]))
+        call.rtp.say(np.concatenate([tones(KEYS_HZ[HOURS], 120), silence(200)]))
         await call.silence(pressed, for_ms=300)
         await call.entered("hours")
         assert call.turns == [("accept", "hours")]
 
 
-async def test_a_key_told_in_band_and_by_rfc_4733_is_one_key(service):
+async def test_keys_told_in_band_and_by_rfc_4733_are_each_one_key(service):
     async with talk(service, "2000") as call:
-        for key, hz in (("1", (697, 1209)), ("1", (697, 1209)), ("7", (852, 1209))):
-            call.rtp.say(np.concatenate([tones(hz, 100), silence(400)]))
+        for key in "1172277":
+            call.rtp.say(np.concatenate([tones(KEYS_HZ[key], 100), silence(300)]))
             await call.press(key)
         await call.press("#")
-        await call.until("turn.heard", value="117")
-        assert call.turns[0] == ("accept", "117")
+        await call.until("turn.heard", value="1172277")
 
 
 async def test_a_busy_tone_from_the_line_ends_the_call_as_the_callers(service):
