@@ -1,4 +1,4 @@
-"""Recordings of people and of music: three Debian packages, and the evaluation corpus where VOICEEDGE_CORPUS names it."""
+"""Recordings of people and music: three Debian packages, and the evaluation corpus where VOICEEDGE_CORPUS names it."""
 
 import json
 import os
@@ -26,6 +26,7 @@ PACKAGES = {
     "pocketsphinx-testdata": SPEAKERS,
 }
 SPEECH_DBOV = -26.0  # the level at which telephony is tested (ITU-T P.800)
+PROMPT_DBOV = -20.0  # the level of our own prompts
 NOT_SPEECH = ("tone", "beep", "silence", "monkeys", "confbridge-join", "confbridge-leave", "glorious", "tt-")
 
 
@@ -95,6 +96,16 @@ def babble(seconds: float, voices: int = 8) -> Samples:
                 parts.append(part)
         together += np.concatenate(parts)[:wanted]
     return _as_loud(voice_band(together))
+
+
+@cache
+def announcement(seconds: float) -> Samples:
+    """Prompts, one after another with a short pause, as the service plays them."""
+    rng = np.random.default_rng(9)
+    paths, parts, wanted = _spoken_prompts(), [], int(seconds * LINE_RATE_HZ)
+    while sum(map(len, parts)) < wanted:
+        parts += [_recording(paths[int(rng.integers(len(paths)))]).samples, np.zeros(LINE_RATE_HZ // 2)]
+    return np.concatenate(parts)[:wanted] * 10 ** ((PROMPT_DBOV - SPEECH_DBOV) / 20)
 
 
 def _load(path: Path) -> Samples:

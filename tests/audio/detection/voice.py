@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from detection.hearing import Noticed
 from detection.recordings import Recording, Samples
 from detection.truth import Span, spoken
+
 from voiceedge.audio.events import Offset, Onset
+from voiceedge.audio.speech_level import MARGIN_DB
 from voiceedge.speech.telephone import LINE_RATE_HZ
 
 PAUSE_MS = 1500  # between two recordings of a call
@@ -27,18 +28,19 @@ class Call:
         return len(self.clean) / LINE_RATE_HZ / 60
 
 
-def calls(recordings: Iterable[Recording], seed: int, a_call: int = 8) -> list[Call]:
+def calls(recordings: Iterable[Recording], seed: int, a_call: int = 8, margin_db: float = MARGIN_DB) -> list[Call]:
     """Some recordings after one another, never at the same place of a frame twice."""
     rng = np.random.default_rng(seed)
     listed = list(recordings)
-    return [_call(listed[first : first + a_call], rng) for first in range(0, len(listed), a_call)]
+    return [_call(listed[first : first + a_call], rng, margin_db) for first in range(0, len(listed), a_call)]
 
 
-def _call(recordings: Sequence[Recording], rng: np.random.Generator) -> Call:
+def _call(recordings: Sequence[Recording], rng: np.random.Generator, margin_db: float) -> Call:
     parts, spans, length = [], [], 0
     for recording in recordings:
         pause = LINE_RATE_HZ * PAUSE_MS // 1000 + int(rng.integers(LINE_RATE_HZ // 5))
-        spans += [span.moved((length + pause) * 1000 / LINE_RATE_HZ) for span in spoken(recording.samples, GAP_MS)]
+        begun_ms = (length + pause) * 1000 / LINE_RATE_HZ
+        spans += [span.moved(begun_ms) for span in spoken(recording.samples, GAP_MS, margin_db)]
         parts += [np.zeros(pause), recording.samples]
         length += pause + len(recording.samples)
     return Call(np.concatenate([*parts, np.zeros(LINE_RATE_HZ * PAUSE_MS // 1000)]), spans)
