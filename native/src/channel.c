@@ -225,7 +225,7 @@ static bool run_block(struct ve_channel *channel, uint64_t now_ns)
         memset(voice, 0, count * sizeof *voice); /* a key is no voice, and no recogniser's business */
     const bool voiced = !key_down && gate(channel, voice);
     if (channel->has_gain) {
-        ve_gain_put(&channel->gain, voice, louder, count, voiced);
+        ve_gain_put(&channel->gain, voice, louder, count, voiced && ve_channel_speaking(channel));
         voice = louder;
     }
     keep(channel, voice); /* before an onset is told, which may be read from at once */

@@ -11,7 +11,6 @@ import structlog
 from voiceedge.audio import synthesis
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
-from voiceedge.audio.settings import ChannelSettings, VoiceSettings
 from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
 from voiceedge.config import Config
@@ -20,6 +19,7 @@ from voiceedge.context.journal import Outgoing, QueueJournal
 from voiceedge.context.pii import pseudonym, pseudonym_key
 from voiceedge.edge import paths
 from voiceedge.edge.ears import WorkerEars
+from voiceedge.edge.line import channel_settings
 from voiceedge.edge.link import LinkClient
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.supervisor import Facts, Reporter
@@ -33,9 +33,6 @@ from voiceedge.sip.leg import Leg
 from voiceedge.speech.streaming import VoskModel
 
 INGEST_S = 10.0
-AUDIO = ChannelSettings(
-    VoiceSettings(offset_ms=300)
-)  # early: deciding goes on while it is still open whether the caller has finished
 FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
 FLUSH_S = 3.0  # … and for the last events
 
@@ -96,7 +93,7 @@ class Switchboard:
     """The calls of this worker, each with what it hears."""
 
     def __init__(self, around: Surroundings, group: asyncio.TaskGroup, silero: Silero | None = None) -> None:
-        self.pipeline = Pipeline(AUDIO, silero)
+        self.pipeline = Pipeline(channel_settings(around.config.audio), silero)
         self.stopping = False
         self._around, self._group = around, group
         self._sessions: dict[int, Session] = {}
@@ -126,4 +123,4 @@ class Switchboard:
     def _hear(self) -> None:
         for event in self.pipeline.read_events():
             if session := self._sessions.get(id(event.channel)):
-                session.inbox.post(event)
+                session.hear(event)
