@@ -106,10 +106,10 @@ class Sip(Section):
 
 
 class Audio(Section):
-    echo: bool = Field(
-        True,
-        description="Cancel what comes back of the prompts from an analogue line behind a gateway, so that no prompt "
-        "interrupts itself. Where there is no echo, nothing is changed.",
+    echo_tail_ms: Literal[0, 16, 32, 64] = Field(
+        32,
+        description="How long an analogue line behind a gateway echoes the prompts, which then interrupt themselves unless "
+        "the echo is cancelled. 0: not cancelled. Where there is no echo, nothing is changed.",
     )
     gain: bool = Field(True, description="Bring quiet callers up to one level before they are listened to.")
     keys_in_band: bool = Field(
@@ -126,6 +126,16 @@ class Audio(Section):
     )
     hang_up_on_busy: bool = Field(
         True, description="A busy or congestion tone from the line ends the call: an analogue caller has hung up."
+    )
+
+
+class Recording(Section):
+    enabled: bool = Field(
+        False,
+        description="Flows may record calls, to recordings/DATE in site.data_dir. Off: their record steps do nothing.",
+    )
+    format: Literal["wav", "opus"] = Field(
+        "wav", description="wav: 32 kB a second (64 with G.722); opus: a tenth of it, and needs libopus."
     )
 
 
@@ -221,6 +231,7 @@ class Config(Section):
     site: Site = Site()
     sip: Sip = Sip()
     audio: Audio = Audio()
+    recording: Recording = Recording()
     flows: Flows = Flows()
     speech: Speech = Speech()
     prompts: Prompts = Prompts()

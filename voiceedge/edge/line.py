@@ -26,7 +26,7 @@ def channel_settings(audio: Audio) -> ChannelSettings:
     return ChannelSettings(
         voice=VoiceSettings(offset_ms=_OFFSET_MS),
         remove_offset=True,
-        echo=EchoSettings() if audio.echo else None,
+        echo=EchoSettings(tail_ms=audio.echo_tail_ms) if audio.echo_tail_ms else None,
         level=LevelSettings(),
         keys=KeySettings() if audio.keys_in_band else None,
         tones=load_plan(audio.tones, audio.tones_file or DEFAULT_FILE) if audio.tones else None,
