@@ -79,10 +79,12 @@ def signal(
 def _show(found: "Inspection") -> None:
     console = Console(highlight=False)
     heard_at = "" if found.rate == found.file_rate else f", heard at {found.rate} Hz"
-    console.print(f"{found.path}: {found.seconds:.1f} s, {found.file_rate} Hz{heard_at}", markup=False)
+    console.print(f"{found.path}: {found.seconds:.1f} s, {found.file_rate} Hz{heard_at}", markup=False, soft_wrap=True)
     if not found.judged:
         console.print(
-            "Without Silero's model, music and tones count as voice: pip install 'voiceedge\\[models]'", style="dim"
+            "Without Silero's model, music and tones count as voice: pip install 'voiceedge\\[models]'",
+            style="dim",
+            soft_wrap=True,
         )
     for side in found.sides:
         console.print()

@@ -1,7 +1,7 @@
 """When people really speak: from the clean recording alone, by a method that shares nothing with the detector.
 
 Speech is active where its level over 10 ms is less than 15.9 dB below its active level: the margin of ITU-T P.56. The
-level is that of the telephone band: what the line does not carry nobody can hear. What is shorter than 40 ms is a click.
+level is that of the telephone band: what it does not carry nobody can hear. What is shorter than 40 ms is a click.
 Held against the waveforms of 48 recordings: it begins with the first sound that can be seen, fricatives included.
 
        level    ┌──┐ ┌────┐   ┌──┐        ▁
