@@ -108,8 +108,8 @@ class Sip(Section):
 class Audio(Section):
     echo_tail_ms: Literal[0, 16, 32, 64] = Field(
         32,
-        description="How long an analogue line behind a gateway echoes the prompts, which then interrupt themselves unless "
-        "the echo is cancelled. 0: not cancelled. Where there is no echo, nothing is changed.",
+        description="How long an analogue line behind a gateway echoes the prompts, which then interrupt themselves "
+        "unless the echo is cancelled. 0: not cancelled. Where there is no echo, nothing is changed.",
     )
     gain: bool = Field(True, description="Bring quiet callers up to one level before they are listened to.")
     keys_in_band: bool = Field(
