@@ -12,6 +12,8 @@ from voiceedge.context.events import (
     CallTransferred,
     EventData,
     HandedOver,
+    RecordingEnded,
+    RecordingStarted,
     StepEntered,
     ToneHeard,
     TurnHeard,
@@ -61,6 +63,10 @@ def one_of_each() -> list[EventData]:
         HandedOver(
             call_id=CALL, channel="web-chat", reason="agent", token="k.t.s", expires_at="2026-11-22T01:00:00Z",
             intent="delivery", slots={"order": "***5678"},
+        ),
+        RecordingStarted(call_id=CALL, path="2026-11-22/conversation-1.wav", format="wav"),
+        RecordingEnded(
+            call_id=CALL, path="2026-11-22/conversation-1.wav", format="wav", seconds=8.0, pauses=1, paused_s=2.5
         ),
         CallTransferred(call_id=CALL, target="sip:01012345678@pbx.local", result="refused"),
         CallEnded(

@@ -29,7 +29,7 @@ def test_a_call_is_told_from_its_events() -> None:
     (visit,) = record.channels
     assert (visit.channel, visit.reference, visit.cause) == ("phone", CALL, "caller")
     assert visit.answered_at == START + timedelta(seconds=1)
-    assert record.ended_at == visit.ended_at == START + timedelta(seconds=9)
+    assert record.ended_at == visit.ended_at == START + timedelta(seconds=11)
     assert [(turn.speaker, turn.text) for turn in record.turns] == [
         ("voiceedge", "안녕하세요. 무엇을 도와드릴까요?"),
         ("caller", "배송 조회요, 번호는 ***5678"),

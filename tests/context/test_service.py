@@ -154,10 +154,10 @@ async def test_a_control_process_killed_with_its_broker_costs_no_event_and_no_or
     async with following(broker) as events:
         draining = asyncio.create_task(outgoing.drain(send))
         for number in range(300):
-            journal.record(one_of_each()[number % 10])
+            journal.record(one_of_each()[number % 12])
         await until(lambda: len(events) >= 100)
         for number in range(300, 600):
-            journal.record(one_of_each()[number % 10])
+            journal.record(one_of_each()[number % 12])
         await control.kill()  # wherever it is just now: before, in or after its commit
         await control.start()
         await until(lambda: len(events) >= 600)

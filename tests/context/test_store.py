@@ -34,7 +34,7 @@ async def bodies(store: Store) -> list[CloudEvent]:
 
 async def test_events_and_their_record_are_kept_together(store: Store) -> None:
     await store.ingest([stamped(data) for data in one_of_each()])
-    assert [int(event.sequence) for event in await bodies(store)] == list(range(1, 11))
+    assert [int(event.sequence) for event in await bodies(store)] == list(range(1, 13))
     record = await store.conversation("conversation-1")
     assert record
     assert (record.customer, record.intent, record.outcome) == ("c0ffee", "delivery", "done")

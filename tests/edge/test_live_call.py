@@ -50,7 +50,7 @@ class Line:
         ears = SimpleNamespace(listen=lambda _: None, judge=self._judge)
         self.call = LiveCall(
             leg=self.leg, facts=None, inbox=self.inbox, speaker=self.speaker, tickets=None, journal=None,
-            clock=self.clock,
+            recordings=None, clock=self.clock,
             new_hearing=lambda number, expectation: Hearing(
                 number, expectation, channel=self.channel, ears=ears, clock=self.clock, post=self.inbox.post,
                 spawn=self.spawn,

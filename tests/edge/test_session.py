@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from voiceedge.audio.recording import Recorder
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted
@@ -86,7 +87,7 @@ async def serve(tmp_path, *, leg=None, journal=None, voice=None, hang_up=False):
     journal = journal or Journal()
     around = Surroundings(
         config=Config(), clock=RealClock(), book=FlowBook(tmp_path), ears=None, voice=voice or Voice(), tickets=None,
-        look_ups=None, journal_of=lambda _: journal, customer_of=lambda _: None,
+        recorder=Recorder(), look_ups=None, journal_of=lambda _: journal, customer_of=lambda _: None,
     )  # fmt: skip
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         switchboard = Switchboard(around, group)

@@ -20,6 +20,8 @@ from voiceedge.context.events import (
     CallStarted,
     CallTransferred,
     HandedOver,
+    RecordingEnded,
+    RecordingStarted,
     StepEntered,
     ToneHeard,
     TurnHeard,
@@ -37,6 +39,8 @@ KINDS = {
     TurnHeard.type: ("heard", "yellow", "{transcript}  [{by} {decision} {value} {confidence}]"),
     HandedOver.type: ("handed over", "magenta", "to {channel}: {reason}"),  # its token is for the customer only
     CallTransferred.type: ("transferred", "magenta", "to {target}: {result}"),
+    RecordingStarted.type: ("recording", "red", "{path}"),
+    RecordingEnded.type: ("recorded", "red", "{seconds} s  {error}"),
     CallEnded.type: ("ended", "bold", "{cause}  {outcome}  ({duration_ms} ms, {sip_code})"),
 }
 LABEL_WIDTH = max(len(label) for label, _, _ in KINDS.values())

@@ -124,6 +124,31 @@ class CallTransferred(EventData):
     result: Literal["done", "refused", "busy", "no_answer", "failed"]
 
 
+class RecordingStarted(EventData):
+    """The call is being recorded to `path`, which is below `recordings` in the site's data directory."""
+
+    type: ClassVar[str] = "voiceedge.recording.started"
+    call_id: FreeText
+    path: str
+    format: Literal["wav", "opus"]
+
+
+class RecordingEnded(EventData):
+    """Nothing more is recorded to `path`. It may never have begun, for the reason that `error` tells.
+
+    `paused_s` of its `seconds` are silence, in so many `pauses`: for card numbers, or as the flow wanted it.
+    """
+
+    type: ClassVar[str] = "voiceedge.recording.ended"
+    call_id: FreeText
+    path: str
+    format: Literal["wav", "opus"]
+    seconds: float
+    pauses: int
+    paused_s: float
+    error: str | None = None
+
+
 class CallEnded(EventData):
     """The call is over.
 
@@ -141,7 +166,8 @@ class CallEnded(EventData):
 
 
 EVENTS: tuple[type[EventData], ...] = (
-    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, CallEnded,
+    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, RecordingStarted,
+    RecordingEnded, CallEnded,
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge.hearing import NOTHING, Hearing
 from voiceedge.edge.inbox import Decided, Inbox, Signal
 from voiceedge.edge.keys import KeyCollector
+from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.errors import LegEndedError, NativeError, SipError
@@ -25,6 +26,7 @@ from voiceedge.flow.call import (
     Keyed,
     NoInput,
     Question,
+    RecordAction,
     Reply,
     TransferResult,
     Utterance,
@@ -52,11 +54,13 @@ class LiveCall:
         speaker: Speaker,
         new_hearing: Callable[[int, Expectation], Hearing],
         tickets: TicketOffice,
+        recordings: CallRecordings,
         journal: Journal,
         clock: Clock,
     ) -> None:
         self._leg, self._facts, self._inbox, self._speaker = leg, facts, inbox, speaker
         self._new_hearing, self._tickets, self._journal, self._clock = new_hearing, tickets, journal, clock
+        self._recordings = recordings
         self._typed_ahead: list[str] = []
         self._voice: Onset | Offset | None = None  # what the caller's voice did last
         self._hearings = 0
@@ -227,6 +231,11 @@ class LiveCall:
         if code in NO_ANSWER:
             return TransferResult.NO_ANSWER
         return TransferResult.REFUSED if code in REFUSED else TransferResult.FAILED
+
+    async def record(self, action: RecordAction) -> None:
+        await self._recordings.take(action)
+        if self._leg.ended:
+            raise CallEnded
 
     async def hang_up(self) -> None:
         try:

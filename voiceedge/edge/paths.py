@@ -18,5 +18,9 @@ def status_file(config: Config) -> Path:
     return config.site.run_dir / "status.json"
 
 
+def recordings(config: Config) -> Path:
+    return config.site.data_dir / "recordings"
+
+
 def prompt_cache(config: Config) -> Path:
     return config.site.data_dir / "prompts"

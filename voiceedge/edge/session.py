@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from voiceedge.audio.events import AudioEvent, KeyDown, KeyUp, Level, ToneBegun, ToneEnded
+from voiceedge.audio.recording import Recorder
 from voiceedge.audio.tones import ToneKind
 from voiceedge.clock import Clock
 from voiceedge.config import Config
@@ -20,6 +21,7 @@ from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
 from voiceedge.edge.line import HUNG_UP, LineQuality
 from voiceedge.edge.live_call import LiveCall
+from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
@@ -45,6 +47,7 @@ class Surroundings:
     book: FlowBook
     ears: WorkerEars
     voice: WorkerVoice
+    recorder: Recorder
     tickets: TicketOffice
     look_ups: LookUps
     journal_of: Callable[[str], Journal]
@@ -154,15 +157,19 @@ class Session:
         set_up_ms = (time.monotonic_ns() - leg.received_ns) // 1_000_000
         self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=set_up_ms))
         speaker = Speaker(leg.channel, around.voice, self.inbox.post, helpers.create_task)
-        call = self._live_call(speaker, helpers)
+        recordings = CallRecordings(
+            around.recorder, around.config, leg=leg, facts=self._facts, journal=self._journal, clock=around.clock
+        )
+        call = self._live_call(speaker, recordings, helpers)
         look_ups = PatientLookUps(around.look_ups, self.inbox)
         run = FlowRun(around.book.flows, flow, call, self._journal, around.clock, look_ups)
         try:
             self._outcome = (await run.run()).outcome
         finally:
             speaker.abandon()  # nobody is there to hear the rest
+            await recordings.close()
 
-    def _live_call(self, speaker: Speaker, helpers: asyncio.TaskGroup) -> LiveCall:
+    def _live_call(self, speaker: Speaker, recordings: CallRecordings, helpers: asyncio.TaskGroup) -> LiveCall:
         leg, around, inbox = self._leg, self._around, self.inbox
         return LiveCall(
             leg=leg,
@@ -179,6 +186,7 @@ class Session:
                 spawn=helpers.create_task,
             ),
             tickets=around.tickets,
+            recordings=recordings,
             journal=self._journal,
             clock=around.clock,
         )

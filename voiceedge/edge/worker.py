@@ -11,6 +11,7 @@ import structlog
 from voiceedge.audio import synthesis
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
+from voiceedge.audio.recording import Recorder
 from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
 from voiceedge.config import Config
@@ -34,6 +35,7 @@ from voiceedge.speech.streaming import VoskModel
 
 INGEST_S = 10.0
 FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
+RECORDINGS_S = 1.0  # … what of them is not yet on disk …
 FLUSH_S = 3.0  # … and for the last events
 
 log = structlog.get_logger()
@@ -49,6 +51,7 @@ async def main(
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
     outgoing = Outgoing(clock)
     key = pseudonym_key(config.site.data_dir)
+    recorder = Recorder()
     library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
 
     async def send(events: Sequence[StampedEvent]) -> None:
@@ -63,6 +66,7 @@ async def main(
             book=book,
             ears=WorkerEars(vosk, speech, config.speech.decide_s),
             voice=WorkerVoice(library, speech),
+            recorder=recorder,
             tickets=TicketOffice(control, clock),
             look_ups=HttpLookUps(http, clock),
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
@@ -78,6 +82,7 @@ async def main(
             switchboard.stopping = True
             await endpoint.stop()
             await switchboard.all_over(FAREWELL_S)
+            await asyncio.to_thread(recorder.stop, RECORDINGS_S)
             await outgoing.flushed(FLUSH_S)
             draining.cancel()
 

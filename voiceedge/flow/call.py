@@ -95,6 +95,32 @@ class HandOverTicket:
     channel: str
 
 
+class RecordAction(StrEnum):
+    """What a flow can want of the recording of its call."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+    @property
+    def running(self) -> bool:
+        """Whether the call is being recorded after this."""
+        return self in {RecordAction.START, RecordAction.RESUME}
+
+    def may_follow(self, last: "RecordAction") -> bool:
+        """Whether it changes anything after `last`; STOP is also how every call begins."""
+        match self:
+            case RecordAction.START:
+                return last is RecordAction.STOP
+            case RecordAction.PAUSE:
+                return last.running
+            case RecordAction.RESUME:
+                return last is RecordAction.PAUSE
+            case RecordAction.STOP:
+                return last is not RecordAction.STOP
+
+
 class CallEnded(Exception):  # noqa: N818 - an ordinary end, not an error
     """The caller has hung up, or the network has: raised by whatever the flow was waiting for."""
 
@@ -114,6 +140,9 @@ class Call(Protocol):
 
     async def transfer(self, target: str) -> TransferResult:
         """Send the caller on (SIP REFER, RFC 3515)."""
+
+    async def record(self, action: RecordAction) -> None:
+        """Only what `may_follow` the action before. A recording that fails is no concern of the flow's."""
 
     async def hang_up(self) -> None:
         """End the call after what is being said."""

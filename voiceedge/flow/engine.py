@@ -1,6 +1,7 @@
 """The flow engine: walks one call through its flow, and never lets an error, a loop or a silence trap the caller."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,16 @@ from voiceedge.context.record import Slot
 from voiceedge.errors import FlowError, VoiceEdgeError
 from voiceedge.flow.asking import Answer, Asking, Option
 from voiceedge.flow.book import Flows
-from voiceedge.flow.call import Call, CallEnded, HandOver, NoInput, Question, Reply, TransferResult
+from voiceedge.flow.call import (
+    Call,
+    CallEnded,
+    HandOver,
+    NoInput,
+    Question,
+    RecordAction,
+    Reply,
+    TransferResult,
+)
 from voiceedge.flow.expression import ExpressionError
 from voiceedge.flow.frame import Frame, SlotValue, Spoken
 from voiceedge.flow.look_up import Found, LookUps, NotFound, Request, fill_url
@@ -23,6 +33,7 @@ from voiceedge.flow.model import (
     HandOverStep,
     HangUp,
     LookUp,
+    Record,
     Return,
     Run,
     Say,
@@ -75,6 +86,7 @@ class FlowRun:
         self._intent: str | None = None
         self._journey: list[str] = []
         self._silent_steps = self._errors = 0
+        self._recording = RecordAction.STOP  # what was last made of it
         self._changed: dict[str, Any] = {
             "language": flows[name].header.language
         }  # not yet in the conversation's record
@@ -127,20 +139,14 @@ class FlowRun:
                 return target
             self._frames[-1].at = target
 
-    async def _take(  # noqa: C901, PLR0911 - one case a kind of step
+    async def _take(  # noqa: PLR0911 - one case a kind of step
         self, frame: Frame, step: Step
     ) -> "str | _End":
         """Do the step and say where it leads, in what is then the innermost flow."""
         match step:
-            case Say():
-                spoken = frame.spoken(step.say, self.values(), recording=step.recording or frame.at)
-                self._enter(step.kind, spoken.masked)
-                await self._call.say(spoken.utterances, barge_in=step.barge_in)
-                return step.next
-            case Ask():
-                return await self._ask(frame, step)
-            case HangUp():
-                return await self._hang_up(frame, step)
+            case Say() | Ask() | HangUp():
+                async with self._off_the_record(frame.is_about_card(step)):
+                    return await self._talk(frame, step)
             case Transfer():
                 return await self._transfer(frame, step)
             case HandOverStep():
@@ -155,11 +161,26 @@ class FlowRun:
                 return step.next
             case LookUp():
                 return await self._look_up(frame, step)
+            case Record():
+                await self._record_call(step.record)
+                return step.next
             case Run():
                 return self._run(frame, step)
             case Return():
                 return self._return(frame, step)
         raise _StepFailed(f"no step of kind {step.kind}")
+
+    async def _talk(self, frame: Frame, step: Say | Ask | HangUp) -> "str | _End":
+        match step:
+            case Say():
+                spoken = frame.spoken(step.say, self.values(), recording=step.recording or frame.at)
+                self._enter(step.kind, spoken.masked)
+                await self._call.say(spoken.utterances, barge_in=step.barge_in)
+                return step.next
+            case Ask():
+                return await self._ask(frame, step)
+            case HangUp():
+                return await self._hang_up(frame, step)
 
     async def _ask(self, frame: Frame, step: Ask) -> str:
         universals = [
@@ -235,7 +256,10 @@ class FlowRun:
                 classes={name: slot.class_ for name, slot in taken.items()},
             )
         )
-        return step.next if ticket else step.failed
+        if ticket is None:
+            return step.failed
+        await self._record_call(RecordAction.STOP)  # what is said from now on belongs to the other channel
+        return step.next
 
     async def _transfer(self, frame: Frame, step: Transfer) -> "str | _End":
         target = step.transfer.fill(self.values(), lambda _, value: plain(value))
@@ -249,6 +273,23 @@ class FlowRun:
                 return step.no_answer or step.failed
             case _:
                 return step.failed
+
+    async def _record_call(self, action: RecordAction) -> None:
+        if action.may_follow(self._recording):
+            self._recording = action
+            await self._call.record(action)
+
+    @asynccontextmanager
+    async def _off_the_record(self, hidden: bool) -> AsyncIterator[None]:  # noqa: FBT001 - reads as a sentence
+        """Where `hidden`, a recording holds nothing of what is said and keyed meanwhile."""
+        hidden = hidden and self._recording.running
+        if hidden:
+            await self._record_call(RecordAction.PAUSE)
+        try:
+            yield
+        finally:
+            if hidden:
+                await self._record_call(RecordAction.RESUME)
 
     async def _hang_up(self, frame: Frame, step: HangUp) -> _End:
         spoken = frame.spoken(step.hang_up, self.values(), recording=step.recording or frame.at)

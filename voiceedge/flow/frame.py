@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.flow.call import CallFacts, Utterance
 from voiceedge.flow.expression import Expression
-from voiceedge.flow.model import Choice, Flow, Value
+from voiceedge.flow.model import Choice, Flow, Step, Value
 from voiceedge.flow.template import Field, Template, TemplateError, plain, speak
 from voiceedge.flow.words import Words, words_of
 
@@ -61,6 +61,11 @@ class Frame:
     def class_of(self, slot: str | None) -> PersonalDataClass:
         known = self.flow.header.slots.get(slot) if slot else None
         return known.class_ if known else PersonalDataClass.NONE
+
+    def is_about_card(self, step: Step) -> bool:
+        """Whether it asks for a card number or says one."""
+        slots = {slot for _, slot in step.fills()}.union(*(text.names for _, text in step.texts()))
+        return any(self.class_of(slot) is PersonalDataClass.CARD for slot in slots)
 
     def filled_slots(self) -> dict[str, SlotValue]:
         return {name: SlotValue(value, self.class_of(name)) for name, value in self.slots.items() if value is not None}

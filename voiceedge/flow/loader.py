@@ -20,6 +20,7 @@ _MOST_REPAIRS = 8
 _STAND_INS: Mapping[str, Any] = {
     **dict.fromkeys(("next", "otherwise", "found", "not_found", "error", "failed", "start", "run", "into"), UNKNOWN),
     **dict.fromkeys(("say", "ask", "reason", "transfer", "hang_up"), "…"),
+    "record": "start",
     "hand_over": "web-chat",
     "look_up": "http://localhost/",
     "choose": [{"when": "true", "next": UNKNOWN}],

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from voiceedge.context.pii import PersonalDataClass
+from voiceedge.flow.call import RecordAction
 from voiceedge.flow.expression import Expression
 from voiceedge.flow.problem import Problem
 from voiceedge.flow.template import Template
@@ -283,6 +284,12 @@ class LookUp(Step):
         yield ("into",), self.into
 
 
+class Record(Step):
+    kind = "record"
+    record: RecordAction
+    next: Name
+
+
 class HandOverStep(Step):
     kind = "hand_over"
     exits = ("next", "failed")
@@ -348,7 +355,7 @@ class Return(Step):
 
 
 STEPS: Mapping[str, type[Step]] = {
-    step.kind: step for step in (Say, Ask, Choose, Set, LookUp, HandOverStep, Transfer, HangUp, Run, Return)
+    step.kind: step for step in (Say, Ask, Choose, Set, LookUp, Record, HandOverStep, Transfer, HangUp, Run, Return)
 }
 
 

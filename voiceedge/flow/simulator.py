@@ -13,6 +13,7 @@ from voiceedge.flow.call import (
     KeyRule,
     NoInput,
     Question,
+    RecordAction,
     Reply,
     TransferResult,
     Utterance,
@@ -91,6 +92,10 @@ class SimulatedCall:
         self._screen.noted(f"transfer to {target}: {self._transfer}")
         self._ended = self._transfer is TransferResult.DONE
         return self._transfer
+
+    async def record(self, action: RecordAction) -> None:
+        if not self._ended:
+            self._screen.noted(f"recording: {action}")
 
     async def hang_up(self) -> None:
         self._ended = True

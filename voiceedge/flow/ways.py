@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from voiceedge.flow.call import RecordAction
 from voiceedge.flow.loader import Draft, strings_in
-from voiceedge.flow.model import AGAIN, Ask, Header, Run, Step
+from voiceedge.flow.model import AGAIN, Ask, Header, Record, Run, Step
 from voiceedge.flow.problem import nearest_name
 
 
@@ -29,6 +30,7 @@ def check_ways(draft: Draft, header: Header) -> None:
         message = f'"{name}" can lead back to itself without a question in between. Ask something on the way.'
         draft.warn(("steps", name), message, key=True)
     _check_order(draft, header, ways)
+    _check_recording(draft, header, ways)
 
 
 def _heads(draft: Draft, names: frozenset[str], ways: dict[str, set[str]]) -> Iterator[str]:
@@ -110,8 +112,7 @@ def _check_order(draft: Draft, header: Header, ways: dict[str, set[str]]) -> Non
         ready |= header.slots.keys() - set().union(*filled_by.values())  # a sub-flow is given these
     everything = set(header.slots)
     may: dict[str, set[str]] = {}
-    interrupts = [header.on_error, header.otherwise, *(choice.next for choice in header.anywhere.values())]
-    waiting = [(header.start, set(ready)), *((name, everything) for name in interrupts if name)]
+    waiting = [(header.start, set(ready)), *((name, everything) for name in _interrupts(header))]
     while waiting:
         name, slots = waiting.pop()
         if name not in draft.names or (name in may and slots <= may[name]):
@@ -127,6 +128,30 @@ def _check_order(draft: Draft, header: Header, ways: dict[str, set[str]]) -> Non
                     ("steps", name, *where),
                     f'slot "{slot}" has no value here yet. Set it before, or give it starts: under slots:',
                 )
+
+
+def _check_recording(draft: Draft, header: Header, ways: dict[str, set[str]]) -> None:
+    """Warn of steps that want something of a recording where none can be under way."""
+    if any(step.kind == "return" for step in draft.steps.values()):
+        return  # the flow that runs this one may record
+    for name, step in draft.steps.items():
+        if not isinstance(step, Record) or step.record is RecordAction.START:
+            continue
+        needed = RecordAction.PAUSE if step.record is RecordAction.RESUME else RecordAction.START
+        begun = {place for place, other in draft.steps.items() if isinstance(other, Run) or _records(other, needed)}
+        if name not in closure([*begun, *(_interrupts(header) if begun else ())], ways):
+            message = f'"{step.record}" does nothing: no step before it has record: {needed}. Add one, or remove this.'
+            draft.warn(("steps", name, "record"), message)
+
+
+def _records(step: Step, action: RecordAction) -> bool:
+    return isinstance(step, Record) and step.record is action
+
+
+def _interrupts(header: Header) -> Iterator[str]:
+    """The steps that any other may lead to."""
+    targets = [header.on_error, header.otherwise, *(choice.next for choice in header.anywhere.values())]
+    yield from (target for target in targets if target)
 
 
 def _reads(step: Step) -> Iterator[tuple[tuple[str | int, ...], frozenset[str]]]:
