@@ -87,9 +87,8 @@ def measure_tones(lines: Sequence[Line], rounds: int, plans: Sequence[str]) -> l
     for line in lines:
         tally = tones.measure(line, [load_plan(plan) for plan in plans], rounds)
         told = {kind.value: spread(times) for kind, times in tally.told_ms.items()}
-        rows.append(
-            {"line": line.name, "played": tally.played, "missed": tally.missed, "false": tally.false, "told_ms": told}
-        )
+        found = {"played": tally.played, "missed": tally.missed, "again": tally.again, "false": tally.false}
+        rows.append({"line": line.name, **found, "told_ms": told})
         NOTES.print(f"tones, {line.name}")
     return rows
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from detection.hearing import hear
 from detection.line import CLEAN
-from detection.recordings import SPEECH_DBOV, Samples, music, prompts, speakers
+from detection.recordings import MUSIC, SPEECH_DBOV, Samples, music, prompts, speakers
 from detection.recordings import korean as corpus_speech
 from reference.dtmf import KEYS, tone
 from reference.tones import played
@@ -54,7 +54,7 @@ class Taken:
 def sounds(minutes: float) -> dict[str, Callable[[], Samples]]:
     """By name; `minutes` of each."""
     seconds = minutes * 60
-    tunes = {f"music: {name}": _tune(name, seconds) for name in music()}
+    tunes = {f"music: {path.stem}": _tune(path.stem, seconds) for path in sorted(MUSIC.glob("*.wav"))}
     return tunes | {
         "music in pieces of 4 s": lambda: _pieces(seconds),
         "ringback (Korea)": lambda: _network("kr", ToneKind.RINGBACK, seconds),

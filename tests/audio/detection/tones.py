@@ -23,7 +23,8 @@ _DETUNED, _STRETCHED = 0.01, 0.05
 class Tally:
     played: int = 0
     missed: int = 0
-    false: int = 0  # other tones than what was played, and the same twice
+    again: int = 0  # the same once more: it was lost for a while
+    false: int = 0  # others than what was played
     told_ms: dict[ToneKind, list[float]] = field(default_factory=dict)  # after it began; a beep: after it ended
 
 
@@ -55,7 +56,8 @@ def _play(tally: Tally, line: Line, plan: TonePlan, tone: Tone, seed: int) -> No
     found = next((one for one in told if one.event.kind is tone.kind and isinstance(one.event, told_by)), None)
     tally.played += 1
     tally.missed += found is None
-    tally.false += len(told) - (found is not None)
+    tally.again += max(0, sum(one.event.kind is tone.kind for one in told) - 1)
+    tally.false += sum(one.event.kind is not tone.kind for one in told)
     if found:
         since_s = before_s + (lasting_s if tone.kind is ToneKind.BEEP else 0.0)
         tally.told_ms.setdefault(tone.kind, []).append(found.at_ms - 1000 * since_s)

@@ -90,7 +90,7 @@ class Score:
         if not before:
             return
         if end.at_ms < before[-1].end_ms:
-            self.cut += end.at_ms - before[-1].start_ms > LATE_MS  # else it is the end of what was before
+            self.cut += int(end.at_ms - before[-1].start_ms > LATE_MS)  # else it is the end of what was before
         else:
             self.offset_ms.append(end.at_ms - before[-1].end_ms)
 
