@@ -135,7 +135,7 @@ class Recording(Section):
         description="Flows may record calls, to recordings/DATE in site.data_dir. Off: their record steps do nothing.",
     )
     format: Literal["wav", "opus"] = Field(
-        "wav", description="wav: 32 kB a second (64 with G.722); opus: a tenth of it, and needs libopus."
+        "wav", description="wav: 32 kB a second; opus: a tenth of it, and needs libopus."
     )
 
 

@@ -16,7 +16,10 @@ from voiceedge.config import Prompts
 from voiceedge.flow.call import Utterance
 
 FLOWS = Path(__file__).parent / "flows"
-ROUTES = {"2000": "keyed", "3000": "silent", "4000": "steps", "5000": "private", "6000": "changing", "7000": "brief"}
+ROUTES = {
+    "2000": "keyed", "3000": "silent", "4000": "steps", "5000": "private", "6000": "changing", "7000": "brief",
+    "8000": "recorded",
+}  # fmt: skip
 
 Light = Callable[..., RunningService]
 
