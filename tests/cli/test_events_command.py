@@ -43,6 +43,7 @@ def event(event_type: str, number: int = 1, **data: object) -> CloudEvent:
             "to web-chat: agent",
         ),
         ("call.ended", {"cause": "caller", "duration_ms": 9, "sip_code": 200}, "caller (9 ms, 200)"),
+        ("recording.ended", {"seconds": 8.0, "error": None}, "8.00 s"),
         ("call.transferred", {"target": "sip:x\x1b[2J\n@y", "result": "done"}, "to sip:x [2J @y: done"),
         ("something.new", {"a": 1}, ""),
     ],

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from voiceedge.appliance.finding import State
 from voiceedge.cli import app
-from voiceedge.config import Config, Flows, Mqtt, Prompts, Sip, Site, Speech
+from voiceedge.config import Config, Flows, Mqtt, Prompts, Recording, Sip, Site, Speech
 from voiceedge.edge import doctor, paths, service
-from voiceedge.errors import ModelMissingError
+from voiceedge.errors import ModelMissingError, NativeError
 from voiceedge.flow.call import Utterance
 
 FLOWS = Path(__file__).parents[2] / "ivr_flows"
@@ -74,6 +74,17 @@ async def test_a_wrong_password_is_broken_and_not_shown(config, new_mosquitto, t
     finding = await doctor.broker(settings, mosquitto.url)
     assert finding.state is State.BROKEN
     assert "s3cret" not in finding.what + finding.remedy
+
+
+def test_recording_is_fine_unless_its_format_cannot_be_written(config, monkeypatch):
+    def without_opus():
+        raise NativeError("libopus is not installed")
+
+    monkeypatch.setattr(doctor, "load_opus", without_opus)
+    sites = Recording(), Recording(enabled=True), Recording(enabled=True, format="opus")
+    found = [doctor.call_recording(config.model_copy(update={"recording": site})) for site in sites]
+    assert [finding.state for finding in found] == [State.FINE, State.FINE, State.BROKEN]
+    assert "libopus0" in found[-1].remedy
 
 
 def test_no_model_means_less_and_not_nothing(config, tmp_path):

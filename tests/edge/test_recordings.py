@@ -11,11 +11,12 @@ import pytest
 from tests.disk import small_disk
 from voiceedge.audio import wav
 from voiceedge.audio.pipeline import Pipeline
-from voiceedge.audio.recording import Recorder, RecordingSettings
+from voiceedge.audio.recording import Recorder, RecordingSettings, load_opus
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
 from voiceedge.context.events import RecordingEnded, RecordingStarted
 from voiceedge.edge.recordings import CallRecordings
+from voiceedge.errors import NativeError
 from voiceedge.flow.call import CallFacts, RecordAction
 from voiceedge.sip.events import Ended
 
@@ -108,8 +109,8 @@ async def test_pauses_are_silence_and_are_told(new_call):
 async def test_a_call_may_have_more_than_one(new_call):
     call = new_call(format="opus")
     try:
-        call.recorder._load_opus()
-    except Exception as missing:  # noqa: BLE001
+        load_opus()
+    except NativeError as missing:
         pytest.skip(str(missing))
     await call.takes(START, STOP, START, STOP)
     assert call.files() == ["2026-01-01/conversation-1-2.opus", "2026-01-01/conversation-1.opus"]

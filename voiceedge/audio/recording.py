@@ -105,6 +105,13 @@ class Recording:
             return self._stats
 
 
+def load_opus() -> Any:
+    """The encoder's functions. Raises NativeError without libopus."""
+    api = ffi.new("struct ve_opus_api *")
+    raise_problem(lib.ve_opus_load(api))
+    return api
+
+
 class Recorder:
     """The recordings of this process and the thread that writes them, which begins with the first one."""
 
@@ -115,7 +122,7 @@ class Recorder:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._opus = ffi.NULL
+        self._opus: Any = None
 
     def record(self, channel: Recordable, path: Path) -> Recording:
         """Record into a new file that only its owner may read: Ogg Opus if it ends in .opus, else WAV.
@@ -145,7 +152,9 @@ class Recorder:
             thread.join(timeout_s)
 
     def _open(self, channel: Recordable, path: Path) -> Recording:
-        opus = self._load_opus() if path.suffix == ".opus" else ffi.NULL
+        opus = ffi.NULL
+        if path.suffix == ".opus":
+            opus = self._opus = self._opus or load_opus()
         wanted = self.settings
         settings = ffi.new(
             "struct ve_recorder_settings *",
@@ -160,13 +169,6 @@ class Recorder:
             path.unlink()
             raise
         return Recording(path, channel, native[0], self._wake)
-
-    def _load_opus(self) -> Any:
-        if self._opus == ffi.NULL:
-            api = ffi.new("struct ve_opus_api *")
-            raise_problem(lib.ve_opus_load(api))
-            self._opus = api
-        return self._opus
 
     def _write(self) -> None:
         while True:

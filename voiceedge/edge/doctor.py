@@ -11,12 +11,13 @@ from voiceedge.appliance import machine
 from voiceedge.appliance.finding import Finding, broken, fine, reduced
 from voiceedge.audio import synthesis, wav
 from voiceedge.audio.prompts import PromptLibrary
+from voiceedge.audio.recording import load_opus
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.audio.synthesis import RATE
 from voiceedge.bus.client import Broker, BusRefusedError, connect
 from voiceedge.config import Config
 from voiceedge.edge import paths
-from voiceedge.errors import BusError, FlowError, ModelMissingError, PromptError
+from voiceedge.errors import BusError, FlowError, ModelMissingError, NativeError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
 from voiceedge.flow.frame import fixed_prompts
@@ -32,6 +33,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
         yield finding
     yield await native()
     yield voice_activity()
+    yield call_recording(config)
     for finding in models(config):
         yield finding
     for finding in flows_and_prompts(config):
@@ -86,6 +88,19 @@ def voice_activity() -> Finding:
     except ModelMissingError as error:
         return reduced("voice activity", "music and noise may count as a caller's voice", str(error))
     return fine("voice activity", str(model))
+
+
+def call_recording(config: Config) -> Finding:
+    part, settings = "call recording", config.recording
+    if not settings.enabled:
+        return fine(part, "off (recording.enabled = false): record steps of flows do nothing")
+    try:
+        if settings.format == "opus":
+            load_opus()
+    except NativeError as error:
+        remedy = 'apt-get install libopus0, or set recording.format = "wav"'
+        return broken(part, f"no call can be recorded: {error}", remedy)
+    return fine(part, f"{settings.format} files, where a flow wants them, below {paths.recordings(config)}")
 
 
 def models(config: Config) -> Iterator[Finding]:
