@@ -1,6 +1,6 @@
 # An index of scripts/: each target runs the script of its name.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check test docs lock bench-calls bench-native bench-speech bench-voices clean
+.PHONY: help setup demo run check test docs lock bench-calls bench-media bench-native bench-speech bench-voices clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -13,10 +13,11 @@ test: ## check, then all tests
 docs: ## write what is made from the code
 lock: ## solve the requirements anew
 bench-calls: ## what a caller waits for, in ms
+bench-media: ## what the audio of calls costs, live and on 100 channels
 bench-native: ## what a 20 ms frame costs in the native pipeline
 bench-speech: ## how well speech is understood
 bench-voices: ## how well the prompts' voices are
-setup demo run check test docs lock bench-calls bench-native bench-speech bench-voices:
+setup demo run check test docs lock bench-calls bench-media bench-native bench-speech bench-voices:
 	@scripts/$@
 
 clean: ## remove everything that scripts/setup and a run left here

@@ -125,8 +125,10 @@ class ReferPlan:
 class Peer:
     """A user agent with one UDP socket. `on_invite`, where set, is given each incoming call; else use `incoming()`."""
 
-    def __init__(self, host: str = "127.0.0.1", user: str = "01012345678") -> None:
-        self.host, self.user = host, user
+    def __init__(
+        self, host: str = "127.0.0.1", user: str = "01012345678", new_stream: Callable[[str], RtpStream] = RtpStream
+    ) -> None:
+        self.host, self.user, self.new_stream = host, user, new_stream
         self.port = 0
         self.refer = ReferPlan()
         self.stray: list[Message] = []  # what belonged to no call and no request of ours
@@ -311,7 +313,7 @@ class PeerCall:
         self, peer: Peer, uri: str, call_id: str, *, acknowledge: bool = True, invitation: Message | None = None
     ) -> None:
         self.peer, self.id = peer, call_id
-        self.rtp = RtpStream(peer.host)
+        self.rtp = peer.new_stream(peer.host)
         self.invitation = invitation
         self.requests: list[Message] = []  # the other side's, in order
         self.provisional: list[Message] = []
