@@ -28,7 +28,7 @@ from media.sounds import prompt, voice
 from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import KeyDown, KeyUp
 from voiceedge.audio.pipeline import Pipeline
-from voiceedge.audio.recording import Recorder
+from voiceedge.audio.recording import Recorder, Recording
 from voiceedge.audio.settings import ChannelSettings
 from voiceedge.config import Sip
 from voiceedge.errors import LegEndedError
@@ -68,6 +68,7 @@ class Answering:
         self.pipeline = new_pipeline(Switched)
         self.endpoint = SipEndpoint(Sip(host="127.0.0.1", port=0, rtp_ports=(21000, 21999)), self.pipeline, self.take)
         self.recorder, self.folder = Recorder(), folder
+        self.recordings: dict[int, Recording] = {}  # by the leg's number
         self.prompt = prompt(voice())
         self.ears: dict[int, Ear] = {}  # by id of the channel
         self.legs: dict[int, Leg] = {}
@@ -109,9 +110,12 @@ class Answering:
                 self.tell([self.facts(leg) for leg in self.legs.values()])
 
     def facts(self, leg: Leg) -> dict[str, Any]:
-        keys = {"keys": self.pressed[leg.number]}
-        ear = self.ears.get(id(leg.channel))
-        return keys | {"onsets": ear.onsets} | asdict(ear.channel.stats()) if ear else keys
+        facts: dict[str, Any] = {"keys": self.pressed[leg.number]}
+        if ear := self.ears.get(id(leg.channel)):
+            facts |= {"onsets": ear.onsets} | asdict(ear.channel.stats())
+        if recording := self.recordings.get(leg.number):
+            facts["recorded_lost_ms"] = recording.lost_ms
+        return facts
 
     def tell(self, what: Any) -> None:
         sys.stdout.write(json.dumps(what) + "\n")
@@ -131,11 +135,10 @@ class Answering:
 
     async def serve(self, leg: Leg) -> None:
         channel = leg.channel
-        recording = None
         if isinstance(channel, Channel):
             self.ears[id(channel)] = Ear(channel)
         if self.pipeline.mode == "on":
-            recording = self.recorder.record(channel, self.folder / f"{leg.number}.wav")
+            self.recordings[leg.number] = self.recorder.record(channel, self.folder / f"{leg.number}.wav")
         await leg.answer()
         async for event in leg.events():
             match event:
@@ -143,7 +146,7 @@ class Answering:
                     begin(channel, self.prompt)
                 case Key():
                     self.pressed[leg.number] += event.key
-        if recording:
+        if recording := self.recordings.pop(leg.number, None):
             recording.close()
             await asyncio.wrap_future(recording.ended)
             recording.path.unlink()

@@ -25,6 +25,7 @@ CODECS = (PCMU, PCMA)
 SETTLE_S = 1.0
 APART_S = 0.4  # one caller begins after the other
 WAIT_S = 30.0
+OVERRUNS = ("events_dropped", "samples_lost", "recorded_lost_ms")
 ECHO = 0.25  # 12 dB below
 ECHO_PACKETS = 3  # later
 
@@ -71,8 +72,8 @@ class Batch:
 
     @property
     def lost(self) -> int:
-        """Overruns: events and samples that nobody took in time."""
-        return sum(call.get("events_dropped", 0) + call.get("samples_lost", 0) for call in self.noticed)
+        """Events and samples that nobody took in time, ms that the disk did not."""
+        return sum(call.get(name, 0) for call in self.noticed for name in OVERRUNS)
 
     @property
     def problems(self) -> Iterator[str]:
@@ -80,7 +81,7 @@ class Batch:
             if self.mode == "on" and call["keys"] != self.keys:
                 yield f"call {number}: keys {call['keys']!r} instead of {self.keys!r}"
         if self.lost:
-            yield f"{self.mode}: {self.lost} events or samples lost"
+            yield f"{self.mode}: {self.lost} events, samples or recorded ms lost"
 
 
 class Answerer:
