@@ -41,7 +41,7 @@ def spoken(samples: Samples, gap_ms: float, margin_db: float = MARGIN_DB) -> lis
     """The spans of a recording whose active level is SPEECH_DBOV."""
     active = levels_dbov(samples) > SPEECH_DBOV - margin_db
     edges = np.flatnonzero(np.diff(active, prepend=False, append=False)) * float(STEP_MS)
-    loud = [Span(start, end) for start, end in edges.reshape(-1, 2)]
+    loud = [Span(start, end) for start, end in edges.reshape(-1, 2).tolist()]
     return _joined([span for span in _joined(loud, _CLICK_MS) if span.end_ms - span.start_ms >= _CLICK_MS], gap_ms)
 
 
