@@ -24,16 +24,15 @@
 #include <stdint.h>
 
 #define VE_RESAMPLE_TAPS 32
-#define VE_RESAMPLE_MAX 160 /* samples, or pairs of samples, worked on at a time */
 
 struct ve_resampler {
-    int16_t line[VE_RESAMPLE_TAPS - 1 + VE_RESAMPLE_MAX]; /* what is remembered, then what came in */
-    uint32_t swallow;                                     /* samples still to come before the first output */
+    int16_t history[VE_RESAMPLE_TAPS - 1]; /* the last samples that came in */
+    uint32_t swallow;                      /* samples still to come before the first output */
 };
 
 struct ve_decimator {
-    int16_t even[VE_RESAMPLE_TAPS + VE_RESAMPLE_MAX]; /* the input taken apart into pairs, and half a pair */
-    int16_t odd[VE_RESAMPLE_TAPS - 1 + VE_RESAMPLE_MAX];
+    int16_t even[VE_RESAMPLE_TAPS]; /* the last pairs of samples that came in, and perhaps half a pair */
+    int16_t odd[VE_RESAMPLE_TAPS - 1];
     bool half;        /* the next pair's even sample is in already */
     uint32_t swallow; /* pairs still to come before the first output */
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define HISTORY (VE_RESAMPLE_TAPS - 1)
+#define AT_A_TIME 160 /* samples, or pairs of samples */
 #define CENTRE (VE_RESAMPLE_TAPS / 2)
 #define SHIFT 14 /* the taps' absolute sum is 2.42: neither a sum of products nor one sample on top reaches 2^31 */
 
@@ -54,10 +55,11 @@ void ve_resampler_open(struct ve_resampler *resampler)
 
 size_t ve_resample(struct ve_resampler *resampler, const int16_t *in, size_t count, int16_t *out)
 {
-    int16_t *const line = resampler->line;
+    int16_t line[HISTORY + AT_A_TIME];
     size_t made = 0;
+    memcpy(line, resampler->history, sizeof resampler->history);
     for (size_t part; count > 0; in += part, count -= part) {
-        part = least(count, VE_RESAMPLE_MAX);
+        part = least(count, AT_A_TIME);
         memcpy(line + HISTORY, in, part * sizeof *line);
         const uint32_t skipped = least(part, resampler->swallow);
         resampler->swallow -= skipped;
@@ -65,6 +67,7 @@ size_t ve_resample(struct ve_resampler *resampler, const int16_t *in, size_t cou
         made += 2 * (part - skipped);
         memmove(line, line + part, HISTORY * sizeof *line);
     }
+    memcpy(resampler->history, line, sizeof resampler->history);
     return made;
 }
 
@@ -76,15 +79,17 @@ void ve_decimator_open(struct ve_decimator *decimator)
 
 size_t ve_decimate(struct ve_decimator *decimator, const int16_t *in, size_t count, int16_t *out)
 {
-    int16_t *const even = decimator->even, *const odd = decimator->odd;
+    int16_t even[HISTORY + 1 + AT_A_TIME], odd[HISTORY + AT_A_TIME];
     size_t made = 0;
+    memcpy(even, decimator->even, sizeof decimator->even);
+    memcpy(odd, decimator->odd, sizeof decimator->odd);
     while (count > 0) {
         size_t pairs = HISTORY;
         if (decimator->half) {
             odd[pairs++] = *in++;
             count--;
         }
-        for (; count >= 2 && pairs < HISTORY + VE_RESAMPLE_MAX; in += 2, count -= 2, pairs++) {
+        for (; count >= 2 && pairs < HISTORY + AT_A_TIME; in += 2, count -= 2, pairs++) {
             even[pairs] = in[0];
             odd[pairs] = in[1];
         }
@@ -101,5 +106,7 @@ size_t ve_decimate(struct ve_decimator *decimator, const int16_t *in, size_t cou
         memmove(even, even + fresh, (HISTORY + 1) * sizeof *even);
         memmove(odd, odd + fresh, HISTORY * sizeof *odd);
     }
+    memcpy(decimator->even, even, sizeof decimator->even);
+    memcpy(decimator->odd, odd, sizeof decimator->odd);
     return made;
 }
