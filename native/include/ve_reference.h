@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VE_REFERENCE_SAMPLES 2048u /* a power of two: two of the longest frames, 60 ms at 16 kHz */
+#define VE_REFERENCE_SAMPLES 2048u /* two of the longest frames, 60 ms at 16 kHz, and some */
 
 struct ve_reference {
-    int16_t samples[VE_REFERENCE_SAMPLES];
-    uint64_t given, taken;
+    size_t count;
+    int16_t samples[VE_REFERENCE_SAMPLES]; /* given and not yet taken, the oldest first: always in the same, warm place */
 };
 
 /* cffi: tests begin */
