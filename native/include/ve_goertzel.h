@@ -34,17 +34,8 @@ struct ve_goertzel {
     float feedback[VE_GOERTZEL_LANES]; /* 2 cos θ */
     float cosine[VE_GOERTZEL_LANES];
     float sine[VE_GOERTZEL_LANES];
-    float last[VE_GOERTZEL_LANES];   /* s[n-1] */
-    float before[VE_GOERTZEL_LANES]; /* s[n-2] */
-    size_t count;                    /* frequencies in use */
+    size_t count; /* frequencies in use */
 };
-
-/** At rest, for the next block. */
-static inline void ve_goertzel_clear(struct ve_goertzel *bank)
-{
-    memset(bank->last, 0, sizeof bank->last);
-    memset(bank->before, 0, sizeof bank->before);
-}
 
 /** A bank of `count` frequencies. 0, or -EINVAL: too many, or one at or above half the rate. */
 static inline int ve_goertzel_open(struct ve_goertzel *bank, uint32_t rate, const float *hz, size_t count)
@@ -68,14 +59,16 @@ static inline int ve_goertzel_open(struct ve_goertzel *bank, uint32_t rate, cons
  * and the bank takes two to six times as long.) */
 typedef float ve_four __attribute__((vector_size(16)));
 
-/* `fours` is known where this is inlined, so the loop over them is none at run time. */
-static inline __attribute__((always_inline)) void ve_goertzel_run(struct ve_goertzel *bank, const size_t fours,
-                                                                  const float *in, const float *upper_in, size_t count)
+/* `fours` is known where this is inlined, so the loops over them are none at run time. */
+static inline __attribute__((always_inline)) void ve_goertzel_run(const struct ve_goertzel *bank, const size_t fours,
+                                                                  const float *in, const float *upper_in, size_t count,
+                                                                  float *real, float *imaginary)
 {
-    ve_four last[VE_GOERTZEL_LANES / 4], before[VE_GOERTZEL_LANES / 4], feedback[VE_GOERTZEL_LANES / 4];
-    memcpy(last, bank->last, sizeof last);
-    memcpy(before, bank->before, sizeof before);
+    ve_four last[VE_GOERTZEL_LANES / 4] = {0}, before[VE_GOERTZEL_LANES / 4] = {0}, feedback[VE_GOERTZEL_LANES / 4];
+    ve_four cosine[VE_GOERTZEL_LANES / 4], sine[VE_GOERTZEL_LANES / 4];
     memcpy(feedback, bank->feedback, sizeof feedback);
+    memcpy(cosine, bank->cosine, sizeof cosine);
+    memcpy(sine, bank->sine, sizeof sine);
     for (size_t n = 0; n < count; n++)
         for (size_t i = 0; i < fours; i++) {
             const float x = i < VE_GOERTZEL_LANES / 8 ? in[n] : upper_in[n];
@@ -83,32 +76,28 @@ static inline __attribute__((always_inline)) void ve_goertzel_run(struct ve_goer
             before[i] = last[i];
             last[i] = now;
         }
-    memcpy(bank->last, last, sizeof last);
-    memcpy(bank->before, before, sizeof before);
+    for (size_t i = 0; i < fours; i++) {
+        const ve_four x = cosine[i] * last[i] - before[i], y = sine[i] * last[i];
+        memcpy(real + 4 * i, &x, sizeof x);
+        memcpy(imaginary + 4 * i, &y, sizeof y);
+    }
 }
 
-/** Take samples of a block, weighted or not, in as many pieces as they come. */
-static inline void ve_goertzel_put(struct ve_goertzel *bank, const float *in, size_t count)
+/** The phasors of a block of samples, weighted or not, seen from the sample to come. They need room for all lanes. */
+static inline void ve_goertzel_read(const struct ve_goertzel *bank, const float *in, size_t count, float *real,
+                                    float *imaginary)
 {
     if (bank->count <= VE_GOERTZEL_LANES / 2)
-        ve_goertzel_run(bank, VE_GOERTZEL_LANES / 8, in, in, count);
+        ve_goertzel_run(bank, VE_GOERTZEL_LANES / 8, in, in, count, real, imaginary);
     else
-        ve_goertzel_run(bank, VE_GOERTZEL_LANES / 4, in, in, count);
+        ve_goertzel_run(bank, VE_GOERTZEL_LANES / 4, in, in, count, real, imaginary);
 }
 
 /** The same for two signals at once: the lower half of the lanes hears `in`, the upper half `upper_in`. */
-static inline void ve_goertzel_put_two(struct ve_goertzel *bank, const float *in, const float *upper_in, size_t count)
+static inline void ve_goertzel_read_two(const struct ve_goertzel *bank, const float *in, const float *upper_in,
+                                        size_t count, float *real, float *imaginary)
 {
-    ve_goertzel_run(bank, VE_GOERTZEL_LANES / 4, in, upper_in, count);
-}
-
-/** The phasors of the samples since the bank was at rest, seen from the sample to come. */
-static inline void ve_goertzel_read(const struct ve_goertzel *bank, float *real, float *imaginary)
-{
-    for (size_t i = 0; i < bank->count; i++) {
-        real[i] = bank->cosine[i] * bank->last[i] - bank->before[i];
-        imaginary[i] = bank->sine[i] * bank->last[i];
-    }
+    ve_goertzel_run(bank, VE_GOERTZEL_LANES / 4, in, upper_in, count, real, imaginary);
 }
 
 /** The power of the sine behind a phasor as a share of 0 dBov; `weight` is the sum of the window, or N without one. */

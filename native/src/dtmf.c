@@ -71,10 +71,8 @@ static void correlate(struct ve_dtmf *dtmf, struct ve_dtmf_phasors *phasors)
             odd[i + j] = weight * (after - before);
             energy[j] += weight * (before * before + after * after);
         }
-    ve_goertzel_clear(&dtmf->bank);
-    ve_goertzel_put_two(&dtmf->bank, even, odd, hop);
     float real[2 * VE_DTMF_TONES], imaginary[2 * VE_DTMF_TONES];
-    ve_goertzel_read(&dtmf->bank, real, imaginary);
+    ve_goertzel_read_two(&dtmf->bank, even, odd, hop, real, imaginary);
     for (size_t i = 0; i < VE_DTMF_TONES; i++) {
         phasors->real[i] = real[i] + middle;
         phasors->imaginary[i] = -imaginary[VE_DTMF_TONES + i];

@@ -52,9 +52,7 @@ static float filter(struct ve_tones *tones, const int16_t *samples, struct ve_ph
         memset(slice, 0, sizeof *slice);
         return energy;
     }
-    ve_goertzel_clear(&tones->bank);
-    ve_goertzel_put(&tones->bank, in, tones->slice_samples);
-    ve_goertzel_read(&tones->bank, slice->real, slice->imaginary);
+    ve_goertzel_read(&tones->bank, in, tones->slice_samples, slice->real, slice->imaginary);
     return energy;
 }
 
