@@ -268,6 +268,12 @@ class TestItsThread:
             channel.feed(voiced(1000))
             assert [type(event) for event in pipeline.read_events()] == [Onset]
             assert channel.stats().unjudged_ms > 500
+            for thread in threading.enumerate():
+                if thread.name == "judge":
+                    thread.join(5)
+            assert not pipeline.judge.running
+            pipeline.judge.start()  # the next call has a judge again
+            assert pipeline.judge.running
             channel.release()
 
 

@@ -67,7 +67,7 @@ class TestStream:
         (underrun,) = pipeline.read_events()
         assert isinstance(underrun, Underrun)
         assert (underrun.item, underrun.played_ms) == (stream.item, 25)
-        assert channel.stats().stream_underruns == 1
+        assert channel.stats().underruns == 1
 
     @pytest.mark.parametrize("end", ["stop", "release"])
     def test_a_stream_nobody_hears_any_more_lets_its_writer_go(self, pipeline: Pipeline, end: str) -> None:

@@ -73,6 +73,7 @@ def test_a_site_may_have_a_plan_of_its_own(changed) -> None:
         ('busy = "480+620/500,0/500"', 'busy = "48+62/500,0/500"', "busy", "250 to 2150 Hz"),
         ('busy = "480+620/500,0/500"', f'busy = "{",".join(["480/500"] * 9)}"', "busy", "at most 8"),
         ('busy = "480+620/500,0/500"', 'busy = "480+480/500,0/500"', "busy", "must differ"),
+        ('busy = "480+620/500,0/500"', 'busy = "480+620/5000000000,0/500"', "busy", "at most 60000 ms"),
         ('busy = "480+620/500,0/500"', "busy = 480", "busy", "must be text like"),
         ('"480+620/300,0/200"', '"700+800/300,900+1000/200"', "plans", "pairs have 8 frequencies; 6 can be told apart"),
         ('dial = "350+440"', "", "dial", "is missing"),

@@ -24,7 +24,7 @@ from voiceedge.audio.events import (
     ToneEnded,
     Underrun,
 )
-from voiceedge.audio.native import check, ffi, lib
+from voiceedge.audio.native import check, ffi, lib, samples
 from voiceedge.audio.settings import ChannelSettings
 from voiceedge.audio.stream import Stream
 from voiceedge.errors import NativeError
@@ -43,8 +43,8 @@ class ChannelStats:
     frames_out: int
     silence_in: int  # of frames_in
     silence_out: int  # of frames_out
-    underruns: int  # frames in which the queue ran dry; the end of a prompt is one too
-    stream_underruns: int  # see Underrun
+    short_frames: int  # in which the queue ran dry; the end of a prompt is one too
+    underruns: int  # see Underrun
     events_dropped: int  # nobody called `Pipeline.read_events` for too long
     unjudged_ms: int  # of sound that the gate decided because the judge of voice was silent
     samples_lost: int  # see Lost
@@ -93,7 +93,7 @@ class Channel:
 
         The samples are not copied: leave them as they are until the item is over.
         """
-        memory = _memory(pcm)
+        memory = samples(pcm, "played")
         with self._lock:
             player = self._player()
             self._let_go(player)
@@ -119,7 +119,7 @@ class Channel:
 
         It heeds neither pause nor stop. The samples are not copied: leave them as they are.
         """
-        memory = ffi.NULL if pcm is None else _memory(pcm)
+        memory = ffi.NULL if pcm is None else samples(pcm, "played")
         with self._lock:
             player = self._player()
             length = 0 if pcm is None else len(pcm)
@@ -194,29 +194,30 @@ class Channel:
         About 16 s are kept. Where older ones were asked for, what follows them comes instead, and Lost tells how many.
         """
         position = max(position, 0)
-        samples = np.empty(limit, np.int16)
+        audio = np.empty(limit, np.int16)
         start = ffi.new("uint64_t *", position)
         with self._lock:
-            count = lib.ve_channel_read(self._alive(), start, ffi.from_buffer("int16_t[]", samples), limit)
+            count = lib.ve_channel_read(self._alive(), start, ffi.from_buffer("int16_t[]", audio), limit)
         if lost := int(start[0]) - position:
             self._samples_lost += lost
             self._pipeline.post(Lost(self, lost, time.monotonic_ns()))
-        return samples[:count], int(start[0]) + count
+        return audio[:count], int(start[0]) + count
 
     def stats(self) -> ChannelStats:
         out = ffi.new("struct ve_stats *")
         with self._lock:
             lib.ve_channel_stats(self._alive(), out)
             judge = lib.ve_channel_judge(self._native)
+            unjudged = int(lib.ve_judge_unjudged(judge)) if judge != ffi.NULL else 0
         return ChannelStats(
             frames_in=out.frames_in,
             frames_out=out.frames_out,
             silence_in=out.silence_in,
             silence_out=out.silence_out,
-            underruns=out.short_frames,
-            stream_underruns=out.underruns,
+            short_frames=out.short_frames,
+            underruns=out.underruns,
             events_dropped=out.events_dropped,
-            unjudged_ms=int(lib.ve_judge_unjudged(judge)) * 20 if judge != ffi.NULL else 0,
+            unjudged_ms=unjudged * 20,
             samples_lost=self._samples_lost,
             longest_gap_ms=out.longest_gap_ns / 1e6,
             silent_at_ns=out.silent_ns or None,
@@ -239,9 +240,10 @@ class Channel:
     def feed(self, frame: Pcm) -> None:
         """Let the caller say `frame`, of any length. Not while a port is open: the media thread does it then."""
         judge = None if self._pipeline.judge is None or self._pipeline.judge.running else self._pipeline.judge
-        for part in self._blocks_of(np.ascontiguousarray(frame)) if judge else (np.ascontiguousarray(frame),):
+        for part in self._blocks_of(frame) if judge else (frame,):
+            memory = samples(part, "heard")
             with self._lock:
-                lib.ve_channel_put(self._detached(), ffi.from_buffer("int16_t[]", part), len(part))
+                lib.ve_channel_put(self._detached(), memory, len(memory))
             while judge and judge.step():
                 pass
 
@@ -338,12 +340,6 @@ class Channel:
         if status == -errno.EPROTO:
             raise NativeError(f"PJSIP refused {doing} (status {lib.ve_bridge_status(bridge)}).")
         return check(status, doing)
-
-
-def _memory(pcm: Pcm) -> Any:
-    if pcm.dtype != np.int16 or pcm.ndim != 1 or not pcm.size:
-        raise NativeError(f"Only mono int16 samples can be played, not {pcm.dtype} of shape {pcm.shape}.")
-    return ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm))
 
 
 _EVENTS: dict[int, Callable[[Channel, Any], AudioEvent]] = {

@@ -30,7 +30,7 @@ class Offset:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """An item is over: every item gets exactly one of these."""
+    """An item is over. Each gets one of these, unless the channel is released before or nobody reads for too long."""
 
     channel: "Channel"
     item: int

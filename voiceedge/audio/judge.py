@@ -102,4 +102,5 @@ class Judge:
                 while self.step():
                     pass
         except Exception:
-            log.exception("voice_judge_failed", effect="the gates decide alone: music and noise may count as voice")
+            log.exception("voice_judge_failed", effect="until the next call the gates decide: noise may count as voice")
+            self._thread = None

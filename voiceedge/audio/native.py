@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voiceedge.errors import NativeError
 
 try:
@@ -14,7 +17,7 @@ try:
 except ImportError as error:
     raise NativeError(f"The C pipeline is not built ({error}): run `python native/build_native.py`.") from error
 
-__all__ = ["check", "extension", "ffi", "lib", "load_bridge", "raise_problem", "text"]
+__all__ = ["check", "extension", "ffi", "lib", "load_bridge", "raise_problem", "samples", "text"]
 
 _REASONS = {
     errno.EINVAL: "a value is out of range",
@@ -32,6 +35,13 @@ def check(status: int, doing: str) -> int:
     if status < 0:
         raise NativeError(f"The audio pipeline refused {doing}: {_REASONS.get(-status, os.strerror(-status))}.")
     return int(status)
+
+
+def samples(pcm: NDArray[np.int16], doing: str) -> Any:
+    """The samples as C sees them, of the same memory wherever they lie in one piece."""
+    if pcm.dtype != np.int16 or pcm.ndim != 1:
+        raise NativeError(f"Only mono int16 samples can be {doing}, not {pcm.dtype} of shape {pcm.shape}.")
+    return ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm))
 
 
 def text(message: Any) -> str:

@@ -71,6 +71,7 @@ class Pipeline:
 
     def channel(self, rate: int = 8000, frame_ms: int = 20, settings: ChannelSettings | None = None) -> Channel:
         """A new call leg whose frames are `frame_ms` long at `rate` (8000 or 16000): those of the conference bridge."""
+        self._check_open()
         settings = settings or self._settings
         out = ffi.new("struct ve_channel **")
         given, _parts = _native(settings, rate, frame_ms)  # the parts live until the channel is open
@@ -85,6 +86,10 @@ class Pipeline:
         if self.judge and settings.judge:
             self.judge.add(lib.ve_channel_judge(out[0]))
         return channel
+
+    def _check_open(self) -> None:
+        if self._hub == ffi.NULL:
+            raise NativeError("This audio pipeline is closed: make a new one.")
 
     def _tone_plan(self, plan: TonePlan) -> Any:
         """Compiled once, and kept as long as any channel may look at it."""
@@ -101,10 +106,12 @@ class Pipeline:
 
     def fileno(self) -> int:
         """Readable when `read_events` has something to give."""
+        self._check_open()
         return int(lib.ve_hub_fd(self._hub))
 
     def read_events(self) -> list[AudioEvent]:
         """All that happened since the last call, in order within each channel. Never waits."""
+        self._check_open()
         lib.ve_hub_rest(self._hub)
         events: list[AudioEvent] = []
         while self._late:
@@ -117,13 +124,19 @@ class Pipeline:
 
     def post(self, event: AudioEvent) -> None:
         self._late.append(event)
-        lib.ve_hub_wake(self._hub)
+        self.wake()
 
     def wake(self) -> None:
-        lib.ve_hub_wake(self._hub)
+        if self._hub != ffi.NULL:
+            lib.ve_hub_wake(self._hub)
 
     def close(self) -> None:
-        """Release all channels. Close their ports first: what the bridge still holds must stay in memory."""
+        """Release all channels. Close their ports first: what the bridge still holds must stay in memory.
+
+        Call it when the SIP stack is down, or none of its threads is about to let go of a port. Harmless when repeated.
+        """
+        if self._hub == ffi.NULL:
+            return
         for channel in tuple(self._channels):
             channel.release()
         self.read_events()

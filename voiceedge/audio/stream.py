@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceedge.audio.native import check, ffi, lib
+from voiceedge.audio.native import check, ffi, lib, samples
 
 
 class Stream:
@@ -30,7 +30,7 @@ class Stream:
 
     def write(self, pcm: NDArray[np.int16]) -> int:
         """Append as much of `pcm` as there is room for, as a copy; returns how many samples that was."""
-        memory = ffi.from_buffer("int16_t[]", np.ascontiguousarray(pcm, np.int16))
+        memory = samples(pcm, "streamed")
         return check(lib.ve_stream_write(self.native, memory, len(memory)), "writing to a stream")
 
     def end(self) -> None:

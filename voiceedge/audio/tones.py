@@ -19,6 +19,7 @@ DEFAULT_FILE = Path(__file__).with_name("tones.toml")
 MOST_SEGMENTS = 8
 MOST_PAIR_HZ = 6
 LOWEST_HZ, HIGHEST_HZ = 250, 2150  # what the detector's filters cover
+LONGEST_MS = 60_000
 FOREVER_MS = 2**32 - 1
 EDGE_MS = 20  # how far off the detector's view of a duration may be
 SURE_MS = 60  # of the silence after the last burst that was needed
@@ -104,6 +105,8 @@ def _read_element(text: str) -> _Element:
         raise ValueError(f'"{text}": frequencies must be {LOWEST_HZ} to {HIGHEST_HZ} Hz')
     if len(hz) > len(set(hz)):
         raise ValueError(f'"{text}": the two frequencies must differ')
+    if parts[3] and int(parts[3]) > LONGEST_MS:
+        raise ValueError(f'"{text}": a part lasts at most {LONGEST_MS} ms')
     return _Element(tuple(hz), int(parts[3]) if parts[3] else None)
 
 

@@ -48,7 +48,8 @@ class LineQuality:
     def add(self, level: Level) -> None:
         self.seconds += 1
         self.clipped += level.clipped
-        self.echo_delay_ms = level.echo_delay_ms or self.echo_delay_ms
+        if level.echo_delay_ms is not None:
+            self.echo_delay_ms = level.echo_delay_ms
         if level.level_dbov < _SILENT_DBOV:
             self.silent += 1
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from voiceedge.audio.channel import ChannelStats
 from voiceedge.audio.events import AudioEvent, KeyDown, KeyUp, Level, ToneBegun, ToneEnded
 from voiceedge.audio.recording import Recorder
 from voiceedge.audio.tones import ToneKind
@@ -25,7 +26,7 @@ from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
-from voiceedge.errors import LegEndedError, SipError
+from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import CallFacts
 from voiceedge.flow.engine import FlowRun
@@ -69,6 +70,7 @@ class Session:
         self._leg, self._around, self._stopping = leg, around, stopping
         self.inbox = Inbox(around.clock)
         self._line = LineQuality(leg.channel.rate)
+        self._stats: ChannelStats | None = None
         self._helpers: asyncio.TaskGroup | None = None  # while the leg lasts
         self._began = around.clock.monotonic()
         self._answered: float | None = None
@@ -112,6 +114,8 @@ class Session:
         match event:
             case Level():
                 self._line.add(event)
+                with contextlib.suppress(NativeError):  # the leg has just ended
+                    self._stats = self._leg.channel.stats()
             case KeyDown():
                 self._soon(self._leg.key_down(event.key, event.at_ns))
             case KeyUp():
@@ -223,12 +227,16 @@ class Session:
         )
 
     def _note_line(self) -> None:
-        line = self._line
-        if line.seconds:
+        line, stats = self._line, self._stats
+        if stats:
             log.info(
                 "line",
                 level_dbov=line.level_dbov,
                 silent_s=line.silent,
                 overdriven=line.overdriven,
                 echo_delay_ms=line.echo_delay_ms,
+                longest_gap_ms=round(stats.longest_gap_ms),
+                unjudged_ms=stats.unjudged_ms,
+                samples_lost=stats.samples_lost,
+                events_dropped=stats.events_dropped,
             )
