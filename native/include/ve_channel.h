@@ -74,36 +74,35 @@ struct ve_stats {
 /* cffi: end */
 
 struct ve_channel {
-    struct ve_hub *hub;
-    struct ve_settings settings;
-    size_t frame_samples;
-    struct ve_queue events;
-    struct ve_player player;
-    struct ve_reference reference;
-    struct ve_recorder_slot recorder;
-    struct ve_dc dc;
-    struct ve_echo echo;
-    struct ve_level level;
-    struct ve_dtmf keys;
-    struct ve_tones tones;
-    struct ve_gain gain;
-    bool has_echo, has_level, has_keys, has_tones, has_gain, has_judge;
-    struct ve_ring ring;
-    struct ve_resampler resampler;
-    struct ve_activity activity;
-    struct ve_judge judge;
+    /* What every block works on, side by side, for it is fetched at once: from here … */
     const struct ve_vad_api *vad_api;
     void *vad;
-
-    int16_t block[VE_BLOCK_MS * 16]; /* gathers frames of any length into blocks */
     size_t block_samples, block_fill;
     uint64_t block_energy; /* the sum of squares a block must reach to be voiced */
     uint64_t blocks;
     uint64_t last_in_ns;
-
-    atomic_bool speaking;
     _Atomic uint64_t frames_in, frames_out, silence_in, silence_out, longest_gap_ns;
+    atomic_bool speaking;
+    bool has_echo, has_level, has_keys, has_tones, has_gain, has_judge;
+    struct ve_settings settings;
+    struct ve_hub *hub;
+    struct ve_recorder_slot recorder;
+    struct ve_level level;
+    struct ve_dc dc;
+    struct ve_dtmf keys;
+    struct ve_tones tones;
+    struct ve_gain gain;
+    struct ve_resampler resampler;
+    struct ve_ring ring;
+    struct ve_activity activity;
+    int16_t block[VE_BLOCK_MS * 16]; /* gathers frames of any length into blocks */
+    struct ve_reference reference;   /* … to its first samples. The echo canceller knows best what it needs of its own */
+    struct ve_echo echo;
+    struct ve_judge judge;
+    struct ve_player player;
+    struct ve_queue events;
 
+    size_t frame_samples;
     void *port; /* the bridge's side of us, owned by ve_bridge.c */
     void *pool;
     int slot;

@@ -63,10 +63,8 @@ struct ve_echo_background {
     bool active;
     uint32_t delay;
     struct ve_nlms nlms;
-    uint32_t vain_hops;                                            /* that it has learned in without being of use */
-    uint32_t hops_to_learn;                                        /* until the window is silent */
-    uint32_t at;                                                   /* start of the next sample's window */
-    float far[VE_NLMS_TAPS_MAX + VE_ECHO_HOP_MAX + VE_ECHO_SLACK]; /* delayed, with pre-emphasis */
+    uint32_t vain_hops;     /* that it has learned in without being of use */
+    uint32_t hops_to_learn; /* until the window is silent */
 };
 
 /** By which the filters are judged: powers over the last 30 or 60 ms in which the far end spoke. */
@@ -80,13 +78,12 @@ struct ve_echo_contest {
 struct ve_echo {
     uint32_t rate, hop, taps, longest; /* samples */
     bool suppression;
-    uint32_t fill;                                /* samples of this hop that have come */
-    uint32_t end;                                 /* of the far history */
-    int16_t far[VE_ECHO_FAR_MAX + VE_ECHO_SLACK + 4]; /* what was sent */
-    int16_t near[1 + VE_ECHO_HOP_MAX];            /* this hop and the sample before it */
-    int16_t error[1 + VE_ECHO_HOP_MAX];           /* likewise, before suppression */
-    uint32_t silent_hops;                         /* since the far end last spoke */
-    uint32_t vain_hops;                           /* of far-end speech without an echo that could be cancelled */
+    uint32_t fill;                       /* samples of this hop that have come */
+    uint32_t end;                        /* of the far history */
+    int16_t near[1 + VE_ECHO_HOP_MAX];   /* this hop and the sample before it */
+    int16_t error[1 + VE_ECHO_HOP_MAX];  /* likewise, before suppression */
+    uint32_t silent_hops;                /* since the far end last spoke */
+    uint32_t vain_hops;                  /* of far-end speech without an echo that could be cancelled */
     uint32_t waited;                              /* hops since the far end began to speak, for an echo that is late */
     float far_peak, near_peak;                    /* loudest hops: of what was sent first, of all that came since */
     uint32_t candidate, candidate_words;          /* a new bulk delay, and for how long it has been the best */
@@ -96,6 +93,7 @@ struct ve_echo {
     struct ve_echo_background background;
     struct ve_echo_contest contest;
     struct ve_suppressor suppressor;
+    int16_t far[VE_ECHO_FAR_MAX + VE_ECHO_SLACK + 4]; /* what was sent; last, for of it little is used in a frame */
 };
 
 /* cffi: tests begin */
@@ -107,6 +105,9 @@ int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_setti
  */
 void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *cancelled, int16_t *out,
                  size_t count);
+
+/** Ask for the memory that a put of `count` samples works on. */
+void ve_echo_fetch(const struct ve_echo *echo, size_t count);
 
 void ve_echo_report(const struct ve_echo *echo, struct ve_echo_report *report);
 /* cffi: tests end */

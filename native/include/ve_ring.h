@@ -33,6 +33,9 @@ void ve_ring_close(struct ve_ring *ring);
 /** Append `count` ≤ capacity samples. Media thread only. */
 void ve_ring_write(struct ve_ring *ring, const int16_t *samples, size_t count);
 
+/** Ask for the memory that the next `count` samples go to. */
+void ve_ring_fetch(const struct ve_ring *ring, size_t count);
+
 /** The position after the newest sample. */
 uint64_t ve_ring_head(const struct ve_ring *ring);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ve_clock.h"
+#include "ve_fetch.h"
 
 static bool acceptable(const struct ve_settings *settings)
 {
@@ -197,6 +198,15 @@ static void keep(struct ve_channel *channel, const int16_t *block)
         ve_ring_write(&channel->ring, wide, ve_resample(&channel->resampler, block, channel->block_samples, wide));
 }
 
+/* All that the next block works on. */
+static void fetch(const struct ve_channel *channel)
+{
+    ve_fetch(channel, offsetof(struct ve_channel, reference.samples) + channel->block_samples * sizeof(int16_t));
+    if (channel->has_echo)
+        ve_echo_fetch(&channel->echo, channel->block_samples);
+    ve_ring_fetch(&channel->ring, VE_BLOCK_MS * 16);
+}
+
 /* Every block runs here, in this order. True when there is an event to be looked at. */
 static bool run_block(struct ve_channel *channel, uint64_t now_ns)
 {
@@ -237,6 +247,8 @@ void ve_channel_put(struct ve_channel *channel, const int16_t *samples, size_t c
 {
     const uint64_t now_ns = ve_now_ns();
     bool happened = false;
+    if (channel->block_fill + count >= channel->block_samples)
+        fetch(channel);
     note_arrival(channel, now_ns);
     atomic_fetch_add_explicit(&channel->frames_in, 1, memory_order_relaxed);
     if (!samples)

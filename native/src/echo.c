@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ve_fetch.h"
+
 #define FOUR 4u                 /* outputs computed together */
 #define LANES 8                 /* independent sums, for the compiler to keep in vector registers */
 #define PRE_EMPHASIS 0.5f
@@ -150,9 +152,7 @@ static void place(struct ve_echo *echo, uint32_t delay)
     struct ve_echo_background *background = &echo->background;
     background->active = true;
     background->delay = delay;
-    background->at = 0;
     ve_nlms_open(&background->nlms, echo->rate, echo->taps);
-    emphasise(echo->far + echo->end - delay - echo->taps + 1, background->far, echo->taps - 1);
     echo->contest.worse = echo->contest.settled = 0;
 }
 
@@ -165,18 +165,6 @@ static void demote(struct ve_echo *echo)
     nlms->p *= 0.1f;
     for (uint32_t i = 0; i < echo->taps; i++)
         nlms->weights[i] = (float)foreground->weights[i] / (float)(1 << foreground->shift);
-}
-
-/** The last hop's delayed far end into the background's window. */
-static void feed(struct ve_echo *echo)
-{
-    struct ve_echo_background *background = &echo->background;
-    const uint32_t history = echo->taps - 1;
-    if (background->at + history + echo->hop > sizeof background->far / sizeof *background->far) {
-        memmove(background->far, background->far + background->at, history * sizeof *background->far);
-        background->at = 0;
-    }
-    emphasise(echo->far + echo->end - echo->hop - background->delay, background->far + background->at + history, echo->hop);
 }
 
 /** A path that is known well need not be looked at each sample. */
@@ -195,10 +183,13 @@ static void adapt(struct ve_echo *echo, const float *near)
 {
     struct ve_echo_background *background = &echo->background;
     struct ve_echo_contest *contest = &echo->contest;
+    float windows[VE_NLMS_TAPS_MAX - 1 + VE_ECHO_HOP_MAX];
     float foreground[VE_ECHO_HOP_MAX];
     float error[VE_ECHO_HOP_MAX];
     const size_t every = stride(echo);
-    ve_nlms_adapt(&background->nlms, background->far + background->at, near, error, echo->hop, every);
+    const uint32_t count = echo->taps - 1 + echo->hop;
+    emphasise(echo->far + echo->end - background->delay - count, windows, count);
+    ve_nlms_adapt(&background->nlms, windows, near, error, echo->hop, every);
     emphasise(echo->error + 1, foreground, echo->hop);
     float of_near = 0;
     float of_foreground = 0;
@@ -335,13 +326,10 @@ static void learn(struct ve_echo *echo, const float *near)
     const int16_t *delayed = echo->far + echo->end - echo->hop - background->delay;
     if (power(delayed, echo->hop) > FAR_SPEAKS)
         background->hops_to_learn = echo->taps / echo->hop + 1;
-    feed(echo);
-    if (background->hops_to_learn > 0)
-        adapt(echo, near);
-    background->at += echo->hop;
     if (background->hops_to_learn == 0)
         return;
     background->hops_to_learn--;
+    adapt(echo, near);
     decide(echo);
     background->vain_hops = echo->foreground.active ? 0 : background->vain_hops + 1;
     if (background->vain_hops >= VAIN_MS / VE_ECHO_HOP_MS)
@@ -419,6 +407,14 @@ void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, 
         out += n;
         count -= n;
     }
+}
+
+void ve_echo_fetch(const struct ve_echo *echo, size_t count)
+{
+    const uint32_t delay = echo->background.active ? echo->background.delay : echo->foreground.delay;
+    ve_fetch(echo, offsetof(struct ve_echo, far));
+    ve_fetch(echo->far + echo->end, count * sizeof *echo->far);
+    ve_fetch(echo->far + echo->end - delay - echo->taps, (echo->taps + count) * sizeof *echo->far);
 }
 
 void ve_echo_report(const struct ve_echo *echo, struct ve_echo_report *report)

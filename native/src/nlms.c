@@ -31,16 +31,24 @@ static float dot(const float *restrict a, const float *restrict b, size_t count)
     return total(sums);
 }
 
-/** weights += scale·far, and at once the prediction of the next sample looked at: weights · next. */
-static float update(float *restrict weights, float scale, const float *restrict far, const float *restrict next, size_t count)
+/** weights += change·last, and at once what they then predict: weights · next. */
+static float update(float *restrict weights, float change, const float *restrict last, const float *restrict next, size_t count)
 {
     float sums[LANES] = {0};
     for (size_t i = 0; i < count; i += LANES)
         for (size_t lane = 0; lane < LANES; lane++) {
-            weights[i + lane] += scale * far[i + lane];
+            weights[i + lane] += change * last[i + lane];
             sums[lane] += weights[i + lane] * next[i + lane];
         }
     return total(sums);
+}
+
+/** The energy of the window `stride` samples after the one of energy `window` that begins at `far`. */
+static float slide(float window, const float *far, size_t taps, size_t stride)
+{
+    for (size_t i = 0; i < stride; i++)
+        window += far[i + taps] * far[i + taps] - far[i] * far[i];
+    return largest(window, 0.0f);
 }
 
 void ve_nlms_open(struct ve_nlms *nlms, uint32_t rate, uint32_t taps)
@@ -68,15 +76,17 @@ void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, fl
     const float per_tap = 1.0f / (float)taps;
     const float drift = DRIFT * (float)stride * per_tap;
     float window = dot(far, far, taps);
-    float prediction = dot(nlms->weights, far, taps);
+    float change = 0.0f;
+    const float *last = far;
     for (size_t i = 0; i < count; i += stride) {
-        const float e = near[i] - prediction;
-        const float gain = step(nlms, e, window);
-        prediction = update(nlms->weights, gain * e, far + i, far + i + stride, taps);
+        if (i > 0)
+            window = slide(window, last, taps, stride);
+        error[i] = near[i] - update(nlms->weights, change, last, far + i, taps);
+        last = far + i;
+        const float gain = step(nlms, error[i], window);
         nlms->p += drift - gain * window * per_tap * nlms->p;
-        error[i] = e;
-        for (size_t j = i; j < i + stride; j++)
-            window += far[j + taps] * far[j + taps] - far[j] * far[j];
-        window = largest(window, 0.0f);
+        change = gain * error[i];
     }
+    for (size_t i = 0; i < taps; i++)
+        nlms->weights[i] += change * last[i];
 }

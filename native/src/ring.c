@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ve_fetch.h"
+
 int ve_ring_open(struct ve_ring *ring, size_t capacity)
 {
     if (capacity == 0 || (capacity & (capacity - 1)) != 0)
@@ -33,6 +35,12 @@ void ve_ring_write(struct ve_ring *ring, const int16_t *samples, size_t count)
     for (size_t i = 0; i < count; i++)
         atomic_store_explicit(&ring->samples[(head + i) & mask], samples[i], memory_order_relaxed);
     atomic_store_explicit(&ring->head, head + count, memory_order_release);
+}
+
+void ve_ring_fetch(const struct ve_ring *ring, size_t count)
+{
+    const size_t at = atomic_load_explicit(&ring->head, memory_order_relaxed) & (ring->capacity - 1);
+    ve_fetch((const void *)(ring->samples + at), count * sizeof *ring->samples); /* beyond the end it does no harm */
 }
 
 uint64_t ve_ring_head(const struct ve_ring *ring)
