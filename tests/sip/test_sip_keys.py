@@ -110,6 +110,18 @@ def test_a_late_packet_of_a_press_is_not_another() -> None:
     assert presses.rfc4733("5", 1000, 0, 40, 61 * MS) is None  # overtaken: PJSIP takes it for a new one
 
 
+def test_a_timestamp_that_comes_again_for_another_key_is_another_press() -> None:
+    """Some senders never move it on."""
+    presses = KeyPresses()
+    assert presses.rfc4733("5", 1000, 0, 20, 0)
+    presses.rfc4733("5", 1000, UPDATE | END, 60, 60 * MS)
+    told = presses.rfc4733("6", 1000, 0, 20, 2000 * MS)
+    assert told
+    assert told.key == "6"
+    assert presses.rfc4733("6", 1000, UPDATE | END, 60, 2060 * MS) is None
+    assert presses.rfc4733("5", 1000, UPDATE | END, 60, 2061 * MS) is None  # a late copy
+
+
 def test_a_press_whose_beginning_was_lost_is_a_key() -> None:
     presses = KeyPresses()
     presses.rfc4733("5", 1000, 0, 20, 0)

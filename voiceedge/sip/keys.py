@@ -56,11 +56,12 @@ class KeyPresses:
 
     def _same(self, key: str, timestamp: int, flags: int) -> _Press | None:
         """The press a packet belongs to, if it is not the first of one."""
+        key = key.upper()
         for stamp, press in self._stamped:
-            if stamp == timestamp:
+            if stamp == timestamp and press.key == key:
                 return press
         # Some senders count the timestamp on through a press: an update of the open key is no new one.
-        return self._open if self._open and flags & UPDATE and self._open.key == key.upper() else None
+        return self._open if self._open and flags & UPDATE and self._open.key == key else None
 
     def info(self, key: str, duration_ms: int, now_ns: int) -> Key | None:
         return self._told(key, "info", duration_ms, now_ns, now_ns)[1]
