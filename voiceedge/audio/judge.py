@@ -2,6 +2,7 @@
 
 import select
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import structlog
 from voiceedge.audio.native import ffi, lib
 from voiceedge.audio.silero import MEMORY, Silero
 from voiceedge.errors import NativeError
+
+GATHER_S = 0.002  # from the first channel of the bridge's tick to the last: a batch costs little more than one row
 
 _ROW = np.dtype([("judge", np.uint32), ("anew", np.bool_), ("keep", np.bool_)], align=True)  # struct ve_judge_row
 
@@ -98,6 +101,7 @@ class Judge:
             poller.register(lib.ve_hub_fd(self.hub), select.POLLIN)
             while not self._closing:
                 poller.poll()
+                time.sleep(GATHER_S)
                 lib.ve_hub_rest(self.hub)
                 while self.step():
                     pass
