@@ -1,8 +1,8 @@
 /**
  * @file ve_stream.h  Samples on their way from a synthesiser to the player, which may be playing them already.
  *
- *         freed           played            written         freed + capacity
- *   ────────┤▒▒▒▒ kept ▒▒▒▒├████ waiting ████┤      room       ├────────
+ *                        played            written         played + room
+ *   ────────┤▒▒▒▒ kept ▒▒▒▒├████ waiting ████┤                 ├────────
  *                        media thread      writer
  *
  * A ring with one writer (any thread but the media thread) and one reader (the media thread). Neither waits for the other:
@@ -43,11 +43,11 @@ void ve_stream_hang_up(struct ve_stream *stream);
 /* cffi: end */
 
 struct ve_stream {
-    size_t capacity; /* a power of two */
-    size_t pre_buffer;
+    size_t capacity; /* a power of two, at least room + VE_STREAM_KEEP */
+    size_t room, pre_buffer;
     _Atomic uint64_t written; /* from the writer */
     atomic_bool ended;
-    _Atomic uint64_t freed; /* from the media thread */
+    _Atomic uint64_t played; /* from the media thread: how far at most */
     atomic_bool gone;
     int16_t samples[];
 };

@@ -17,11 +17,13 @@ int ve_stream_open(struct ve_stream **out, uint32_t rate, const struct ve_stream
     if ((rate != 8000 && rate != 16000) || settings->room_ms < 20 || settings->room_ms > 60000 ||
         settings->pre_buffer_ms > settings->room_ms)
         return -EINVAL;
-    const size_t capacity = power_of_two(rate / 1000 * settings->room_ms + VE_STREAM_KEEP);
+    const size_t room = rate / 1000 * settings->room_ms;
+    const size_t capacity = power_of_two(room + VE_STREAM_KEEP);
     struct ve_stream *stream = calloc(1, sizeof *stream + capacity * sizeof *stream->samples);
     if (!stream)
         return -ENOMEM;
     stream->capacity = capacity;
+    stream->room = room;
     stream->pre_buffer = rate / 1000 * settings->pre_buffer_ms;
     *out = stream;
     return 0;
@@ -35,10 +37,10 @@ void ve_stream_free(struct ve_stream *stream)
 int64_t ve_stream_room(const struct ve_stream *stream)
 {
     const uint64_t written = atomic_load_explicit(&stream->written, memory_order_relaxed);
-    const uint64_t freed = atomic_load_explicit(&stream->freed, memory_order_acquire);
+    const uint64_t played = atomic_load_explicit(&stream->played, memory_order_acquire);
     if (atomic_load_explicit(&stream->gone, memory_order_relaxed))
         return -EPIPE;
-    return (int64_t)(stream->capacity - (written - freed));
+    return (int64_t)(stream->room - (written - played));
 }
 
 int64_t ve_stream_write(struct ve_stream *stream, const int16_t *pcm, size_t count)
@@ -89,9 +91,8 @@ bool ve_stream_over(const struct ve_stream *stream, uint64_t position)
 
 void ve_stream_pass(struct ve_stream *stream, uint64_t position)
 {
-    const uint64_t freed = atomic_load_explicit(&stream->freed, memory_order_relaxed);
-    if (position > freed + VE_STREAM_KEEP) /* not so while a fade is said again */
-        atomic_store_explicit(&stream->freed, position - VE_STREAM_KEEP, memory_order_release);
+    if (position > atomic_load_explicit(&stream->played, memory_order_relaxed)) /* not so while a fade is said again */
+        atomic_store_explicit(&stream->played, position, memory_order_release);
 }
 
 void ve_stream_hang_up(struct ve_stream *stream)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-KEEP = 1024  # what a stream keeps of what was played
 KNEE = 24576
 UNITY = 2**30
 
@@ -23,7 +22,7 @@ class Item:
 
     @property
     def room(self) -> int:
-        return self.capacity - (len(self.samples) - max(0, self.furthest - KEEP))
+        return self.capacity - (len(self.samples) - self.furthest)
 
     def write(self, samples: Sequence[int]) -> int | None:
         if self.gone:
