@@ -1,5 +1,6 @@
 #include "ve_nlms.h"
 
+#include <math.h>
 #include <string.h>
 
 #define LANES 16            /* independent sums, for the compiler to keep in vector registers */
@@ -9,6 +10,8 @@
 #define LEAST_NOISE 64.0f   /* power: rms 8, the quantisation of G.711 at the level of an echo */
 #define LEAST_SHARE 0.02f   /* of e's power that is never explained by the misadjustment */
 #define INSTANT_SHARE 0.1f  /* of e² that never is: the first sample of a burst */
+#define LEAST_ERROR 0.01f   /* of e: less would only shrink weights to subnormal numbers, which are slow */
+#define LEAST_POWER 1e-4f   /* LEAST_ERROR² */
 
 static float largest(float a, float b)
 {
@@ -63,7 +66,7 @@ void ve_nlms_open(struct ve_nlms *nlms, uint32_t rate, uint32_t taps)
 static float step(struct ve_nlms *nlms, float error, float window)
 {
     const float explained = nlms->p * window;
-    nlms->error += nlms->memory * (error * error - nlms->error);
+    nlms->error = largest(nlms->error + nlms->memory * (error * error - nlms->error), LEAST_POWER);
     nlms->expected += nlms->memory * (explained - nlms->expected);
     const float beyond = nlms->error - nlms->expected;
     const float least = largest(LEAST_SHARE * nlms->error, INSTANT_SHARE * error * error);
@@ -83,9 +86,10 @@ void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, fl
             window = slide(window, last, taps, stride);
         error[i] = near[i] - update(nlms->weights, change, last, far + i, taps);
         last = far + i;
-        const float gain = step(nlms, error[i], window);
+        const float surprise = fabsf(error[i]) < LEAST_ERROR ? 0.0f : error[i];
+        const float gain = step(nlms, surprise, window);
         nlms->p += drift - gain * window * per_tap * nlms->p;
-        change = gain * error[i];
+        change = gain * surprise;
     }
     for (size_t i = 0; i < taps; i++)
         nlms->weights[i] += change * last[i];

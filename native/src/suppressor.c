@@ -11,6 +11,7 @@
 #define DOUBT_LEAST 3e-5f    /* −45 dB */
 #define DOUBT_SHARE 0.01f    /* far-end speech: above 20 dB below its peak */
 #define ECHO_FADE 0.8f       /* a hop: an echo's reverberation, 60 dB in 250 ms */
+#define ECHO_LEAST 1e-4f     /* −130 dBov: below there are only slow, subnormal numbers */
 #define LEAK_RISE 1.07f      /* 0.3 dB up for one hop above, 0.1 dB down for three below: the upper quartile */
 #define LEAK_FALL 0.977f
 #define LEAK_RISE_OPEN 1.003f /* while open the excess is most likely the caller: 3 dB a second */
@@ -68,7 +69,7 @@ static void follow_noise(struct ve_suppressor *suppressor, float error)
 
 static void follow_far(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
 {
-    suppressor->echo = larger(suppressor->echo * ECHO_FADE, hop->echo);
+    suppressor->echo = larger(larger(suppressor->echo * ECHO_FADE, hop->echo), ECHO_LEAST);
     suppressor->far_now = larger(suppressor->far_now, hop->far);
     if (++suppressor->far_hops >= suppressor->reach) {
         suppressor->far_before = suppressor->far_now;

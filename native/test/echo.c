@@ -3,6 +3,7 @@
 
 #include "check.h"
 
+#include <math.h>
 #include <string.h>
 
 #define RATE 8000u
@@ -71,6 +72,38 @@ static void extremes_overflow_nothing(void)
     }
 }
 
+/** A subnormal number costs a processor a hundred times as much as any other. */
+static bool is_subnormal(float number)
+{
+    return fpclassify(number) == FP_SUBNORMAL;
+}
+
+/** Weights that all shrink alike, for the far end is constant, end at zero and not on the way there. */
+static void nothing_becomes_subnormal_before_a_silent_line(void)
+{
+    enum { TAPS = 256, HOP = 32 };
+    static struct ve_nlms nlms;
+    static float constant[TAPS + HOP], heard[HOP], error[HOP];
+    struct ve_suppressor suppressor;
+    for (size_t i = 0; i < TAPS + HOP; i++)
+        constant[i] = 4000;
+    for (size_t i = 0; i < HOP; i++)
+        heard[i] = 1000;
+    ve_nlms_open(&nlms, RATE, TAPS);
+    ve_nlms_adapt(&nlms, constant, heard, error, HOP, 1);
+    ve_suppressor_open(&suppressor, HOP, 1);
+    ve_suppressor_decide(&suppressor, &(struct ve_suppressor_hop){.far = 1e6f, .echo = 1e6f, .trusted = true});
+    memset(heard, 0, sizeof heard);
+    for (size_t hop = 0; hop < RATE / HOP * 20; hop++) {
+        ve_nlms_adapt(&nlms, constant, heard, error, HOP, 1);
+        ve_suppressor_decide(&suppressor, &(struct ve_suppressor_hop){.far = 1e6f, .trusted = true});
+        for (size_t i = 0; i < TAPS; i++)
+            CHECK(!is_subnormal(nlms.weights[i]));
+        CHECK(!is_subnormal(nlms.error) && !is_subnormal(nlms.expected) && !is_subnormal(nlms.p));
+        CHECK(!is_subnormal(suppressor.echo) && !is_subnormal(suppressor.leak));
+    }
+}
+
 static void settings_out_of_range_are_refused(void)
 {
     static const struct ve_echo_settings wrong[] = {{0, 300, true}, {6, 300, true}, {31, 300, true}, {66, 300, true}, {32, 369, true},
@@ -86,6 +119,7 @@ int main(void)
 {
     an_echo_is_cancelled_in_frames_of_any_size();
     extremes_overflow_nothing();
+    nothing_becomes_subnormal_before_a_silent_line();
     settings_out_of_range_are_refused();
     return 0;
 }
