@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +239,49 @@ def test_a_disk_that_does_not_answer_costs_sound_but_not_time(tmp_path: Path) ->
     assert np.array_equal(pcm[:, :ring], said[:, :ring])
     assert not pcm[:, ring : 8 * RATE].any()
     assert np.array_equal(pcm[:, 8 * RATE + 40 :], said[:, 40:RATE])
+
+
+def test_while_a_file_is_slow_to_open_the_others_are_written_and_can_be_closed(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leg, said, opening, go_on = Leg(), noise(4000), threading.Event(), threading.Event()
+    first = recorder.record(leg, tmp_path / "first.wav")
+
+    class SlowDisk:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(lib, name)
+
+        def ve_recorder_open(self, *arguments: Any) -> int:
+            opening.set()
+            go_on.wait(5)
+            return int(lib.ve_recorder_open(*arguments))
+
+    monkeypatch.setattr(face, "lib", SlowDisk())
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(recorder.record, Leg(), tmp_path / "second.wav")
+        assert opening.wait(5)
+        leg.tick(said)
+        assert np.array_equal(finish(first), said)
+        stopping = threads.submit(recorder.stop)
+        time.sleep(0.05)
+        assert not stopping.done()
+        go_on.set()
+        second.result(5).ended.result(5)  # it came too late to stay open
+        stopping.result(5)
+    assert (tmp_path / "second.wav").stat().st_size == 44
+
+
+def test_a_file_that_cannot_be_opened_takes_nobodys_place(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face, "MOST", 2)
+    for _ in range(3):
+        with pytest.raises(NativeError, match="No such file"):
+            recorder.record(Leg(), tmp_path / "nowhere" / "call.wav")
+    for number in range(2):
+        recorder.record(Leg(), tmp_path / f"{number}.wav")
+    with pytest.raises(NativeError, match="2 recordings"):
+        recorder.record(Leg(), tmp_path / "third.wav")
 
 
 def test_a_name_that_is_taken_is_refused_and_left_alone(recorder: Recorder, tmp_path: Path) -> None:

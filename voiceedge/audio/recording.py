@@ -119,6 +119,7 @@ class Recorder:
         self.settings = settings or RecordingSettings()
         self._lock = threading.Lock()
         self._recordings: list[Recording] = []
+        self._opening = 0  # files: places that are taken already
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -129,15 +130,18 @@ class Recorder:
 
         Raises NativeError, also where `path` exists already, and for .opus without libopus.
         """
-        with self._lock:
-            if self._stopping or len(self._recordings) >= MOST:
-                raise NativeError(f"{path} cannot be recorded: {MOST} recordings are running, or the service stops.")
-            recording = self._open(channel, path)
-            self._recordings.append(recording)
-            if not self._thread:
-                self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
-                self._thread.start()
-        self._wake.set()
+        self._reserve(path)
+        try:
+            recording = self._open(channel, path)  # without the lock: a slow disk keeps no other from being written
+            with self._lock:
+                self._recordings.append(recording)
+        finally:
+            with self._lock:
+                self._opening -= 1
+                stopping = self._stopping
+            self._wake.set()
+        if stopping:  # `stop` did not know it yet
+            recording.close()
         return recording
 
     def stop(self, timeout_s: float = 10) -> None:
@@ -151,10 +155,19 @@ class Recorder:
         if thread:
             thread.join(timeout_s)
 
+    def _reserve(self, path: Path) -> None:
+        with self._lock:
+            if self._stopping or len(self._recordings) + self._opening >= MOST:
+                raise NativeError(f"{path} cannot be recorded: {MOST} recordings are running, or the service stops.")
+            if path.suffix == ".opus" and not self._opus:
+                self._opus = load_opus()  # once, as recordings hold on to it
+            if not self._thread:
+                self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+                self._thread.start()
+            self._opening += 1
+
     def _open(self, channel: Recordable, path: Path) -> Recording:
-        opus = ffi.NULL
-        if path.suffix == ".opus":
-            opus = self._opus = self._opus or load_opus()
+        opus = self._opus if path.suffix == ".opus" else ffi.NULL
         wanted = self.settings
         settings = ffi.new(
             "struct ve_recorder_settings *",
@@ -174,7 +187,7 @@ class Recorder:
         while True:
             with self._lock:
                 recordings = list(self._recordings)
-                if self._stopping and not recordings:
+                if self._stopping and not recordings and not self._opening:
                     return
             if over := [recording for recording in recordings if not recording.write()]:
                 with self._lock:
