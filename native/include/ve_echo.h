@@ -84,10 +84,10 @@ struct ve_echo {
     int16_t error[1 + VE_ECHO_HOP_MAX];  /* likewise, before suppression */
     uint32_t silent_hops;                /* since the far end last spoke */
     uint32_t vain_hops;                  /* of far-end speech without an echo that could be cancelled */
-    uint32_t waited;                              /* hops since the far end began to speak, for an echo that is late */
-    float far_peak, near_peak;                    /* loudest hops: of what was sent first, of all that came since */
-    uint32_t candidate, candidate_words;          /* a new bulk delay, and for how long it has been the best */
-    uint32_t late_words;                          /* for which the background has begun too late */
+    uint32_t waited;                     /* hops since the far end began to speak, for an echo that is late */
+    float far_peak, near_peak;           /* loudest hops: of what was sent first, of all that came since */
+    uint32_t candidate, candidate_words; /* a new bulk delay, and for how long it has been the best */
+    uint32_t late_words;                 /* for which the background has begun too late */
     struct ve_delay delay;
     struct ve_echo_foreground foreground;
     struct ve_echo_background background;
