@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 import wave
 from pathlib import Path
 
@@ -147,6 +148,30 @@ def test_a_missing_file_and_a_huge_one_are_refused_unread(tmp_path: Path) -> Non
         file.truncate(wav.LONGEST_BYTES + 1)
     with pytest.raises(PromptError, match="MB"):
         wav.load(huge, 8000)
+
+
+def test_a_file_of_nothing_but_empty_chunks_is_refused_early(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").write_bytes(b"RIFF\x00\x00\x00\x00WAVE" + b"LIST\x00\x00\x00\x00" * 1001)
+    with pytest.raises(PromptError, match="chunks"):
+        wav.load(tmp_path / "empty.wav", 8000)
+
+
+@pytest.mark.parametrize(("code", "bits"), [(1, 8), (1, 16), (1, 24), (3, 32), (6, 8), (7, 8)])
+def test_no_file_unfolds_to_many_times_what_may_be_read(tmp_path: Path, code: int, bits: int) -> None:
+    """The largest of all, at a rate that must be converted."""
+    (tmp_path / "large.wav").write_bytes(
+        riff(code, channels=1, rate=44100, bits=bits, body=bytes(wav.LONGEST_BYTES - 100))
+    )
+    tracemalloc.start()
+    try:
+        if bits == 8:
+            with pytest.raises(PromptError, match="samples"):
+                wav.load(tmp_path / "large.wav", 8000)
+        else:
+            wav.load(tmp_path / "large.wav", 8000)
+        assert tracemalloc.get_traced_memory()[1] < 7 * wav.LONGEST_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from voiceedge.errors import PromptError
 
 LONGEST_BYTES = 64 << 20
-LONGEST_S = 1800  # 64 MB at 8 bits and 4 kHz would unfold into gigabytes
+LONGEST_S = 1800
+MOST_SAMPLES = LONGEST_BYTES // 2  # in memory each has 32 bits, and some steps have two of it
+MOST_CHUNKS = 1000  # studios write some twenty
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _RATES = range(4000, 192_001)
 
@@ -64,8 +66,11 @@ def _sixteen_bits(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 def _chunks(data: bytes, *, whole: bool) -> tuple[bytes, bytes]:
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise ValueError("it does not begin as one")
-    format_, position = b"", 12
+    format_, position, chunks = b"", 12, 0
     while position + 8 <= len(data):
+        chunks += 1
+        if chunks > MOST_CHUNKS:
+            raise ValueError(f"it has more than {MOST_CHUNKS} chunks")
         name, size = struct.unpack_from("<4sI", data, position)
         body = data[position + 8 : position + 8 + size]
         if name == b"fmt ":
@@ -92,6 +97,8 @@ def _decode(format_: bytes, body: bytes) -> tuple[NDArray[np.float32], int]:
         raise ValueError("it holds no audio")
     if len(body) // width > LONGEST_S * rate:
         raise ValueError(f"it lasts more than {LONGEST_S // 60} minutes")
+    if len(body) // (bits // 8) > MOST_SAMPLES:
+        raise ValueError(f"it has more than {MOST_SAMPLES // 1_000_000} million samples")
     return _samples(code, bits, body).reshape(-1, channels), rate
 
 
@@ -104,30 +111,29 @@ def _samples(code: int, bits: int, body: bytes) -> NDArray[np.float32]:  # noqa:
         case (1, 24):
             padded = np.zeros((len(body) // 3, 4), np.uint8)
             padded[:, 1:] = np.frombuffer(body, np.uint8).reshape(-1, 3)
-            return (padded.view("<i4").ravel() / 2147483648.0).astype(np.float32)
+            return padded.view("<i4").ravel().astype(np.float32) / 2147483648.0
         case (1, 32):
-            return (np.frombuffer(body, "<i4") / 2147483648.0).astype(np.float32)
+            return np.frombuffer(body, "<i4").astype(np.float32) / 2147483648.0
         case (3, 32):
             return np.nan_to_num(np.frombuffer(body, "<f4").astype(np.float32))
         case (6, 8):
-            return _a_law(np.frombuffer(body, np.uint8))
+            return _a_law()[np.frombuffer(body, np.uint8)]
         case (7, 8):
-            return _mu_law(np.frombuffer(body, np.uint8))
+            return _mu_law()[np.frombuffer(body, np.uint8)]
     raise ValueError(f"format {code} with {bits} bits")
 
 
-def _mu_law(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """ITU-T G.711 µ-law."""
-    inverted = ~codes
-    exponent = (inverted >> 4 & 7).astype(np.int32)
-    magnitude = ((((inverted & 15).astype(np.int32) << 3) + 132) << exponent) - 132
+def _mu_law() -> NDArray[np.float32]:
+    """ITU-T G.711 µ-law: what each code means."""
+    inverted = 255 - np.arange(256)
+    magnitude = (((inverted & 15) << 3) + 132 << (inverted >> 4 & 7)) - 132
     return (np.where(inverted & 128, -magnitude, magnitude) / 32768.0).astype(np.float32)
 
 
-def _a_law(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """ITU-T G.711 A-law."""
-    toggled = codes ^ 0x55
-    exponent = (toggled >> 4 & 7).astype(np.int32)
-    mantissa = ((toggled & 15).astype(np.int32) << 4) + 8
+def _a_law() -> NDArray[np.float32]:
+    """ITU-T G.711 A-law: what each code means."""
+    toggled = np.arange(256) ^ 0x55
+    exponent = toggled >> 4 & 7
+    mantissa = ((toggled & 15) << 4) + 8
     magnitude = np.where(exponent > 0, (mantissa + 256) << np.maximum(exponent - 1, 0), mantissa)
     return (np.where(toggled & 128, magnitude, -magnitude) / 32768.0).astype(np.float32)
