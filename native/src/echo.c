@@ -26,6 +26,7 @@
 #define WORSE 1.5f
 #define WORSE_HOPS 64u          /* a background at another delay may need a quarter of a second to become better */
 #define HARMFUL (-0.3f)         /* the foreground removes 1 of its echo estimate where it is right, −1 where it is not */
+#define CALLER 4.0f             /* near over the echo estimate: 6 dB more is the caller, who speaks */
 #define LOUDEST_PATH 16.0f      /* sum of the weights' magnitudes: a hybrid has about 2 */
 #define SETTLED 0.02f           /* foreground's error over near: 17 dB of echo cancelled */
 #define SETTLED_HOPS 100u        /* of which make every second sample enough, */
@@ -225,10 +226,15 @@ static void decide(struct ve_echo *echo)
     }
 }
 
-/** Drop a foreground that adds to near instead of taking away; if the background cannot do better there, the echo has moved. */
+/**
+ * Drop a foreground that adds to near instead of taking away; if the background cannot do better there, the echo has moved. Only hops
+ * count in which the caller is not loud: else the estimate adds to near, or not, by chance, and no harm is heard.
+ */
 static void judge(struct ve_echo *echo, float near, float estimate, float error)
 {
     struct ve_echo_contest *contest = &echo->contest;
+    if (estimate < FAR_SILENT || near > CALLER * estimate)
+        return;
     contest->echo += JUDGE_MEMORY * (estimate - contest->echo);
     contest->removed += JUDGE_MEMORY * (near - error - contest->removed);
     if (contest->removed >= HARMFUL * contest->echo)
