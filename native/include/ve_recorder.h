@@ -42,7 +42,7 @@ struct ve_recorder_settings {
     uint32_t rate;                  /* 8000 or 16000 Hz */
     uint32_t settle_ms;             /* how much longer than until resume a pause lasts; at most 5000 */
     uint32_t sync_ms;               /* this often the disk is made to keep what it was given; 0: at the end only */
-    uint32_t bits_per_s;            /* of Opus: 24000 … 256000 */
+    uint32_t bits_per_s;            /* of Opus: 24000 … 200000 */
     const struct ve_opus_api *opus; /* must outlive the recorder; NULL: a WAV file */
 };
 

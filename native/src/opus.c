@@ -14,6 +14,7 @@
 #define LONGEST      (BLOCK_MS * 16) /* frames a block */
 #define PACKET_BYTES 500u            /* at most; usual are 60 */
 #define PACKETS      50u             /* a page at most */
+#define SETTLING     10u             /* blocks of silence until nothing is left of what was before */
 #define PAGE_HEADER  27u
 #define COMPLEXITY   1   /* 0 … 10; more costs up to five times as much and is not heard at these rates */
 #define CLOCK_HZ     48000u /* in which Ogg Opus tells time, whatever the encoder was given */
@@ -32,6 +33,9 @@ struct ve_opus {
 
     int16_t block[2 * LONGEST];
     size_t fill;
+    uint32_t quiet; /* so many blocks ago there was sound */
+    uint8_t silence[PACKET_BYTES];
+    size_t silence_bytes;
     uint64_t taken, encoded, kept; /* frames: written to us, made into packets, on pages */
 
     /* the open page */
@@ -178,16 +182,36 @@ int ve_opus_create(struct ve_opus **out, const char *path, uint32_t rate, uint32
     return status;
 }
 
+/*
+ * Make a packet of the block; how long it is, or below 1. In a pause of minutes one packet of silence is said again and
+ * again, which keeps other recordings from waiting for it: a decoder does not mind, and the encoder goes on from silence.
+ */
+static int32_t encode(struct ve_opus *opus, uint8_t *packet)
+{
+    if (opus->quiet > SETTLING) {
+        memcpy(packet, opus->silence, opus->silence_bytes);
+        return (int32_t)opus->silence_bytes;
+    }
+    const int32_t bytes =
+        opus->api->encode(opus->encoder, opus->block, (int)opus->block_frames, packet, PACKET_BYTES);
+    if (opus->quiet == SETTLING && bytes > 0) {
+        memcpy(opus->silence, packet, (size_t)bytes);
+        opus->silence_bytes = (size_t)bytes;
+    }
+    return bytes;
+}
+
 static int encode_block(struct ve_opus *opus)
 {
     const int status = opus->packets == PACKETS ? ve_opus_promise(opus) : 0;
     if (status)
         return status;
-    const int32_t bytes = opus->api->encode(opus->encoder, opus->block, (int)opus->block_frames,
-                                            opus->body + opus->bytes, PACKET_BYTES);
+    const int32_t bytes = encode(opus, opus->body + opus->bytes);
     if (bytes <= 0)
         return -EIO;
     add_packet(opus, (size_t)bytes);
+    if (opus->quiet <= SETTLING)
+        opus->quiet++;
     opus->fill = 0;
     opus->encoded += opus->block_frames;
     return 0;
@@ -204,6 +228,7 @@ static int take(struct ve_opus *opus, const int16_t *frames, uint64_t count)
             memcpy(block, frames, part * 2 * sizeof *frames);
         else
             memset(block, 0, part * 2 * sizeof *block);
+        opus->quiet = frames ? 0 : opus->quiet;
         frames = frames ? frames + 2 * part : NULL;
         opus->fill += part;
         opus->taken += part;

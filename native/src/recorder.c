@@ -231,7 +231,7 @@ static void close_as_it_is(struct ve_recorder *recorder)
 int ve_recorder_open(struct ve_recorder **out, const char *path, const struct ve_recorder_settings *settings)
 {
     if ((settings->rate != 8000 && settings->rate != 16000) || settings->settle_ms > 5000 ||
-        (settings->opus && (settings->bits_per_s < 24000 || settings->bits_per_s > 256000)))
+        (settings->opus && (settings->bits_per_s < 24000 || settings->bits_per_s > 200000)))
         return -EINVAL;
     const uint32_t per_ms = settings->rate / 1000;
     const size_t ring = (size_t)VE_RECORDER_BLOCKS * VE_RECORDER_BLOCK_MS * per_ms * sizeof(frame);

@@ -23,9 +23,9 @@ def _loaded() -> None:
     assert lib.ve_opus_load(API) == ffi.NULL
 
 
-def opened(path: Path, rate: int, bits_per_s: int = 24000) -> Any:
+def opened(path: Path, rate: int, bits_per_s: int = 24000, api: Any = API) -> Any:
     recorder = ffi.new("struct ve_recorder **")
-    wanted = ffi.new("struct ve_recorder_settings *", [rate, 0, 0, bits_per_s, API])
+    wanted = ffi.new("struct ve_recorder_settings *", [rate, 0, 0, bits_per_s, api])
     status = lib.ve_recorder_open(recorder, os.fsencode(path), wanted)
     return recorder[0] if status == 0 else status
 
@@ -109,6 +109,41 @@ def test_a_long_pause_is_silence(tmp_path: Path) -> None:
     assert np.abs(heard[:, 48000 * 21 // 10 : 48000 * 39 // 10]).max() < 100
 
 
+@pytest.mark.parametrize("bits_per_s", [24000, 64000])  # a codec of voices, one of music
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_a_long_pause_keeps_the_writer_no_longer_than_a_short_one(tmp_path: Path, rate: int, bits_per_s: int) -> None:
+    encoded = 0
+
+    @ffi.callback("int32_t(void *, int16_t *, int, unsigned char *, int32_t)")
+    def encode(*arguments: Any) -> int:
+        nonlocal encoded
+        encoded += 1
+        return int(API.encode(*arguments))
+
+    counting = ffi.new("struct ve_opus_api *", API[0])
+    counting.encode = encode
+    recorder, said = opened(tmp_path / "call.opus", rate, bits_per_s, counting), two_voices(rate, 2)
+    for _ in range(2):
+        put(recorder, said)
+        assert lib.ve_recorder_flush(recorder) == 0
+        lib.ve_recorder_pause(recorder)
+        put(recorder, np.zeros((2, 100 * rate + 77), np.int16))
+        lib.ve_recorder_resume(recorder)
+    put(recorder, said)
+    assert lib.ve_recorder_close(recorder) == 0
+    assert encoded < 400  # 6 s of sound are 300, and what is in between 10000
+    heard = ogg.decode((tmp_path / "call.opus").read_bytes())[:, :: 48000 // rate]
+    assert heard.shape[1] == 3 * said.shape[1] + 2 * (100 * rate + 77)
+    for at in (0, 102 * rate + 77, 204 * rate + 154):
+        for side in range(2):
+            again = heard[side, at : at + said.shape[1]].astype(float)
+            lag = lag_of(again, said[side].astype(float), most=rate // 50)
+            assert abs(lag) <= rate // 1000
+            assert np.corrcoef(np.roll(again, -lag), said[side])[0, 1] > 0.6
+    for at in (2 * rate, 104 * rate + 77):
+        assert np.abs(heard[:, at + rate // 10 : at + 100 * rate - rate // 10]).max() <= 2
+
+
 def test_whenever_the_writer_dies_whole_pages_are_there(tmp_path: Path) -> None:
     path, said = tmp_path / "call.opus", two_voices(8000, 2)
     recorder, stats = opened(path, 8000), ffi.new("struct ve_recorder_stats *")
@@ -128,5 +163,5 @@ def test_strange_settings_and_taken_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "call.opus").write_bytes(b"mine")
     assert opened(tmp_path / "call.opus", 8000) < 0
     assert opened(tmp_path / "other.opus", 8000, 23999) < 0
-    assert opened(tmp_path / "other.opus", 8000, 256001) < 0
+    assert opened(tmp_path / "other.opus", 8000, 200001) < 0
     assert [path.name for path in tmp_path.iterdir()] == ["call.opus"]
