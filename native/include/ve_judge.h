@@ -87,8 +87,9 @@ struct ve_judge_row {
 
 /** One row of VE_JUDGE_ROW samples (full scale 1.0) for each of `count` judges that wants one. Returns how many. */
 size_t ve_judges_gather(struct ve_judge *const *judges, size_t count, float *samples, struct ve_judge_row *rows);
-/** The probabilities that the rows gathered last are voice. */
-void ve_judges_publish(struct ve_judge *const *judges, const struct ve_judge_row *rows, size_t count, const float *probabilities);
+/** The probabilities that the rows gathered last are voice; what is out of 0 … 1 is taken for the nearer, NaN for 0. */
+void ve_judges_publish(struct ve_judge *const *judges, const struct ve_judge_row *rows, size_t count,
+                       const float *probabilities);
 
 /** Blocks that the gate decided because the judge was silent. Any thread. */
 uint64_t ve_judge_unjudged(const struct ve_judge *judge);

@@ -14,7 +14,7 @@
 
 /* --- the media thread --- */
 
-static uint32_t q16(double probability)
+static uint32_t q16(double probability) /* 0 … 1 */
 {
     return (uint32_t)(probability * UINT16_MAX);
 }
@@ -103,9 +103,7 @@ static void read_on(struct ve_judge *judge)
     judge->filled += made;
 }
 
-/*
- * White noise, uniform, at -55 dBov (peak: 10^(-55/20) × √3), the same for a position whenever it is read: a hash of it.
- */
+/* White noise, uniform, at -55 dBov (peak: 10^(-55/20) × √3), the same for a position whenever it is read: a hash. */
 static float noise_at(uint32_t position)
 {
     uint32_t bits = position * 0x9e3779b1u;
@@ -166,11 +164,18 @@ size_t ve_judges_gather(struct ve_judge *const *judges, size_t count, float *sam
     return taken;
 }
 
-void ve_judges_publish(struct ve_judge *const *judges, const struct ve_judge_row *rows, size_t count, const float *probabilities)
+/* Not a number is no voice. */
+static double in_range(float probability)
+{
+    return probability > 0 ? (probability < 1 ? (double)probability : 1) : 0;
+}
+
+void ve_judges_publish(struct ve_judge *const *judges, const struct ve_judge_row *rows, size_t count,
+                       const float *probabilities)
 {
     for (size_t i = 0; i < count; i++) {
         struct ve_judge *judge = judges[rows[i].judge];
-        const uint64_t verdict = judge->through << 16 | (uint64_t)(probabilities[i] * (float)UINT16_MAX);
+        const uint64_t verdict = judge->through << 16 | q16(in_range(probabilities[i]));
         atomic_store_explicit(&judge->verdict, verdict, memory_order_release);
     }
 }

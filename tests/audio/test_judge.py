@@ -170,9 +170,9 @@ class TestItsSilence:
     def write(self, ring, blocks: int = 1) -> None:
         lib.ve_ring_write(ring, ffi.new("int16_t[]", [500] * (320 * blocks)), 320 * blocks)
 
-    def rows(self, judge, at_most: int = 1000) -> int:
+    def rows(self, judge, at_most: int = 1000, probability: float = 1.0) -> int:
         judges, samples = ffi.new("struct ve_judge *[]", [judge]), ffi.new("float[288]")
-        row, one = ffi.new("struct ve_judge_row *"), ffi.new("float *", 1.0)
+        row, one = ffi.new("struct ve_judge_row *"), ffi.new("float *", probability)
         for count in range(at_most):
             if lib.ve_judges_gather(judges, 1, samples, row) == 0:
                 return count
@@ -188,6 +188,17 @@ class TestItsSilence:
         patience = PATIENCE_MS // 20
         assert words == [False] * patience + [True] * (20 - patience)
         assert lib.ve_judge_unjudged(judge) == 20 - patience
+
+    @pytest.mark.parametrize(
+        ("probability", "voice"), [(float("nan"), False), (-1.0, False), (-1e30, False), (2.0, True), (1e30, True)]
+    )
+    def test_a_network_out_of_its_mind_gives_no_answer_but_yes_or_no(self, probability: float, voice: bool) -> None:
+        ring, judge, _hub, _ = self.opened()
+        for _ in range(3):
+            self.write(ring)
+            lib.ve_judge_block(judge, True, False)
+            self.rows(judge, probability=probability)
+        assert lib.ve_judge_block(judge, True, not voice) == voice
 
     def test_speech_that_has_begun_goes_on(self) -> None:
         ring, judge, _hub, _ = self.opened()
