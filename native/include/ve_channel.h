@@ -96,7 +96,7 @@ struct ve_channel {
     struct ve_ring ring;
     struct ve_activity activity;
     int16_t block[VE_BLOCK_MS * 16]; /* gathers frames of any length into blocks */
-    struct ve_reference reference;   /* … to its first samples. The echo canceller knows best what it needs of its own */
+    struct ve_reference reference;   /* … to its first samples */
     struct ve_echo echo;
     struct ve_judge judge;
     struct ve_player player;

@@ -93,7 +93,7 @@ struct ve_echo {
     struct ve_echo_background background;
     struct ve_echo_contest contest;
     struct ve_suppressor suppressor;
-    int16_t far[VE_ECHO_FAR_MAX + VE_ECHO_SLACK + 4]; /* what was sent; last, for of it little is used in a frame */
+    int16_t far[VE_ECHO_FAR_MAX + VE_ECHO_SLACK + 4]; /* what was sent */
 };
 
 /* cffi: tests begin */
@@ -105,9 +105,6 @@ int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_setti
  */
 void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *cancelled, int16_t *out,
                  size_t count);
-
-/** Ask for the memory that a put of `count` samples works on. */
-void ve_echo_fetch(const struct ve_echo *echo, size_t count);
 
 void ve_echo_report(const struct ve_echo *echo, struct ve_echo_report *report);
 /* cffi: tests end */

@@ -198,12 +198,10 @@ static void keep(struct ve_channel *channel, const int16_t *block)
         ve_ring_write(&channel->ring, wide, ve_resample(&channel->resampler, block, channel->block_samples, wide));
 }
 
-/* All that the next block works on. */
+/* What the next block works on, but for the echo canceller: it computes so long that to fetch its memory gains nothing. */
 static void fetch(const struct ve_channel *channel)
 {
     ve_fetch(channel, offsetof(struct ve_channel, reference.samples) + channel->block_samples * sizeof(int16_t));
-    if (channel->has_echo)
-        ve_echo_fetch(&channel->echo, channel->block_samples);
     ve_ring_fetch(&channel->ring, VE_BLOCK_MS * 16);
 }
 

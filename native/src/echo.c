@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ve_fetch.h"
-
 #define FOUR 4u                 /* outputs computed together */
 #define LANES 8                 /* independent sums, for the compiler to keep in vector registers */
 #define PRE_EMPHASIS 0.5f
@@ -413,14 +411,6 @@ void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, 
         out += n;
         count -= n;
     }
-}
-
-void ve_echo_fetch(const struct ve_echo *echo, size_t count)
-{
-    const uint32_t delay = echo->background.active ? echo->background.delay : echo->foreground.delay;
-    ve_fetch(echo, offsetof(struct ve_echo, far));
-    ve_fetch(echo->far + echo->end, count * sizeof *echo->far);
-    ve_fetch(echo->far + echo->end - delay - echo->taps, (echo->taps + count) * sizeof *echo->far);
 }
 
 void ve_echo_report(const struct ve_echo *echo, struct ve_echo_report *report)
