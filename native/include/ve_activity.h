@@ -1,5 +1,6 @@
 /**
- * @file ve_activity.h  Speaking or not, from one answer a block: onset detection, hangover and end-pointing as a state machine.
+ * @file ve_activity.h  Speaking or not, from one answer a block: onset detection, hangover and end-pointing as a state
+ * machine.
  *
  *                                           onset: `onset_ms` heard within `window_ms`, and confirmed
  *   ┌─────────┐  heard   ┌────────┐    onset    ┌────────┐  not voiced   ┌──────────┐  for hangover_ms  ┌─────────┐
@@ -10,8 +11,8 @@
  *        └───────────────────────────ENDED: not voiced for offset_ms in all─────────────────────────────────────┘
  *
  * Two ears answer for each block. The gate is quick and easily pleased: it *hears* something. The judge is slower and
- * *confirms* that it is a voice; where there is no judge, everything heard is confirmed. A block is *voiced* when both say
- * so. The gate's evidence is gathered while the judge still listens, so that its word completes an onset at once.
+ * *confirms* that it is a voice; where there is no judge, everything heard is confirmed. A block is *voiced* when both
+ * say so. The gate's evidence is gathered while the judge still listens, so that its word completes an onset at once.
  *
  * A word has gaps (the closure of a plosive, a breath): in HANGOVER a single voiced block goes on with it. Later, in
  * FALLING, a click must not keep a turn open: going on then takes the evidence of an onset.
@@ -48,7 +49,8 @@ struct ve_activity {
 int ve_activity_open(struct ve_activity *activity, uint32_t block_ms, const struct ve_activity_settings *settings);
 
 /** Take one block. With a change, `*blocks_ago` is how many blocks before this one's end speech began or ended. */
-enum ve_activity_change ve_activity_step(struct ve_activity *activity, bool heard, bool confirmed, uint32_t *blocks_ago);
+enum ve_activity_change ve_activity_step(struct ve_activity *activity, bool heard, bool confirmed,
+                                         uint32_t *blocks_ago);
 
 enum ve_activity_state ve_activity_state(const struct ve_activity *activity);
 /* cffi: tests end */

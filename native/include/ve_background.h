@@ -7,9 +7,9 @@
  *   0   ───╱                  a prompt                 ╲───
  *         set                                          set to NULL, or to another loop, which then comes in
  *
- * The level moves in straight lines, `duck_ms` from silence to `gain`. Loops are referenced, not copied: the memory must
- * stay until `ve_background_done` has reached the loop's id. Ids count from 1 in order of setting; the last one set wins.
- * The sum with what is said is bent softly into 16 bits, beginning 2.5 dB below full scale.
+ * The level moves in straight lines, `duck_ms` from silence to `gain`. Loops are referenced, not copied: the memory
+ * must stay until `ve_background_done` has reached the loop's id. Ids count from 1 in order of setting; the last one
+ * set wins. The sum with what is said is bent softly into 16 bits, beginning 2.5 dB below full scale.
  */
 #ifndef VE_BACKGROUND_H
 #define VE_BACKGROUND_H
@@ -43,8 +43,8 @@ struct ve_background {
 int ve_background_open(struct ve_background *background, uint32_t rate, uint32_t duck_ms);
 
 /**
- * Loop `pcm` (NULL: silence) from now on; its id, or -EINVAL unless ducked_gain_db ≤ gain_db ≤ 0, -ENOBUFS when too many
- * were set while the last one faded.
+ * Loop `pcm` (NULL: silence) from now on; its id, or -EINVAL unless ducked_gain_db ≤ gain_db ≤ 0, -ENOBUFS when too
+ * many were set while the last one faded.
  */
 int64_t ve_background_set(struct ve_background *background, const int16_t *pcm, uint64_t length, double gain_db,
                           double ducked_gain_db);

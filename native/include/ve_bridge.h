@@ -1,15 +1,15 @@
 /**
  * @file ve_bridge.h  A channel as a port of PJSUA's conference bridge, without PJSIP's headers.
  *
- * The functions are looked up in the loaded `_pjsua2` module. A port is a null port whose frame functions we replace; the
- * layout of struct pjmedia_port is therefore checked at start-up (ve_bridge_self_test) before it is relied upon.
+ * The functions are looked up in the loaded `_pjsua2` module. A port is a null port whose frame functions we replace;
+ * the layout of struct pjmedia_port is therefore checked at start-up (ve_bridge_self_test) before it is relied upon.
  *
- * Threads: everything here but `ve_bridge_load` runs on the SIP pump thread, which is registered with pjlib and has called
- * libCreate and libInit; elsewhere PJSIP would abort, so we refuse with -EPERM.
+ * Threads: everything here but `ve_bridge_load` runs on the SIP pump thread, which is registered with pjlib and has
+ * called libCreate and libInit; elsewhere PJSIP would abort, so we refuse with -EPERM.
  *
- * Removing a port is asynchronous: the bridge's clock lets go of it at its next tick, calls `on_destroy`, and only then is
- * `attached` false and the channel may be freed (VE_CLOSED tells). After libDestroy closing a port is still right: it
- * only notes that the bridge is gone.
+ * Removing a port is asynchronous: the bridge's clock lets go of it at its next tick, calls `on_destroy`, and only then
+ * is `attached` false and the channel may be freed (VE_CLOSED tells). After libDestroy closing a port is still right:
+ * it only notes that the bridge is gone.
  */
 #ifndef VE_BRIDGE_H
 #define VE_BRIDGE_H
@@ -21,7 +21,10 @@
 /* cffi: begin */
 struct ve_bridge;
 
-/** Look the functions up. `loaded`: fail unless Python has already loaded the module. In `*bridge`; NULL, or what is wrong. */
+/**
+ * Look the functions up. `loaded`: fail unless Python has already loaded the module. In `*bridge`; NULL, or what is
+ * wrong.
+ */
 const char *ve_bridge_load(struct ve_bridge **bridge, const char *path, bool loaded);
 void ve_bridge_free(struct ve_bridge *bridge);
 

@@ -1,4 +1,7 @@
-/** @file ve_clock.h  The one clock of the pipeline: CLOCK_MONOTONIC in ns, which Linux reads without entering the kernel. */
+/**
+ * @file ve_clock.h  The one clock of the pipeline: CLOCK_MONOTONIC in ns, which Linux reads without entering the
+ * kernel.
+ */
 #ifndef VE_CLOCK_H
 #define VE_CLOCK_H
 

@@ -7,9 +7,10 @@
  *   near ──► 300–1000 Hz ──► sign ──► …0110100 ───────────────────────┴─ delayed by 767 bits ─┘
  *
  * Two unrelated signals agree in half of their signs; an echo agrees (or, when the hybrid inverts, disagrees) far more
- * often at its own delay. For Gaussian signals the excess is the arcsine of the correlation coefficient (Van Vleck 1943), so
- * nothing but the signs is needed, and 32 of them are compared by one xor. Voices are never loud at the same moments for the
- * same vowels: of two unrelated ones the best delay's coefficient stays below 0.15, an echo's is 0.25 … 0.6.
+ * often at its own delay. For Gaussian signals the excess is the arcsine of the correlation coefficient (Van Vleck
+ * 1943), so nothing but the signs is needed, and 32 of them are compared by one xor. Voices are never loud at the same
+ * moments for the same vowels: of two unrelated ones the best delay's coefficient stays below 0.15, an echo's is 0.25 …
+ * 0.6.
  */
 #ifndef VE_DELAY_H
 #define VE_DELAY_H
@@ -46,8 +47,8 @@ struct ve_delay_peak {
 void ve_delay_open(struct ve_delay *delay, uint32_t rate, uint32_t longest_ms);
 
 /**
- * Take a hop (4 ms) of whitened samples of both sides; `far_speaks` says whether the far side's are worth comparing with. True when
- * a word was completed and there may be a new peak.
+ * Take a hop (4 ms) of whitened samples of both sides; `far_speaks` says whether the far side's are worth comparing
+ * with. True when a word was completed and there may be a new peak.
  */
 bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, bool far_speaks);
 

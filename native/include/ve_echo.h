@@ -10,15 +10,16 @@
  *         │                                           │   ▲ better?  ▲      ▼
  *   near ─┴───────────────────────────────────────────┴───┴── copy ──┘   near − y ─► suppressor ─► out
  *
- * Two filters (Ochiai, Araseki, Ogihara 1977): what is heard goes through the foreground filter only, which is replaced by the
- * background filter (ve_nlms.h) when that has proved better for some time. So a mistake of the adaptation, or a jump of the bulk
- * delay, is never heard, only how soon it is mended. A foreground that adds more than it takes away is dropped at once.
+ * Two filters (Ochiai, Araseki, Ogihara 1977): what is heard goes through the foreground filter only, which is replaced
+ * by the background filter (ve_nlms.h) when that has proved better for some time. So a mistake of the adaptation, or a
+ * jump of the bulk delay, is never heard, only how soon it is mended. A foreground that adds more than it takes away is
+ * dropped at once.
  *
- * Adaptation sees both sides through the same pre-emphasis, 1 − 0.5 z⁻¹: it whitens speech, which speeds NLMS up, and leaves
- * the path between them as it is.
+ * Adaptation sees both sides through the same pre-emphasis, 1 − 0.5 z⁻¹: it whitens speech, which speeds NLMS up, and
+ * leaves the path between them as it is.
  *
- * Where no echo is found the canceller gives out `near` bit by bit, and costs but the search. That there is none is known as soon
- * as nothing came back in time of what was sent: the near end stayed 30 dB below the far end's peak.
+ * Where no echo is found the canceller gives out `near` bit by bit, and costs but the search. That there is none is
+ * known as soon as nothing came back in time of what was sent: the near end stayed 30 dB below the far end's peak.
  */
 #ifndef VE_ECHO_H
 #define VE_ECHO_H
@@ -28,6 +29,7 @@
 #include <stdint.h>
 
 #include "ve_delay.h"
+#include "ve_geigel.h"
 #include "ve_nlms.h"
 #include "ve_suppressor.h"
 
@@ -50,7 +52,9 @@ struct ve_echo_report {
 };
 /* cffi: end */
 
-/** The filter that is heard: of integers, so that it is exact however the samples are chopped, and as cheap as can be. */
+/**
+ * The filter that is heard: of integers, so that it is exact however the samples are chopped, and as cheap as can be.
+ */
 struct ve_echo_foreground {
     bool active;
     uint32_t delay;                                 /* samples */
@@ -84,11 +88,12 @@ struct ve_echo {
     int16_t error[1 + VE_ECHO_HOP_MAX];  /* likewise, before suppression */
     uint32_t silent_hops;                /* since the far end last spoke */
     uint32_t vain_hops;                  /* of far-end speech without an echo that could be cancelled */
-    uint32_t waited;                     /* hops since the far end began to speak, for an echo that is late */
-    float far_peak, near_peak;           /* loudest hops: of what was sent first, of all that came since */
-    uint32_t candidate, candidate_words; /* a new bulk delay, and for how long it has been the best */
-    uint32_t late_words;                 /* for which the background has begun too late */
+    uint32_t waited;                              /* hops since the far end began to speak, for an echo that is late */
+    float far_peak, near_peak;                    /* loudest hops: of what was sent first, of all that came since */
+    uint32_t candidate, candidate_words;          /* a new bulk delay, and for how long it has been the best */
+    uint32_t late_words;                          /* for which the background has begun too late */
     struct ve_delay delay;
+    struct ve_geigel geigel;
     struct ve_echo_foreground foreground;
     struct ve_echo_background background;
     struct ve_echo_contest contest;
@@ -100,8 +105,9 @@ struct ve_echo {
 int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_settings *settings); /* 0, -EINVAL */
 
 /**
- * Take from `near` the echo of `far`, which was sent in the same tick. `cancelled` is what is left: for what looks for keys and
- * tones, which come as they please. `out` is the same after suppression: for what looks for a voice. Both may be `near`.
+ * Take from `near` the echo of `far`, which was sent in the same tick. `cancelled` is what is left: for what looks for
+ * keys and tones, which come as they please. `out` is the same after suppression: for what looks for a voice. Both may
+ * be `near`.
  */
 void ve_echo_put(struct ve_echo *echo, const int16_t *far, const int16_t *near, int16_t *cancelled, int16_t *out,
                  size_t count);

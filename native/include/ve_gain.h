@@ -4,10 +4,11 @@
  *              ┌── level of what is voiced ── wanted gain ── slow up, quicker down ──┐
  *      in ─────┴───────────────────────────────────────────────────────────────────── × ── soft limit ──▶ out
  *
- * The gain lies between 0 dB and `most_db` and moves only while the caller is voiced, so pauses are neither pumped up nor
- * down. It is set anew every 10 ms and goes from one value to the next in a straight line, without a step.
+ * The gain lies between 0 dB and `most_db` and moves only while the caller is voiced, so pauses are neither pumped up
+ * nor down. It is set anew every 10 ms and goes from one value to the next in a straight line, without a step.
  *
- * Nobody looks ahead, so a sudden shout meets the gain of the whisper before it. The soft limit takes care of that moment:
+ * Nobody looks ahead, so a sudden shout meets the gain of the whisper before it. The soft limit takes care of that
+ * moment:
  *
  *      out │           ____----  32767       straight up to a half of full scale, then bent (its slope continuous), so
  *          │       .-¯                       that no product however large reaches full scale; never below the input,

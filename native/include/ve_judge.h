@@ -1,5 +1,5 @@
 /**
- * @file ve_judge.h  The mailbox between a channel and the judge of its voice, a neural network outside the media thread.
+ * @file ve_judge.h  The mailbox of a channel and the judge of its voice, a neural network outside the media thread.
  *
  * The gate opens for music and tones too. Whether it is a voice the judge says (Silero VAD), which costs fifty times as
  * much. So the media thread asks only while the gate is open and a while longer, and never waits for the answer:
@@ -9,14 +9,14 @@
  *   frames        |▒▒▒|▒▒▒|▒▒▒|▒▒▒|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|        32 ms each, the warm-up's all at once
  *   peeks                          ╰─▓╯╰─▓╯╰─▓╯                            the last 32 ms, at the end of each block
  *
- * The network has a memory, and begins with none. It warms up on the second before the gate opened, in frames laid so that
- * the last one ends with the newest sample: the first answer is there one block later. From frame to frame it remembers. Until
- * speech has begun, it also peeks between two frames: it looks at the last 32 ms from where its memory stands, and
- * forgets what it saw. That finds a voice 15 ms sooner than frames alone, at the same rate of false alarms.
+ * The network has a memory, and begins with none. It warms up on the second before the gate opened, in frames laid so
+ * that the last one ends with the newest sample: the first answer is there one block later. From frame to frame it
+ * remembers. Until speech has begun, it also peeks between two frames: it looks at the last 32 ms from where its memory
+ * stands, and forgets what it saw. That finds a voice 15 ms sooner than frames alone, at the same rate of false alarms.
  *
- * The judge reads the channel's ring, halves its rate, and adds noise at -55 dBov: a line that is silent to the last bit
- * makes the network deaf for the first sounds after it. When speech has ended it starts afresh, as it would expect more of
- * the same voice; between the bursts of a tone or the beats of music it goes on, as it knows them by then.
+ * The judge reads the channel's ring, halves its rate, and adds noise at -55 dBov: a line that is silent to the last
+ * bit makes the network deaf for the first sounds after it. When speech has ended it starts afresh, as it would expect
+ * more of the same voice; between the bursts of a tone or the beats of music it goes on, as it knows them by then.
  *
  * Threads: `ve_judge_block` belongs to the media thread, `ve_judges_…` to the judge's. Between them are a few atomics.
  */
@@ -61,8 +61,8 @@ struct ve_judge {
     uint64_t read, through;   /* the position to read on from, and the end of what was taken last */
     bool first;               /* the frame to come is the first of its span */
     struct ve_decimator decimator;
-    int16_t line[VE_JUDGE_ROW + VE_JUDGE_FRAME]; /* at 8 kHz: a row before `next`, and what there is of the frame to come */
-    size_t filled;                               /* of that frame */
+    int16_t line[VE_JUDGE_ROW + VE_JUDGE_FRAME]; /* at 8 kHz: a row before `next`, then the frame to come … */
+    size_t filled;                               /* … as far as it is there */
 };
 
 /* cffi: tests begin */
@@ -70,8 +70,8 @@ struct ve_judge {
 int ve_judge_open(struct ve_judge *judge, const struct ve_judge_settings *settings, const struct ve_ring *ring);
 
 /**
- * A block lies in the ring; the gate has heard something in it, or not. True when what was heard is confirmed: by a verdict
- * in time, or for want of one.
+ * A block lies in the ring; the gate has heard something in it, or not. True when what was heard is confirmed: by a
+ * verdict in time, or for want of one.
  */
 bool ve_judge_block(struct ve_judge *judge, bool heard, bool speaking);
 /* cffi: tests end */

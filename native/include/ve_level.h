@@ -53,7 +53,8 @@ struct ve_level {
 int ve_level_open(struct ve_level *level, uint32_t rate, const struct ve_level_settings *settings);
 
 /** Take `count` samples; writes the reports that became due, `limit` of them at most, and returns how many. */
-size_t ve_level_put(struct ve_level *level, const int16_t *samples, size_t count, struct ve_level_report *reports, size_t limit);
+size_t ve_level_put(struct ve_level *level, const int16_t *samples, size_t count, struct ve_level_report *reports,
+                    size_t limit);
 
 /** The sum of squares: what is compared once a block needs no logarithm. */
 uint64_t ve_energy(const int16_t *samples, size_t count);

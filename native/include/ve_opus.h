@@ -3,9 +3,9 @@
  *
  *      | OpusHead | OpusTags | page: 10 packets of 20 ms | page | page | … | page, marked as the last |
  *
- * A page is appended with each promise and never touched again, so the file is valid whenever the writer dies. There are
- * no holes here: what is left out is silence, of which all packets but the first are the same. Each page tells the time
- * at its end in samples at 48 kHz, and the beginning tells the encoder's delay, which players leave out.
+ * A page is appended with each promise and never touched again, so the file is valid whenever the writer dies. There
+ * are no holes here: what is left out is silence, of which all packets but the first are the same. Each page tells the
+ * time at its end in samples at 48 kHz, and the beginning tells the encoder's delay, which players leave out.
  *
  * The library is looked up at run time. Encoding takes some 100 µs a packet at 8 kHz, twice that at 16 kHz, in the
  * writer's thread. Below 24 kbit/s the encoder begins to mix the directions, so that is the least there is: there one

@@ -7,17 +7,17 @@
  *   ─────┴────╲──────╱────┴─────────────────┴────╲────       ────┴────╲─────╱────┴────
  *        p   p+fade   p   p+fade                                 p   mirrored    p
  *
- * What a pause has faded out is said again, faded in: nothing is lost. Nor is it in an underrun, where a stream has less
- * than the frame needs: its last samples are given backwards and fading, which has no step at the seam, and it goes on
- * where it was, fading in, once its pre-buffer is full again.
+ * What a pause has faded out is said again, faded in: nothing is lost. Nor is it in an underrun, where a stream has
+ * less than the frame needs: its last samples are given backwards and fading, which has no step at the seam, and it
+ * goes on where it was, fading in, once its pre-buffer is full again.
  *
- * Items are referenced, not copied: memory and stream must stay until `ve_player_done` has reached the item's id. Ids count
- * from 1 in order of queueing, so the queue needs no more state than two counters; the control side writes `queued`, the
- * media thread `done`.
+ * Items are referenced, not copied: memory and stream must stay until `ve_player_done` has reached the item's id. Ids
+ * count from 1 in order of queueing, so the queue needs no more state than two counters; the control side writes
+ * `queued`, the media thread `done`.
  *
- * Commands are one word, { stop through this id | armed | paused }. The media thread reads it once a frame and never sees
- * half a command, and a barge-in is a compare-and-swap on what it has read: a stop or a disarming that came between makes
- * it fail, so no barge-in outlives either.
+ * Commands are one word, { stop through this id | armed | paused }. The media thread reads it once a frame and never
+ * sees half a command, and a barge-in is a compare-and-swap on what it has read: a stop or a disarming that came
+ * between makes it fail, so no barge-in outlives either.
  */
 #ifndef VE_PLAYER_H
 #define VE_PLAYER_H
@@ -36,7 +36,7 @@
 /* cffi: begin */
 struct ve_player_settings {
     uint32_t fade_ms; /* 10 … 30: how long a pause, a stop, a resume and an underrun take to be silence or sound */
-    uint32_t duck_ms; /* 20 … 1000: how long the background takes from silence to its level; to make way, a part of that */
+    uint32_t duck_ms; /* 20 … 1000: from silence to its level the background takes this long; making way, a part of it */
 };
 
 struct ve_player;
@@ -57,7 +57,7 @@ struct ve_player {
     _Atomic uint64_t command;              /* barge-in writes it, too, from the media thread */
     /* from the media thread */
     _Atomic uint64_t done;      /* id of the last item played or dropped */
-    _Atomic uint64_t place;     /* id of the current item, 0 for none, above 32 bits of its position: one consistent pair */
+    _Atomic uint64_t place;     /* the current item or 0, above 32 bits of its position: one consistent pair */
     _Atomic uint64_t played;    /* samples, of all items; a faded tail that will be said again does not count */
     _Atomic uint64_t silent_ns; /* when a pause or stop last became silence */
     _Atomic uint64_t short_frames, underruns;

@@ -1,9 +1,10 @@
 /**
- * @file ve_reference.h  What the caller was given to hear, kept until the block that was heard at the same time comes in.
+ * @file ve_reference.h  What the caller was given to hear, kept until the block that was heard at the same time comes
+ * in.
  *
- * The bridge asks a port for a frame and hands it one in the same tick, so both directions count the same samples; frames
- * and blocks need not be of one length. Where one direction runs ahead by more than the buffer, the oldest samples go; where
- * nothing was given, silence stands in. Media thread only.
+ * The bridge asks a port for a frame and hands it one in the same tick, so both directions count the same samples;
+ * frames and blocks need not be of one length. Where one direction runs ahead by more than the buffer, the oldest
+ * samples go; where nothing was given, silence stands in. Media thread only.
  */
 #ifndef VE_REFERENCE_H
 #define VE_REFERENCE_H
@@ -15,7 +16,7 @@
 
 struct ve_reference {
     size_t count;
-    int16_t samples[VE_REFERENCE_SAMPLES]; /* given and not yet taken, the oldest first: always in the same, warm place */
+    int16_t samples[VE_REFERENCE_SAMPLES]; /* given and not yet taken, the oldest first: always in the same place */
 };
 
 /* cffi: tests begin */

@@ -7,14 +7,15 @@
  *      out    o x o x o x o x o x o
  *
  * Down: the average of a sample and of what its neighbours say should be there. Below 4 kHz they agree, and the sample
- * stays; above, the neighbours say the opposite, and it vanishes. So both ways are the same 32 taps (16 bits, in Q14): a
- * half-band filter is (sample + interpolation) / 2, and its other coefficients are zero.
+ * stays; above, the neighbours say the opposite, and it vanishes. So both ways are the same 32 taps (16 bits, in Q14):
+ * a half-band filter is (sample + interpolation) / 2, and its other coefficients are zero.
  *
  *      in     x o x o x o x o x o x          even samples, and the odd ones between them
  *      out    o   o   o   o   o   o
  *
- * For 0–3400 Hz the error of either way, images and aliases included, is 70 dB below the signal. An output sample lies where the input sample of
- * the same moment lay: the filter's delay is swallowed at the start, so positions need no correction.
+ * For 0–3400 Hz the error of either way, images and aliases included, is 70 dB below the signal. An output sample lies
+ * where the input sample of the same moment lay: the filter's delay is swallowed at the start, so positions need no
+ * correction.
  */
 #ifndef VE_RESAMPLE_H
 #define VE_RESAMPLE_H

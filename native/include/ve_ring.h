@@ -1,15 +1,16 @@
 /**
- * @file ve_ring.h  16 kHz audio from the media thread to one reader, addressed by absolute position.
+ * @file ve_ring.h  16 kHz audio from the media thread to its readers, addressed by absolute position.
  *
- * The writer never waits: it overwrites the oldest samples. The reader may start at any position and learns how much of
+ * The writer never waits: it overwrites the oldest samples. A reader may start at any position and learns how much of
  * what it wanted was gone. A position is the number of samples since the channel was opened.
  *
  *      oldest                                   head    reserved
  *        |######## may be read ##################|~ being ~|
  *                                                  written
  *
- * `reserved` moves before the samples do and `head` after them (a seqlock), so the reader can tell what was overwritten
- * under its hands. The samples themselves are relaxed atomics: plain moves to the machine, no data race to the language.
+ * `reserved` moves before the samples do and `head` after them (a seqlock), so a reader can tell what was overwritten
+ * under its hands. The samples themselves are relaxed atomics: plain moves to the machine, no data race to the
+ * language.
  */
 #ifndef VE_RING_H
 #define VE_RING_H
@@ -26,7 +27,9 @@ struct ve_ring {
 };
 
 /* cffi: tests begin */
-/** 0, or -ENOMEM; -EINVAL where `capacity` is not a power of two. Touches every page, so that the writer never faults. */
+/**
+ * 0, or -ENOMEM; -EINVAL where `capacity` is not a power of two. Touches every page, so that the writer never faults.
+ */
 int ve_ring_open(struct ve_ring *ring, size_t capacity);
 void ve_ring_close(struct ve_ring *ring);
 

@@ -5,10 +5,10 @@
  *   ────────┤▒▒▒▒ kept ▒▒▒▒├████ waiting ████┤                 ├────────
  *                        media thread      writer
  *
- * A ring with one writer (any thread but the media thread) and one reader (the media thread). Neither waits for the other:
- * a full ring takes nothing more and says so, an empty one is the player's to conceal. A position is the number of samples
- * since the beginning. The last VE_STREAM_KEEP samples played stay where they are: a pause says its fade again, and an
- * underrun is concealed by what came before it.
+ * A ring with one writer (any thread but the media thread) and one reader (the media thread). Neither waits for the
+ * other: a full ring takes nothing more and says so, an empty one is the player's to conceal. A position is the number
+ * of samples since the beginning. The last VE_STREAM_KEEP samples played stay where they are: a pause says its fade
+ * again, and an underrun is concealed by what came before it.
  */
 #ifndef VE_STREAM_H
 #define VE_STREAM_H
@@ -38,7 +38,9 @@ int64_t ve_stream_write(struct ve_stream *stream, const int16_t *pcm, size_t cou
 int64_t ve_stream_room(const struct ve_stream *stream);
 /** Nothing more will be written. */
 void ve_stream_end(struct ve_stream *stream);
-/** Nothing more will be played: lets the writer know. Any thread; the player does it when it has done with the stream. */
+/**
+ * Nothing more will be played: lets the writer know. Any thread; the player does it when it has done with the stream.
+ */
 void ve_stream_hang_up(struct ve_stream *stream);
 /* cffi: end */
 

@@ -1,10 +1,12 @@
 /**
- * @file ve_suppressor.h  What a line echo canceller leaves over: replaced by noise of the line's level (G.168's nonlinear processor).
+ * @file ve_suppressor.h  What a line echo canceller leaves over: replaced by noise of the line's level (G.168's
+ * nonlinear processor).
  *
- * A hop of 4 ms that is no louder than the residual echo may be is not the caller. How loud it may be is learnt: `leak`, the upper
- * quartile of residual over estimated echo. While no estimate can be trusted it is Geigel's rule: anything below the far end's peak
- * within the echo's reach; and from that a new filter wins itself trust only gradually, for it may know one vowel only. What is louder
- * opens the suppressor from the next hop on, for 200 ms: a first syllable loses 4 ms of its rise at most.
+ * A hop of 4 ms that is no louder than the residual echo may be is not the caller. How loud it may be is learnt:
+ * `leak`, the upper quartile of residual over estimated echo. While no estimate can be trusted it is Geigel's rule
+ * (ve_geigel.h): anything that could be an echo of the far end's peak within reach; and from that a new filter wins
+ * itself trust only gradually, for it may know one vowel only. What is louder opens the suppressor from the next hop
+ * on, for 200 ms: a first syllable loses 4 ms of its rise at most.
  */
 #ifndef VE_SUPPRESSOR_H
 #define VE_SUPPRESSOR_H
@@ -14,14 +16,11 @@
 #include <stdint.h>
 
 struct ve_suppressor {
-    uint32_t hop, reach;   /* samples a hop; hops that an echo may come after its origin */
+    uint32_t hop;          /* samples */
     float gain, next_gain; /* of the hop that is going on: from, to */
     float leak;            /* residual over estimated echo, power */
     float echo;            /* power of the estimated echo, fading */
-    float far_now, far_before; /* peak power of the far end: in this stretch of `reach` hops, in the one before */
-    float far_peak;            /* in both: any echo comes of this or less */
-    uint32_t far_hops;         /* in this stretch */
-    float doubt;               /* residual echo over far_peak that is possible still */
+    float doubt;           /* residual echo over the far end's peak that is possible still */
     float noise;           /* power of the line's noise */
     bool trusted;          /* the estimate, in the last hop */
     uint32_t open;         /* hops for which the caller is still taken to speak */
@@ -30,12 +29,14 @@ struct ve_suppressor {
 
 /** Powers (mean squares) of a hop. */
 struct ve_suppressor_hop {
-    float far, echo, error; /* what was sent, its echo as estimated, near less that */
-    bool trusted;           /* the estimate */
-    bool unknown;           /* whether there is an echo at all */
+    float far, far_peak; /* what was sent: now, at most within the echo's reach */
+    float share;         /* of it that comes back at most */
+    float echo, error;   /* its echo as estimated, near less that */
+    bool trusted;        /* the estimate */
+    bool unknown;        /* whether there is an echo at all */
 };
 
-void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop, uint32_t reach);
+void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop);
 
 /** Work on samples `at` … `at + count − 1` of the hop that is going on. */
 void ve_suppressor_put(struct ve_suppressor *suppressor, int16_t *samples, size_t at, size_t count);

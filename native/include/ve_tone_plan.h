@@ -1,6 +1,6 @@
 /**
- * @file ve_tone_plan.h  The tones that can be told apart, as data: the plan of a country (ITU-T E.180) and the tones that
- * are the same everywhere, compiled once and shared by all channels.
+ * @file ve_tone_plan.h  The tones that can be told apart, as data: the plan of a country (ITU-T E.180) and the tones
+ * that are the same everywhere, compiled once and shared by all channels.
  *
  * A tone is a sequence of sounds with their durations that repeats:
  *
@@ -54,7 +54,9 @@ void ve_tone_plan_free(struct ve_tone_plan *plan);
 /* cffi: end */
 
 /* cffi: tests begin */
-/* What is heard is a number: one of these, or VE_FIRST_SOUND and up, the plan's sounds in the order of their first use. */
+/*
+ * What is heard is a number: one of these, or VE_FIRST_SOUND and up, the plan's sounds in the order of their first use.
+ */
 enum { VE_NOTHING, VE_SOMETHING, VE_FIRST_SOUND };
 /* cffi: tests end */
 
@@ -70,7 +72,7 @@ struct ve_tone_plan {
     uint32_t tone_count;
     struct ve_sound sounds[VE_TONES * VE_TONE_SEGMENTS];
     uint32_t sound_count;
-    float lanes_hz[VE_GOERTZEL_LANES]; /* the filters: first those for any sine, then one for each frequency of a pair */
+    float lanes_hz[VE_GOERTZEL_LANES]; /* first filters for any sine, then one for each frequency of a pair */
     uint32_t lane_count;
 
     /* Weighting a slice by the window and turning its phasor back by what its frequency has turned since the first. */

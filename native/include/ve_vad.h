@@ -1,8 +1,9 @@
 /**
- * @file ve_vad.h  The WebRTC voice activity detector, called through the symbols that `_webrtcvad` (webrtcvad-wheels) exports.
+ * @file ve_vad.h  The WebRTC voice activity detector, called through the symbols that `_webrtcvad` (webrtcvad-wheels)
+ * exports.
  *
- * The extension module's path comes from Python, which knows where packages lie. 2 µs a 20 ms block; it fires on music and
- * tones too, so it is a gate and not a judge.
+ * The extension module's path comes from Python, which knows where packages lie. 2 µs a 20 ms block; it fires on music
+ * and tones too, so it is a gate and not a judge.
  */
 #ifndef VE_VAD_H
 #define VE_VAD_H
@@ -16,7 +17,7 @@ struct ve_vad_api {
     int (*destroy)(void *vad);
     int (*init)(void *vad);
     int (*set_mode)(void *vad, int mode); /* 0 (lenient) … 3 (strict) */
-    int (*process)(void *vad, int rate, const int16_t *samples, int count); /* 10, 20 or 30 ms; 1 voice, 0 none, -1 refused */
+    int (*process)(void *vad, int rate, const int16_t *samples, int count); /* 10, 20, 30 ms; 1: voice, -1: refused */
 };
 
 /** Fill `api` from the shared object at `path`; NULL, or what is wrong. */
