@@ -10,7 +10,7 @@
  *
  * s is what e's power has beyond the p·xᵀx that the misadjustment explains. When the caller speaks s grows, and the
  * step shrinks at once: this is the double-talk detection, without a threshold or a hold time. As the filter converges
- * p shrinks, and the step with it; `drift`, what of wᵀw may change in a sample, keeps it from standing still. A tone
+ * p shrinks, and the step with it; `drift`, the share of wᵀw that may change in a sample, keeps it from standing still. A tone
  * excites few directions of w: p soon forbids to move further on its account.
  */
 #ifndef VE_NLMS_H

@@ -72,7 +72,8 @@ int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_setti
     echo->suppression = settings->suppression;
     echo->end = echo->longest + echo->taps + echo->hop;
     ve_delay_open(&echo->delay, rate, settings->longest_delay_ms);
-    ve_suppressor_open(&echo->suppressor, echo->hop, (echo->longest + echo->taps) / echo->hop + 1);
+    ve_geigel_open(&echo->geigel, (echo->longest + echo->taps) / echo->hop + 1);
+    ve_suppressor_open(&echo->suppressor, echo->hop);
     return 0;
 }
 
@@ -354,16 +355,19 @@ static void finish_hop(struct ve_echo *echo)
         estimate[i] = saturate(echo->near[1 + i] - echo->error[1 + i]);
     const float estimated = power(estimate, echo->hop);
     const float error = power(echo->error + 1, echo->hop);
+    const float received = power(echo->near + 1, echo->hop);
+    ve_geigel_put(&echo->geigel, sent_power, received);
     if (echo->suppression)
         ve_suppressor_decide(&echo->suppressor, &(struct ve_suppressor_hop){
-            .far = sent_power, .echo = estimated, .error = error, .trusted = echo->foreground.active, .unknown = searching(echo)});
+            .far = sent_power, .far_peak = ve_geigel_far(&echo->geigel), .share = echo->geigel.share, .echo = estimated,
+            .error = error, .trusted = echo->foreground.active, .unknown = searching(echo)});
     echo->silent_hops = sent_power > FAR_SILENT ? 0 : echo->silent_hops + 1;
     if (echo->foreground.active)
-        judge(echo, power(echo->near + 1, echo->hop), estimated, error);
+        judge(echo, received, estimated, error);
     else if (speaks)
         echo->vain_hops++;
     if (searching(echo))
-        wait_for_echo(echo, sent_power, power(echo->near + 1, echo->hop));
+        wait_for_echo(echo, sent_power, received);
     if (echo->background.active)
         learn(echo, near);
     if (ve_delay_put(&echo->delay, far, near, speaks)) {

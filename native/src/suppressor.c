@@ -6,7 +6,6 @@
 #define HOLD_HOPS 50         /* 200 ms from syllable to syllable */
 #define MARGIN 4.0f          /* 6 dB above what is expected of the residual echo is the caller */
 #define NOISE_MARGIN 4.0f    /* and 6 dB above the line's noise */
-#define GEIGEL 0.25f         /* no hybrid has less than 6 dB of loss */
 #define DOUBT_FADE 0.991f    /* a hop of far-end speech: a filter that has proved good is trusted 10 dB a second more */
 #define DOUBT_LEAST 3e-5f    /* −45 dB */
 #define DOUBT_SHARE 0.01f    /* far-end speech: above 20 dB below its peak */
@@ -25,14 +24,12 @@ static float larger(float a, float b)
     return a > b ? a : b;
 }
 
-void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop, uint32_t reach)
+void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop)
 {
     memset(suppressor, 0, sizeof *suppressor);
     suppressor->hop = hop;
-    suppressor->reach = reach;
     suppressor->gain = suppressor->next_gain = 1.0f;
     suppressor->leak = 1.0f;
-    suppressor->doubt = GEIGEL;
     suppressor->noise = NOISE_MOST;
     suppressor->random = 1;
 }
@@ -67,19 +64,12 @@ static void follow_noise(struct ve_suppressor *suppressor, float error)
         suppressor->noise = 1.0f;
 }
 
-static void follow_far(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
+static void follow_echo(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
 {
     suppressor->echo = larger(larger(suppressor->echo * ECHO_FADE, hop->echo), ECHO_LEAST);
-    suppressor->far_now = larger(suppressor->far_now, hop->far);
-    if (++suppressor->far_hops >= suppressor->reach) {
-        suppressor->far_before = suppressor->far_now;
-        suppressor->far_now = hop->far;
-        suppressor->far_hops = 0;
-    }
-    suppressor->far_peak = larger(suppressor->far_now, suppressor->far_before);
-    if (!hop->trusted)
-        suppressor->doubt = GEIGEL;
-    else if (hop->far > DOUBT_SHARE * suppressor->far_peak && suppressor->doubt > DOUBT_LEAST)
+    if (!hop->trusted || suppressor->doubt > hop->share)
+        suppressor->doubt = hop->share;
+    else if (hop->far > DOUBT_SHARE * hop->far_peak && suppressor->doubt > DOUBT_LEAST)
         suppressor->doubt *= DOUBT_FADE;
 }
 
@@ -98,13 +88,13 @@ static void follow_leak(struct ve_suppressor *suppressor, float error)
 void ve_suppressor_decide(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
 {
     follow_noise(suppressor, hop->error);
-    follow_far(suppressor, hop);
+    follow_echo(suppressor, hop);
     if (hop->trusted)
         follow_leak(suppressor, hop->error);
     else if (suppressor->trusted)
         suppressor->open = 0; /* what was taken for the caller may have been an echo that has moved */
     suppressor->trusted = hop->trusted;
-    float residual = hop->trusted || hop->unknown ? suppressor->doubt * suppressor->far_peak : 0.0f;
+    float residual = hop->trusted || hop->unknown ? suppressor->doubt * hop->far_peak : 0.0f;
     if (hop->trusted)
         residual = larger(residual, suppressor->leak * suppressor->echo);
     if (hop->error > MARGIN * residual + NOISE_MARGIN * suppressor->noise)

@@ -91,12 +91,12 @@ static void nothing_becomes_subnormal_before_a_silent_line(void)
         heard[i] = 1000;
     ve_nlms_open(&nlms, RATE, TAPS);
     ve_nlms_adapt(&nlms, constant, heard, error, HOP, 1);
-    ve_suppressor_open(&suppressor, HOP, 1);
-    ve_suppressor_decide(&suppressor, &(struct ve_suppressor_hop){.far = 1e6f, .echo = 1e6f, .trusted = true});
+    ve_suppressor_open(&suppressor, HOP);
+    ve_suppressor_decide(&suppressor, &(struct ve_suppressor_hop){.far = 1e6f, .far_peak = 1e6f, .share = 0.25f, .echo = 1e6f, .trusted = true});
     memset(heard, 0, sizeof heard);
     for (size_t hop = 0; hop < RATE / HOP * 20; hop++) {
         ve_nlms_adapt(&nlms, constant, heard, error, HOP, 1);
-        ve_suppressor_decide(&suppressor, &(struct ve_suppressor_hop){.far = 1e6f, .trusted = true});
+        ve_suppressor_decide(&suppressor, &(struct ve_suppressor_hop){.far = 1e6f, .far_peak = 1e6f, .share = 0.25f, .trusted = true});
         for (size_t i = 0; i < TAPS; i++)
             CHECK(!is_subnormal(nlms.weights[i]));
         CHECK(!is_subnormal(nlms.error) && !is_subnormal(nlms.expected) && !is_subnormal(nlms.p));

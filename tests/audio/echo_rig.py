@@ -7,7 +7,7 @@ import numpy as np
 from blocks import load
 from reference.echo_line import power_db
 
-ffi, lib = load("delay", "nlms", "suppressor", "echo")
+ffi, lib = load("delay", "geigel", "nlms", "suppressor", "echo")
 vad_ffi, vad_lib = load("vad")
 
 
