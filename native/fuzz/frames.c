@@ -1,4 +1,5 @@
 /** @file frames.c  A whole channel, recorded, under any settings, frames of any length and commands in any order. */
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,17 +79,34 @@ static void read_back(struct call *call, struct bytes *bytes)
         CHECK((event.kind != VE_ONSET && event.kind != VE_OFFSET) || event.position <= ve_channel_head(call->channel));
 }
 
+/* A network that says anything at all. */
+static void judge(struct call *call, struct bytes *bytes)
+{
+    static float samples[VE_JUDGE_ROW];
+    static const float wild[] = {NAN, INFINITY, -INFINITY, -1, 1e30F, 1e-40F};
+    struct ve_judge *const judges[] = {ve_channel_judge(call->channel)};
+    struct ve_judge_row row;
+    for (uint32_t most = choice(bytes, 64); judges[0] && most > 0; most--) {
+        if (ve_judges_gather(judges, 1, samples, &row) == 0)
+            return;
+        const uint32_t which = choice(bytes, 16);
+        const float probability = which < 6 ? wild[which] : amount(bytes, 0, 1);
+        ve_judges_publish(judges, &row, 1, &probability);
+    }
+}
+
 static void one_call(struct call *call, struct bytes *bytes, uint32_t rate)
 {
     static int16_t frame[LONGEST_FRAME];
     for (size_t samples = 0; bytes->left > 0 && samples < 400000;) {
         size_t count = choice(bytes, LONGEST_FRAME + 1);
-        switch (choice(bytes, 8)) {
+        switch (choice(bytes, 10)) {
         case 0: play(call, bytes, rate); break;
         case 1: record(call, bytes); break;
         case 2: read_back(call, bytes); break;
         case 3: ve_channel_put(call->channel, NULL, count); break;
         case 4: ve_channel_get(call->channel, frame, count); break;
+        case 5: judge(call, bytes); break;
         default:
             count = sound(bytes, frame, LONGEST_FRAME, rate);
             ve_channel_get(call->channel, frame + count, LONGEST_FRAME - count);
@@ -98,9 +116,17 @@ static void one_call(struct call *call, struct bytes *bytes, uint32_t rate)
     }
 }
 
-static struct ve_recorder *begin_recording(struct ve_channel *channel, uint32_t rate, const char *path)
+/* Where libopus is there. */
+static const struct ve_opus_api *opus(void)
 {
-    const struct ve_recorder_settings settings = {.rate = rate, .settle_ms = 30};
+    static struct ve_opus_api api;
+    return api.create || !ve_opus_load(&api) ? &api : NULL;
+}
+
+static struct ve_recorder *begin_recording(struct ve_channel *channel, uint32_t rate, const char *path, bool in_opus)
+{
+    const struct ve_recorder_settings settings = {
+        .rate = rate, .settle_ms = 30, .bits_per_s = 24000, .opus = in_opus ? opus() : NULL};
     struct ve_recorder *recorder = NULL;
     unlink(path);
     CHECK(ve_recorder_open(&recorder, path, &settings) == 0);
@@ -136,18 +162,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                           .most_db = amount(&bytes, 0, 30),
                                           .rise_db_per_s = 3,
                                           .fall_db_per_s = amount(&bytes, 1, 100)};
-    const uint32_t parts = choice(&bytes, 64);
+    const uint32_t parts = choice(&bytes, 512);
+    const struct ve_echo_settings echo = {.tail_ms = 2 * choice(&bytes, 40),
+                                          .longest_delay_ms = choice(&bytes, 400),
+                                          .suppression = choice(&bytes, 2)};
+    const struct ve_judge_settings voice = {
+        .hub = hub, .onset_probability = amount(&bytes, 0, 1), .speech_probability = amount(&bytes, 0, 1)};
     const struct ve_settings settings = {.rate = choice(&bytes, 2) ? 16000 : 8000,
                                          .frame_ms = 10 + choice(&bytes, 51),
                                          .vad_mode = (int)choice(&bytes, 4),
                                          .threshold_dbov = amount(&bytes, -100, 0),
                                          .onset_ms = choice(&bytes, 700),
                                          .window_ms = choice(&bytes, 700),
+                                         .hangover_ms = choice(&bytes, 700),
                                          .offset_ms = choice(&bytes, 2000),
                                          .pre_roll_ms = choice(&bytes, 5001),
                                          .player = {.fade_ms = 10 + choice(&bytes, 21),
                                                     .duck_ms = 20 + choice(&bytes, 900)},
                                          .remove_offset = parts & 1,
+                                         .echo = parts & 64 ? &echo : NULL,
+                                         .judge = parts & 128 ? &voice : NULL,
                                          .level = parts & 2 ? &level : NULL,
                                          .keys = parts & 4 ? &keys : NULL,
                                          .tones = parts & 8 ? tone_plan() : NULL,
@@ -156,7 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     snprintf(path, sizeof path, "/dev/shm/voiceedge-fuzz-%d.wav", (int)getpid());
     if (parts & 32)
-        call.recorder = begin_recording(call.channel, settings.rate, path);
+        call.recorder = begin_recording(call.channel, settings.rate, path, parts & 256);
     one_call(&call, &bytes, settings.rate);
     if (call.recorder) {
         ve_recorder_detach(ve_channel_recorder(call.channel), call.recorder);
