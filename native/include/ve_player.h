@@ -36,7 +36,7 @@
 /* cffi: begin */
 struct ve_player_settings {
     uint32_t fade_ms; /* 10 … 30: how long a pause, a stop, a resume and an underrun take to be silence or sound */
-    uint32_t duck_ms; /* 20 … 1000: from silence to its level the background takes this long; making way, a part of it */
+    uint32_t duck_ms; /* 20 … 1000: from silence to its level the background takes this long; to make way, less */
 };
 
 struct ve_player;
