@@ -26,7 +26,7 @@ def keyed_in_band(keys):
     parts = []
     for key in keys:
         row, column = divmod("123456789*0#".index(key), 3)
-        parts += [tone(ROWS[row], 80, 0.2) + tone(COLUMNS[column], 80, 0.2), np.zeros(RATE // 10, np.int16)]
+        parts += [tone(ROWS[row], 120, 0.2) + tone(COLUMNS[column], 120, 0.2), np.zeros(RATE // 10, np.int16)]
     return np.concatenate(parts)
 
 

@@ -59,11 +59,11 @@ class CallAnswered(EventData):
 
 
 class ToneHeard(EventData):
-    """The line sounds a tone that means something: busy, a fax, an answering machine's beep."""
+    """The line sounds a tone that means something: busy, congestion, a fax."""
 
     type: ClassVar[str] = "voiceedge.call.tone_heard"
     call_id: FreeText
-    tone: Literal["dial", "ringback", "busy", "congestion", "information", "fax_calling", "fax_answering", "beep"]
+    tone: Literal["dial", "ringback", "busy", "congestion", "information", "fax_calling", "fax_answering"]
     level_dbov: float
 
 

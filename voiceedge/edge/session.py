@@ -122,8 +122,8 @@ class Session:
                 self._soon(self._leg.key_up(event.at_ns))
             case ToneBegun():
                 self._hear_tone(event.kind, event.level_dbov)
-            case ToneEnded(kind=ToneKind.BEEP):
-                self._hear_tone(event.kind, event.level_dbov)
+            case ToneEnded():
+                pass  # a beep is told only so, and means nothing to whoever is called
             case _:
                 self.inbox.post(event)
 
