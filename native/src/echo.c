@@ -23,7 +23,7 @@
 #define WORTHWHILE 0.5f         /* and over near: 3 dB of echo cancelled */
 #define WORSE 1.5f
 #define WORSE_HOPS 64u          /* a background at another delay may need a quarter of a second to become better */
-#define HARMFUL (-0.3f)         /* the foreground removes 1 of its echo estimate where it is right, −1 where it is not */
+#define HARMFUL (-0.3f)         /* of its echo estimate the foreground removes 1 where it is right, −1 where not */
 #define CALLER 4.0f             /* near over the echo estimate: 6 dB more is the caller, who speaks */
 #define LOUDEST_PATH 16.0f      /* sum of the weights' magnitudes: a hybrid has about 2 */
 #define SETTLED 0.02f           /* foreground's error over near: 17 dB of echo cancelled */
@@ -80,7 +80,8 @@ int ve_echo_open(struct ve_echo *echo, uint32_t rate, const struct ve_echo_setti
 /* ---- what is heard ---- */
 
 /** The sums of products of `weights` with four windows, each a sample later: a weight is loaded once for four. */
-static void correlate(const int16_t *restrict weights, const int16_t *restrict window, size_t taps, int32_t *restrict sums)
+static void correlate(const int16_t *restrict weights, const int16_t *restrict window, size_t taps,
+                      int32_t *restrict sums)
 {
     int32_t a = 0;
     int32_t b = 0;
@@ -98,7 +99,9 @@ static void correlate(const int16_t *restrict weights, const int16_t *restrict w
     sums[3] = d;
 }
 
-/** near less the estimated echo, into echo->error; the far end's samples are in the history already, from `first` on. */
+/**
+ * near less the estimated echo, into echo->error; the far end's samples are in the history already, from `first` on.
+ */
 static void cancel(struct ve_echo *echo, uint32_t first, size_t count)
 {
     const struct ve_echo_foreground *foreground = &echo->foreground;
@@ -110,7 +113,7 @@ static void cancel(struct ve_echo *echo, uint32_t first, size_t count)
     }
     const int16_t *window = echo->far + first - foreground->delay - echo->taps + 1;
     const int32_t half = 1 << (foreground->shift - 1);
-    for (size_t i = 0; i < count; i += FOUR) { /* up to three windows too many: their samples are there, if not yet right */
+    for (size_t i = 0; i < count; i += FOUR) { /* up to three too many: their samples are there, if not yet right */
         int32_t sums[FOUR];
         correlate(foreground->weights, window + i, echo->taps, sums);
         for (size_t j = 0; j < FOUR && i + j < count; j++)
@@ -121,8 +124,8 @@ static void cancel(struct ve_echo *echo, uint32_t first, size_t count)
 /* ---- what adapts ---- */
 
 /**
- * Give the foreground the background's weights (unless no hybrid can be like that), scaled up as far as neither a weight nor the sum
- * of products can overflow.
+ * Give the foreground the background's weights (unless no hybrid can be like that), scaled up as far as neither a
+ * weight nor the sum of products can overflow.
  */
 static void promote(struct ve_echo *echo)
 {
@@ -207,7 +210,8 @@ static void adapt(struct ve_echo *echo, const float *near)
 static void decide(struct ve_echo *echo)
 {
     struct ve_echo_contest *contest = &echo->contest;
-    const bool better = contest->background < BETTER * contest->foreground && contest->background < WORTHWHILE * contest->near;
+    const bool better = contest->background < BETTER * contest->foreground &&
+                        contest->background < WORTHWHILE * contest->near;
     const bool worse = contest->background > WORSE * contest->foreground || contest->background > WORSE * contest->near;
     if (contest->foreground < SETTLED * contest->near && contest->settled < WELL_SETTLED_HOPS)
         contest->settled++;
@@ -226,8 +230,9 @@ static void decide(struct ve_echo *echo)
 }
 
 /**
- * Drop a foreground that adds to near instead of taking away; if the background cannot do better there, the echo has moved. Only hops
- * count in which the caller is not loud: else the estimate adds to near, or not, by chance, and no harm is heard.
+ * Drop a foreground that adds to near instead of taking away; if the background cannot do better there, the echo has
+ * moved. Only hops count in which the caller is not loud: else the estimate adds to near, or not, by chance, and no
+ * harm is heard.
  */
 static void judge(struct ve_echo *echo, float near, float estimate, float error)
 {
@@ -247,7 +252,9 @@ static void judge(struct ve_echo *echo, float near, float estimate, float error)
 
 /* ---- where to look ---- */
 
-/** Does the background's window begin in the midst of the echo? Then its first weights are no smaller than the others. */
+/**
+ * Does the background's window begin in the midst of the echo? Then its first weights are no smaller than the others.
+ */
 static bool begins_too_late(const struct ve_echo *echo)
 {
     const uint32_t edge = echo->taps / 16;
@@ -273,8 +280,9 @@ static void widen(struct ve_echo *echo)
 }
 
 /**
- * Move the background when the echo comes at another delay than its window's. What is found is the strongest echo below 1 kHz, which
- * hybrids delay most: the window begins 5/16 of its length before, and is good for a peak from 1/8 to 5/8 of it.
+ * Move the background when the echo comes at another delay than its window's. What is found is the strongest echo below
+ * 1 kHz, which hybrids delay most: the window begins 5/16 of its length before, and is good for a peak from 1/8 to 5/8
+ * of it.
  */
 static void search(struct ve_echo *echo)
 {
@@ -422,5 +430,6 @@ void ve_echo_report(const struct ve_echo *echo, struct ve_echo_report *report)
     const struct ve_echo_contest *contest = &echo->contest;
     report->delay_ms = echo->foreground.active ? (int32_t)(echo->foreground.delay * 1000 / echo->rate) : -1;
     report->searching = searching(echo);
-    report->loss_db = echo->foreground.active ? 10.0f * log10f((contest->near + 1.0f) / (contest->foreground + 1.0f)) : 0.0f;
+    report->loss_db =
+        echo->foreground.active ? 10.0f * log10f((contest->near + 1.0f) / (contest->foreground + 1.0f)) : 0.0f;
 }

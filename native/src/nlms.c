@@ -42,7 +42,8 @@ static float dot(const float *restrict a, const float *restrict b, size_t count)
 }
 
 /** weights += change·last, and at once what they then predict: weights · next. */
-static float update(float *restrict weights, float change, const float *restrict last, const float *restrict next, size_t count)
+static float update(float *restrict weights, float change, const float *restrict last,
+                    const float *restrict next, size_t count)
 {
     float sums[LANES] = {0};
     for (size_t i = 0; i < count; i += LANES)

@@ -184,7 +184,7 @@ int ve_opus_create(struct ve_opus **out, const char *path, uint32_t rate, uint32
 
 /*
  * Make a packet of the block; how long it is, or below 1. In a pause of minutes one packet of silence is said again and
- * again, which keeps other recordings from waiting for it: a decoder does not mind, and the encoder goes on from silence.
+ * again, so that no other recording has to wait for it: a decoder does not mind, and the encoder goes on from silence.
  */
 static int32_t encode(struct ve_opus *opus, uint8_t *packet)
 {
