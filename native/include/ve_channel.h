@@ -1,10 +1,10 @@
 /**
  * @file ve_channel.h  One call leg: what the caller says comes in as frames, what the caller hears goes out.
  *
- *                      ┌─ level                 ┌─ keys, tones, voice ─▶ events, barge-in
- *   frame in ▶ block ──┼─▶ DC ─▶ echo canceller ┴─▶ gain ─▶ 8 → 16 kHz ─▶ ring ─▶ recognisers
- *                      └─ recorder    ▲
- *                              ▲      │ what is heard at the same time           └─▶ judge of voice (outside)
+ *                     ┌─ level                   ┌─ keys, tones ─▶ events
+ *   frame in ─▶ block ┼─▶ offset ─▶ echo ────────┼─ suppressor ─▶ gate ─▶ activity ─▶ onset, offset, barge-in
+ *                     └─ recorder   canceller    └─ gain ─▶ 8 → 16 kHz ─▶ ring ─▶ recognisers, judge
+ *                              ▲      ▲ what is heard at the same time
  *   frame out ◀── player ──────┴──────┘
  *
  * Frames have any length; blocks have 20 ms, and every part of the chain sees whole blocks only. What is not set is not

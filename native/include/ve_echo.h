@@ -88,6 +88,8 @@ struct ve_echo {
     int16_t error[1 + VE_ECHO_HOP_MAX];  /* likewise, before suppression */
     uint32_t silent_hops;                /* since the far end last spoke */
     uint32_t vain_hops;                  /* of far-end speech without an echo that could be cancelled */
+    uint32_t heard_hops;                          /* of near-end sound that may be an echo or a caller */
+    bool likely;                                  /* a delay at which it would be an echo */
     uint32_t waited;                              /* hops since the far end began to speak, for an echo that is late */
     float far_peak, near_peak;                    /* loudest hops: of what was sent first, of all that came since */
     uint32_t candidate, candidate_words;          /* a new bulk delay, and for how long it has been the best */

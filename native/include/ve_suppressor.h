@@ -33,7 +33,7 @@ struct ve_suppressor_hop {
     float share;         /* of it that comes back at most */
     float echo, error;   /* its echo as estimated, near less that */
     bool trusted;        /* the estimate */
-    bool unknown;        /* whether there is an echo at all */
+    bool unknown;        /* it may be an echo that is not known yet */
 };
 
 void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop);

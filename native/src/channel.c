@@ -209,9 +209,9 @@ static void fetch(const struct ve_channel *channel)
 static bool run_block(struct ve_channel *channel, uint64_t now_ns)
 {
     const size_t count = channel->block_samples;
-    int16_t *const block = channel->block;
+    int16_t *block = channel->block;
     int16_t heard[VE_BLOCK_MS * 16], suppressed[VE_BLOCK_MS * 16], louder[VE_BLOCK_MS * 16];
-    int16_t *voice = block;
+    const int16_t *gated = block;
     bool happened = false;
     channel->blocks++;
     ve_reference_take(&channel->reference, heard, count);
@@ -222,7 +222,7 @@ static bool run_block(struct ve_channel *channel, uint64_t now_ns)
         ve_dc_put(&channel->dc, block, block, count);
     if (channel->has_echo) {
         ve_echo_put(&channel->echo, heard, block, block, suppressed, count);
-        voice = suppressed;
+        gated = suppressed; /* recognisers rather hear what is left of an echo than lose a syllable to its suppression */
     }
     if (channel->has_tones)
         happened |= follow_tones(channel, block, now_ns);
@@ -230,13 +230,13 @@ static bool run_block(struct ve_channel *channel, uint64_t now_ns)
         happened |= follow_keys(channel, block, now_ns);
     const bool key_down = channel->has_keys && ve_dtmf_down(&channel->keys);
     if (key_down)
-        memset(voice, 0, count * sizeof *voice); /* a key is no voice, and no recogniser's business */
-    const bool voiced = !key_down && gate(channel, voice);
+        memset(block, 0, count * sizeof *block); /* a key is no voice, and no recogniser's business */
+    const bool voiced = !key_down && gate(channel, gated);
     if (channel->has_gain) {
-        ve_gain_put(&channel->gain, voice, louder, count, voiced && ve_channel_speaking(channel));
-        voice = louder;
+        ve_gain_put(&channel->gain, block, louder, count, voiced && ve_channel_speaking(channel));
+        block = louder;
     }
-    keep(channel, voice); /* before an onset is told, which may be read from at once */
+    keep(channel, block); /* before an onset is told, which may be read from at once */
     happened |= follow_speech(channel, voiced, now_ns);
     return happened;
 }

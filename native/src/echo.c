@@ -15,6 +15,7 @@
 #define SURE_WORDS 1u           /* of 16 ms that a first delay must be the best, */
 #define JUMP_WORDS 6u           /* a new one */
 #define VAIN_MS 1500u           /* of far-end speech without an echo found: there is none */
+#define UNDECIDED_MS 240u       /* of what came while the far end spoke: an echo would have shown its delay by then */
 #define PROBE_MS 100u           /* of what was sent, whose echo is waited for */
 #define NO_ECHO 0.001f          /* 30 dB below it: what comes back so weak sets off no voice detector */
 #define CONTEST_MEMORY 0.125f   /* a hop: 32 ms */
@@ -290,6 +291,7 @@ static void search(struct ve_echo *echo)
     const uint32_t lead = echo->taps * 5 / 16;
     const uint32_t close = samples_of(echo, 4);
     const struct ve_delay_peak peak = ve_delay_peak(&echo->delay);
+    echo->likely = peak.coefficient >= LIKELY;
     const bool same = abs((int32_t)peak.delay - (int32_t)echo->candidate) <= (int32_t)close;
     echo->candidate_words = same ? echo->candidate_words + 1 : 0;
     echo->candidate = peak.delay;
@@ -332,6 +334,19 @@ static void wait_for_echo(struct ve_echo *echo, float far, float near)
     echo->waited = 0;
 }
 
+/**
+ * Whether what comes now may be an echo not found yet. The first of it may be; later only what has a delay in common with the far
+ * end: a caller who speaks into the first prompt is not kept waiting for longer.
+ */
+static bool may_be_echo(struct ve_echo *echo, float near)
+{
+    if (!searching(echo))
+        return false;
+    if (near > NO_ECHO * ve_geigel_far(&echo->geigel))
+        echo->heard_hops++;
+    return echo->likely || echo->heard_hops < UNDECIDED_MS / VE_ECHO_HOP_MS;
+}
+
 /** Adapt if the window holds anything to learn from; give up a background that never was of use. */
 static void learn(struct ve_echo *echo, const float *near)
 {
@@ -368,7 +383,7 @@ static void finish_hop(struct ve_echo *echo)
     if (echo->suppression)
         ve_suppressor_decide(&echo->suppressor, &(struct ve_suppressor_hop){
             .far = sent_power, .far_peak = ve_geigel_far(&echo->geigel), .share = echo->geigel.share, .echo = estimated,
-            .error = error, .trusted = echo->foreground.active, .unknown = searching(echo)});
+            .error = error, .trusted = echo->foreground.active, .unknown = may_be_echo(echo, received)});
     echo->silent_hops = sent_power > FAR_SILENT ? 0 : echo->silent_hops + 1;
     if (echo->foreground.active)
         judge(echo, received, estimated, error);
