@@ -30,22 +30,30 @@ static void drain(struct ve_queue *events)
         ;
 }
 
-/* The prompt once more before it ends, without a gap. */
-static void keep_playing(struct ve_player *player, const struct bench_line *line)
+/* The prompt from sample `start` on, and once more before it ends, without a gap. */
+static void keep_playing(struct ve_player *player, const struct bench_line *line, size_t start)
 {
+    if (ve_player_queued(player) == 0)
+        ve_player_queue(player, line->prompt + start, line->length - start);
     while (ve_player_queued(player) < ve_player_done(player) + 2)
         ve_player_queue(player, line->prompt, line->length);
+}
+
+/* Each channel begins at another sample of the line, so that many for a moment are like one for long. */
+static size_t start_of(size_t channel, const struct bench_line *line)
+{
+    return channel * 61 * FRAME % line->length;
 }
 
 static void serve(struct ve_channel *const *channels, size_t count, const struct bench_line *line)
 {
     for (size_t i = 0; i < count; i++) {
         drain(&channels[i]->events);
-        keep_playing(&channels[i]->player, line);
+        keep_playing(&channels[i]->player, line, start_of(i, line));
     }
 }
 
-/* All channels, frame by frame from the `from`-th of the line on, as the bridge's clock would have it. */
+/* All channels, frame by frame from the `from`-th on, as the bridge's clock would have it. */
 static double run(struct ve_channel *const *channels, size_t count, const struct bench_line *line, size_t from)
 {
     int16_t out[FRAME];
@@ -53,7 +61,7 @@ static double run(struct ve_channel *const *channels, size_t count, const struct
     for (size_t frame = from; frame < from + TURN; frame++)
         for (size_t i = 0; i < count; i++) {
             ve_channel_get(channels[i], out, FRAME);
-            ve_channel_put(channels[i], line->said + frame * FRAME % line->length, FRAME);
+            ve_channel_put(channels[i], line->said + (start_of(i, line) + frame * FRAME) % line->length, FRAME);
         }
     return cpu_ns() - before;
 }
@@ -141,10 +149,10 @@ BENCH(ring, if (!ring.samples) ve_ring_open(&ring, VE_RING_SAMPLES), ve_ring_wri
 BENCH(judge, struct ve_judge judge; if (!ring.samples) ve_ring_open(&ring, VE_RING_SAMPLES);
       ve_judge_open(&judge, settings->judge, &ring), ve_judge_block(&judge, true, false), )
 BENCH(player, ve_player_open(&player, 8000, &settings->player, &events), ve_player_render(&player, out, FRAME, frame),
-      drain(&events); keep_playing(&player, line))
+      drain(&events); keep_playing(&player, line, 0))
 BENCH(background, ve_player_open(&player, 8000, &settings->player, &events);
       ve_player_background(&player, line->said, line->length, -6, -20), ve_player_render(&player, out, FRAME, frame),
-      drain(&events); keep_playing(&player, line))
+      drain(&events); keep_playing(&player, line, 0))
 BENCH(stream, const struct ve_stream_settings room = {.room_ms = 1000}; ve_stream_free(stream);
       ve_stream_open(&stream, 8000, &room); ve_player_open(&player, 8000, &settings->player, &events);
       ve_player_stream(&player, stream), ve_player_render(&player, out, FRAME, frame),

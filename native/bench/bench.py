@@ -47,9 +47,10 @@ double bench_channels(const struct bench_line *, size_t count, size_t skipped, s
 size_t bench_channel_bytes(void);
 """
 SECONDS = 30  # of sound, over and over
-START, LEARNT = 100, 250  # frames: of a prompt whose echo has yet to be found, and after which it surely is known
+START, LEARNT = 100, 150  # frames: of a prompt whose echo has yet to be found, and after which it is known
+WARM = 25  # frames after which everything has been in use
 ECHO_MS, ECHO_LOSS_DB = 60, 12
-ROUNDS, ROUNDS_OF_MANY = 5, 2  # of which the quickest counts: others were disturbed
+ROUNDS, LONG_ROUNDS = 5, 2  # of which the quickest counts: others were disturbed
 
 
 def speech_like(pitch_hz: float, pause_s: float) -> NDArray[np.float64]:
@@ -129,8 +130,8 @@ class Bench:
         line = self.line()
         return min(float(work(line, frames)) for _ in range(ROUNDS)) / 1000
 
-    def channel_us(self, count: int, frames: int, *, echo: bool = False, skipped: int = LEARNT) -> float:
-        line, rounds = self.line(echo=echo), ROUNDS if count == 1 else ROUNDS_OF_MANY
+    def channel_us(self, count: int, frames: int, *, echo: bool = False, skipped: int = WARM) -> float:
+        line, rounds = self.line(echo=echo), LONG_ROUNDS if echo and count > 1 else ROUNDS
         return min(float(self._lib.bench_channels(line, count, skipped, frames)) for _ in range(rounds)) / 1000
 
     def channel_bytes(self) -> int:
@@ -157,9 +158,9 @@ def measure(frames: int) -> dict[str, float]:
             "channel_us": bench.channel_us(1, frames),
             "channel_of_100_us": bench.channel_us(100, frames // 50),
             "channel_of_500_us": bench.channel_us(500, frames // 100),
-            "channel_echo_us": bench.channel_us(1, frames, echo=True),
+            "channel_echo_us": bench.channel_us(1, frames, echo=True, skipped=LEARNT),
             "channel_echo_start_us": bench.channel_us(1, START, echo=True, skipped=0),
-            "channel_echo_of_500_us": bench.channel_us(500, frames // 100, echo=True),
+            "channel_echo_of_500_us": bench.channel_us(500, frames // 100, echo=True, skipped=LEARNT),
             "channel_bytes": bench.channel_bytes(),
             "reference_us": bench.reference_us(frames // 10, echo=False),
             "reference_echo_us": bench.reference_us(frames // 100, echo=True),
