@@ -4,9 +4,10 @@
  *
  * A hop of 4 ms that is no louder than the residual echo may be is not the caller. How loud it may be is learnt:
  * `leak`, the upper quartile of residual over estimated echo. While no estimate can be trusted it is Geigel's rule
- * (ve_geigel.h): anything that could be an echo of the far end's peak within reach; and from that a new filter wins
- * itself trust only gradually, for it may know one vowel only. What is louder opens the suppressor from the next hop
- * on, for 200 ms: a first syllable loses 4 ms of its rise at most.
+ * (ve_geigel.h): anything that could be an echo of the far end's peak within reach. With a filter it is known what of
+ * the far end comes back now, and `doubt` is what of that the filter may leave over, for it may know one vowel only: it
+ * shrinks while the filter proves good. What is louder than the greater of the two opens the suppressor from the next
+ * hop on, for 200 ms: a first syllable loses 4 ms of its rise at most.
  */
 #ifndef VE_SUPPRESSOR_H
 #define VE_SUPPRESSOR_H
@@ -20,7 +21,8 @@ struct ve_suppressor {
     float gain, next_gain; /* of the hop that is going on: from, to */
     float leak;            /* residual over estimated echo, power */
     float echo;            /* power of the estimated echo, fading */
-    float doubt;           /* residual echo over the far end's peak that is possible still */
+    float far;             /* power of what was sent and comes back now, fading */
+    float doubt;           /* the share of a possible echo that the filter may leave over */
     float noise;           /* power of the line's noise */
     bool trusted;          /* the estimate, in the last hop */
     uint32_t open;         /* hops for which the caller is still taken to speak */
@@ -29,7 +31,7 @@ struct ve_suppressor {
 
 /** Powers (mean squares) of a hop. */
 struct ve_suppressor_hop {
-    float far, far_peak; /* what was sent: now, at most within the echo's reach */
+    float far, far_peak; /* what was sent: where the echo is estimated, at most within the echo's reach */
     float share;         /* of it that comes back at most */
     float echo, error;   /* its echo as estimated, near less that */
     bool trusted;        /* the estimate */

@@ -382,8 +382,9 @@ static void finish_hop(struct ve_echo *echo)
     ve_geigel_put(&echo->geigel, sent_power, received);
     if (echo->suppression)
         ve_suppressor_decide(&echo->suppressor, &(struct ve_suppressor_hop){
-            .far = sent_power, .far_peak = ve_geigel_far(&echo->geigel), .share = echo->geigel.share, .echo = estimated,
-            .error = error, .trusted = echo->foreground.active, .unknown = may_be_echo(echo, received)});
+            .far = power(sent - echo->foreground.delay, echo->hop), .far_peak = ve_geigel_far(&echo->geigel),
+            .share = echo->geigel.share, .echo = estimated, .error = error, .trusted = echo->foreground.active,
+            .unknown = may_be_echo(echo, received)});
     echo->silent_hops = sent_power > FAR_SILENT ? 0 : echo->silent_hops + 1;
     if (echo->foreground.active)
         judge(echo, received, estimated, error);

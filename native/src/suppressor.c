@@ -3,21 +3,24 @@
 #include <math.h>
 #include <string.h>
 
-#define HOLD_HOPS 50         /* 200 ms from syllable to syllable */
-#define MARGIN 4.0f          /* 6 dB above what is expected of the residual echo is the caller */
-#define NOISE_MARGIN 4.0f    /* and 6 dB above the line's noise */
-#define DOUBT_FADE 0.991f    /* a hop of far-end speech: a filter that has proved good is trusted 10 dB a second more */
-#define DOUBT_LEAST 3e-5f    /* −45 dB */
-#define DOUBT_SHARE 0.01f    /* far-end speech: above 20 dB below its peak */
-#define ECHO_FADE 0.8f       /* a hop: an echo's reverberation, 60 dB in 250 ms */
-#define ECHO_LEAST 1e-4f     /* −130 dBov: below there are only slow, subnormal numbers */
-#define LEAK_RISE 1.07f      /* 0.3 dB up for one hop above, 0.1 dB down for three below: the upper quartile */
+#define HOLD_HOPS 50          /* 200 ms from syllable to syllable */
+#define MARGIN 4.0f           /* 6 dB above what is expected of the residual echo is the caller */
+#define NOISE_MARGIN 4.0f     /* and 6 dB above the line's noise */
+#define DOUBT_MOST 3.0f       /* of a filter that is new: another vowel may come back 5 dB louder than any so far */
+#define DOUBT_LEAST 0.01f     /* −20 dB: for a sound that it does not know yet */
+#define DOUBT_FADE 0.991f     /* a hop in which it is good: it is trusted 10 dB a second more */
+#define GOOD 0.25f            /* it takes 6 dB away, */
+#define SPEECH 0.01f          /* of what was sent no 20 dB below its peak */
+#define ECHO_FADE 0.8f        /* a hop: an echo's reverberation, 60 dB in 250 ms */
+#define FAR_FADE 0.9f         /* a hop: half of it in 27 ms, for the echo comes at any place of the window */
+#define ECHO_LEAST 1e-4f      /* −130 dBov: below there are only slow, subnormal numbers */
+#define LEAK_RISE 1.07f       /* 0.3 dB up for one hop above, 0.1 dB down for three below: the upper quartile */
 #define LEAK_FALL 0.977f
 #define LEAK_RISE_OPEN 1.003f /* while open the excess is most likely the caller: 3 dB a second */
-#define LEAK_LEAST 1e-4f     /* −40 dB: what G.711 leaves */
-#define NOISE_RISE 1.002f    /* 2 dB a second */
-#define NOISE_MOST 10000.0f  /* rms 100, −50 dBov: no comfort in more */
-#define CLOSING 0.7f         /* gain from one hop to the next; opening is at once */
+#define LEAK_LEAST 1e-4f      /* −40 dB: what G.711 leaves */
+#define NOISE_RISE 1.002f     /* 2 dB a second */
+#define NOISE_MOST 10000.0f   /* rms 100, −50 dBov: no comfort in more */
+#define CLOSING 0.7f          /* gain from one hop to the next; opening is at once */
 
 static float larger(float a, float b)
 {
@@ -67,15 +70,16 @@ static void follow_noise(struct ve_suppressor *suppressor, float error)
 static void follow_echo(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
 {
     suppressor->echo = larger(larger(suppressor->echo * ECHO_FADE, hop->echo), ECHO_LEAST);
-    if (!hop->trusted || suppressor->doubt > hop->share)
-        suppressor->doubt = hop->share;
-    else if (hop->far > DOUBT_SHARE * hop->far_peak && suppressor->doubt > DOUBT_LEAST)
+    suppressor->far = larger(larger(suppressor->far * FAR_FADE, hop->far), ECHO_LEAST);
+    if (!hop->trusted)
+        suppressor->doubt = DOUBT_MOST;
+    else if (hop->far > SPEECH * hop->far_peak && hop->error < GOOD * hop->echo && suppressor->doubt > DOUBT_LEAST)
         suppressor->doubt *= DOUBT_FADE;
 }
 
 static void follow_leak(struct ve_suppressor *suppressor, float error)
 {
-    if (suppressor->echo < NOISE_MARGIN * suppressor->noise)
+    if (suppressor->echo < NOISE_MARGIN * suppressor->noise || error > MARGIN * suppressor->echo)
         return;
     const bool above = error > suppressor->leak * suppressor->echo;
     suppressor->leak *= !above ? LEAK_FALL : suppressor->open ? LEAK_RISE_OPEN : LEAK_RISE;
@@ -83,6 +87,14 @@ static void follow_leak(struct ve_suppressor *suppressor, float error)
         suppressor->leak = 1.0f;
     if (suppressor->leak < LEAK_LEAST)
         suppressor->leak = LEAK_LEAST;
+}
+
+/** The power that the residual echo may have. */
+static float possible(const struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
+{
+    if (hop->trusted)
+        return larger(suppressor->doubt * hop->share * suppressor->far, suppressor->leak * suppressor->echo);
+    return hop->unknown ? hop->share * hop->far_peak : 0.0f;
 }
 
 void ve_suppressor_decide(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
@@ -94,9 +106,7 @@ void ve_suppressor_decide(struct ve_suppressor *suppressor, const struct ve_supp
     else if (suppressor->trusted)
         suppressor->open = 0; /* what was taken for the caller may have been an echo that has moved */
     suppressor->trusted = hop->trusted;
-    float residual = hop->trusted || hop->unknown ? suppressor->doubt * hop->far_peak : 0.0f;
-    if (hop->trusted)
-        residual = larger(residual, suppressor->leak * suppressor->echo);
+    const float residual = possible(suppressor, hop);
     if (hop->error > MARGIN * residual + NOISE_MARGIN * suppressor->noise)
         suppressor->open = HOLD_HOPS;
     else if (suppressor->open)
