@@ -131,7 +131,7 @@ class Bench:
         return min(float(work(line, frames)) for _ in range(ROUNDS)) / 1000
 
     def channel_us(self, count: int, frames: int, *, echo: bool = False, skipped: int = WARM) -> float:
-        line, rounds = self.line(echo=echo), LONG_ROUNDS if echo and count > 1 else ROUNDS
+        line, rounds = self.line(echo=echo), ROUNDS if count == 1 else LONG_ROUNDS
         return min(float(self._lib.bench_channels(line, count, skipped, frames)) for _ in range(rounds)) / 1000
 
     def channel_bytes(self) -> int:
