@@ -160,7 +160,7 @@ def measure(frames: int) -> dict[str, float]:
             "channel_of_500_us": bench.channel_us(500, frames // 100),
             "channel_echo_us": bench.channel_us(1, frames, echo=True, skipped=LEARNT),
             "channel_echo_start_us": bench.channel_us(1, START, echo=True, skipped=0),
-            "channel_echo_of_500_us": bench.channel_us(500, frames // 100, echo=True, skipped=LEARNT),
+            "channel_echo_of_500_us": bench.channel_us(500, frames // 200, echo=True, skipped=LEARNT),
             "channel_bytes": bench.channel_bytes(),
             "reference_us": bench.reference_us(frames // 10, echo=False),
             "reference_echo_us": bench.reference_us(frames // 100, echo=True),
