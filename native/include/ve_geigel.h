@@ -22,6 +22,7 @@ struct ve_geigel {
     float share; /* of the far end's power that comes back at most */
 };
 
+/* cffi: tests begin */
 void ve_geigel_open(struct ve_geigel *geigel, uint32_t reach);
 
 /** Take the powers of a hop. */
@@ -29,5 +30,9 @@ void ve_geigel_put(struct ve_geigel *geigel, float far, float near);
 
 /** The power of the loudest hop whose echo may come now. */
 float ve_geigel_far(const struct ve_geigel *geigel);
+
+/** What share of it may come back. */
+float ve_geigel_share(const struct ve_geigel *geigel);
+/* cffi: tests end */
 
 #endif

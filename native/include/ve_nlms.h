@@ -10,8 +10,9 @@
  *
  * s is what e's power has beyond the p·xᵀx that the misadjustment explains. When the caller speaks s grows, and the
  * step shrinks at once: this is the double-talk detection, without a threshold or a hold time. As the filter converges
- * p shrinks, and the step with it; `drift`, the share of wᵀw that may change in a sample, keeps it from standing still. A tone
- * excites few directions of w: p soon forbids to move further on its account.
+ * p shrinks, and the step with it; `drift`, what of wᵀw may change in a sample, keeps it from standing still: in
+ * proportion to wᵀw, or a caller would unteach the filter of a weak echo. A tone excites few directions of w: p soon
+ * forbids to move further on its account.
  */
 #ifndef VE_NLMS_H
 #define VE_NLMS_H
@@ -25,6 +26,7 @@ struct ve_nlms {
     uint32_t taps;         /* a multiple of 16 */
     float memory;          /* of the smoothed powers, a sample */
     float p;               /* variance of a weight's error */
+    float path;            /* wᵀw, when last adapted */
     float error, expected; /* smoothed powers of e and of p·xᵀx */
     _Alignas(16) float weights[VE_NLMS_TAPS_MAX]; /* that of the window's oldest sample first */
 };

@@ -25,7 +25,7 @@
 #define WORSE 1.5f
 #define WORSE_HOPS 64u          /* a background at another delay may need a quarter of a second to become better */
 #define HARMFUL (-0.3f)         /* of its echo estimate the foreground removes 1 where it is right, −1 where not */
-#define CALLER 4.0f             /* near over the echo estimate: 6 dB more is the caller, who speaks */
+#define CALLER 6.0f             /* near and error over the estimate, which are 1 to 3 of it where the caller is silent */
 #define LOUDEST_PATH 16.0f      /* sum of the weights' magnitudes: a hybrid has about 2 */
 #define SETTLED 0.02f           /* foreground's error over near: 17 dB of echo cancelled */
 #define SETTLED_HOPS 100u        /* of which make every second sample enough, */
@@ -233,12 +233,12 @@ static void decide(struct ve_echo *echo)
 /**
  * Drop a foreground that adds to near instead of taking away; if the background cannot do better there, the echo has
  * moved. Only hops count in which the caller is not loud: else the estimate adds to near, or not, by chance, and no
- * harm is heard.
+ * harm is heard. (To look at near alone would choose the hops in which the caller happens to cancel the echo.)
  */
 static void judge(struct ve_echo *echo, float near, float estimate, float error)
 {
     struct ve_echo_contest *contest = &echo->contest;
-    if (estimate < FAR_SILENT || near > CALLER * estimate)
+    if (estimate < FAR_SILENT || near + error > CALLER * estimate)
         return;
     contest->echo += JUDGE_MEMORY * (estimate - contest->echo);
     contest->removed += JUDGE_MEMORY * (near - error - contest->removed);
@@ -383,7 +383,7 @@ static void finish_hop(struct ve_echo *echo)
     if (echo->suppression)
         ve_suppressor_decide(&echo->suppressor, &(struct ve_suppressor_hop){
             .far = power(sent - echo->foreground.delay, echo->hop), .far_peak = ve_geigel_far(&echo->geigel),
-            .share = echo->geigel.share, .echo = estimated, .error = error, .trusted = echo->foreground.active,
+            .share = ve_geigel_share(&echo->geigel), .echo = estimated, .error = error, .trusted = echo->foreground.active,
             .unknown = may_be_echo(echo, received)});
     echo->silent_hops = sent_power > FAR_SILENT ? 0 : echo->silent_hops + 1;
     if (echo->foreground.active)

@@ -45,3 +45,8 @@ float ve_geigel_far(const struct ve_geigel *geigel)
 {
     return larger(geigel->far_now, geigel->far_before);
 }
+
+float ve_geigel_share(const struct ve_geigel *geigel)
+{
+    return geigel->share;
+}

@@ -8,7 +8,7 @@
 #define UNKNOWN_PATH 0.5f   /* wᵀw of a hybrid with 3 dB of loss */
 #define DRIFT 2.5e-5f       /* of wᵀw in a sample: a path is another after some seconds */
 #define LEAST_PATH 0.001f   /* wᵀw of a path with 30 dB of loss: less is no echo */
-#define MOST_PATH 0.1f      /* 10 dB: a filter that takes far more for the path is wrong */
+#define MOST_PATH 0.1f      /* 10 dB: who finds much more is wrong, and needs no haste */
 #define LEAST_NOISE 64.0f   /* power: rms 8, the quantisation of G.711 at the level of an echo */
 #define LEAST_SHARE 0.02f   /* of e's power that is never explained by the misadjustment */
 #define INSTANT_SHARE 0.1f  /* of e² that never is: the first sample of a burst */
@@ -54,6 +54,18 @@ static float update(float *restrict weights, float change, const float *restrict
     return total(sums);
 }
 
+/** weights += change·last, and what they are then worth: weights · weights. */
+static float finish(float *restrict weights, float change, const float *restrict last, size_t count)
+{
+    float sums[LANES] = {0};
+    for (size_t i = 0; i < count; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++) {
+            weights[i + lane] += change * last[i + lane];
+            sums[lane] += weights[i + lane] * weights[i + lane];
+        }
+    return total(sums);
+}
+
 /** The energy of the window `stride` samples after the one of energy `window` that begins at `far`. */
 static float slide(float window, const float *far, size_t taps, size_t stride)
 {
@@ -85,7 +97,7 @@ void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, fl
 {
     const size_t taps = nlms->taps;
     const float per_tap = 1.0f / (float)taps;
-    const float path = smaller(larger(dot(nlms->weights, nlms->weights, taps), LEAST_PATH), MOST_PATH);
+    const float path = smaller(larger(nlms->path, LEAST_PATH), MOST_PATH);
     const float drift = DRIFT * path * (float)stride * per_tap;
     float window = dot(far, far, taps);
     float change = 0.0f;
@@ -100,6 +112,5 @@ void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, fl
         nlms->p += drift - gain * window * per_tap * nlms->p;
         change = gain * surprise;
     }
-    for (size_t i = 0; i < taps; i++)
-        nlms->weights[i] += change * last[i];
+    nlms->path = finish(nlms->weights, change, last, taps);
 }

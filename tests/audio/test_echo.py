@@ -256,3 +256,47 @@ def test_a_callers_first_syllable_is_heard_during_a_prompt(level_dbov):
         late.append(int(np.argmax(heard)) - int(np.argmax(clean)))
     assert max(late) <= 2  # 40 ms
     assert sorted(late)[3] <= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("echo_loss_db", [6, 10, 15, 25])
+def test_a_caller_who_talks_and_talks_over_the_prompt_is_heard_and_costs_no_filter(echo_loss_db, seed):
+    """A second of every two, for twenty seconds, 6 dB below the prompt: louder than its echo, or no louder."""
+    far = pcmu(speech_like(20, SPEECH_DBOV, seed=seed))
+    caller = speech_like(20, SPEECH_DBOV - 6, seed=50 + seed).astype(float)
+    caller[np.arange(len(far)) // 8000 % 2 == 0] = 0
+    echo = echo_of(far, hybrid(2 * seed + 1, echo_loss_db), 8 * (40 + 60 * seed))
+    near, alone = received(echo, caller), received(np.zeros(len(far)), caller)
+    canceller, out = Canceller(suppression=True), np.zeros(len(far))
+    for at in range(0, len(far), 800):
+        part = slice(at, at + 800)
+        out[part] = canceller.put(far[part], near[part])
+        assert canceller.report().delay_ms >= 0 or at < 3200  # found within 400 ms, never lost
+    assert loss_db(alone, out, 8000, 1, 2) < 5  # the filter is a second old
+    for second in range(3, 20, 2):
+        assert abs(loss_db(alone, out, 8000, second, second + 1)) < 1
+        assert loss_db(near, out, 8000, second - 0.7, second) > 20
+
+
+# ---- how loud an echo can be ----
+
+
+def louder_than_any(far: np.ndarray, near: np.ndarray, reach: int) -> float:
+    """What the rule has learnt of the powers of hops."""
+    geigel = ffi.new("struct ve_geigel *")
+    lib.ve_geigel_open(geigel, reach)
+    for sent, heard in zip(far, near, strict=True):
+        lib.ve_geigel_put(geigel, sent, heard)
+    return float(lib.ve_geigel_share(geigel))
+
+
+@given(st.integers(0, 1000), st.integers(0, 20), st.floats(-38, -14), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_no_echo_is_louder_than_what_is_learnt_and_a_caller_who_pauses_changes_nothing(seed, late, loss_db_, speaks):
+    random = np.random.default_rng(seed)
+    far, reach = 10 ** random.uniform(5.1, 8, 300), 21
+    echo = np.concatenate([np.zeros(late), far * 10 ** (loss_db_ / 10)])[: len(far)]
+    caller = np.where(np.arange(len(far)) < 200, random.uniform(0, 1e8, len(far)), 0) * speaks
+    learnt = louder_than_any(far, echo + caller, reach)
+    assert learnt >= 0.99 * 10 ** (loss_db_ / 10)
+    assert learnt <= 10 ** ((loss_db_ + 10) / 10)  # 6 dB for other sounds, and what the loudest hop is by chance
