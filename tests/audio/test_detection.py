@@ -63,7 +63,7 @@ FLOORS = [
     Floor("babble, 20 dB", 4, 200, 14),
     Floor("music, 15 dB", 1, 185, 6),
     Floor("5 % lost, silence", 1, 180, 1),
-    Floor(ECHO.name, 2, 600, 1),
+    Floor(ECHO.name, 1, 180, 1),
 ]
 
 
