@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from mosquitto import Mosquitto
 
-# The same examples each time: a test that fails one run in fifty tells little. --hypothesis-profile=default tries others.
+# The same examples each time: what fails one run in fifty tells little. --hypothesis-profile=default tries others.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
