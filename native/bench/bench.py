@@ -32,7 +32,7 @@ from voiceedge.audio.tones import load_plan, to_c
 NATIVE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(NATIVE))
 
-from build_native import COMPILE, STRICT, declarations  # noqa: E402 - lies beside this folder
+from build_native import COMPILE, STRICT, declarations
 
 BLOCKS = (
     *("offset", "level", "echo", "keys", "tones", "vad", "gain", "resampler", "ring", "judge"),
@@ -47,6 +47,7 @@ double bench_channels(const struct bench_line *, size_t count, size_t skipped, s
 size_t bench_channel_bytes(void);
 """
 SECONDS = 30  # of sound, over and over
+VOICED_S = 0.8  # at a time
 START, LEARNT = 100, 150  # frames: of a prompt whose echo has yet to be found, and after which it is known
 WARM = 25  # frames after which everything has been in use
 ECHO_MS, ECHO_LOSS_DB = 60, 12
@@ -54,11 +55,11 @@ ROUNDS, LONG_ROUNDS = 5, 2  # of which the quickest counts: others were disturbe
 
 
 def speech_like(pitch_hz: float, pause_s: float) -> NDArray[np.float64]:
-    """Voiced for 0.8 s, silent for a while, and so on: the detectors and the events have something to do."""
+    """Voiced for VOICED_S, silent for a while, and so on: the detectors and the events have something to do."""
     time_s = np.arange(SECONDS * 8000) / 8000
     phase = 2 * np.pi * np.cumsum(pitch_hz * (1 + 0.25 * np.sin(2 * np.pi * 0.8 * time_s))) / 8000
     voice = sum(np.sin(k * phase + k) / k for k in range(1, 20))
-    return np.asarray(3000 * voice * (time_s % (0.8 + pause_s) < 0.8))  # noqa: PLR2004 - the voiced part
+    return np.asarray(3000 * voice * (time_s % (VOICED_S + pause_s) < VOICED_S))
 
 
 def echo_of(prompt: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -177,10 +178,10 @@ def main() -> None:
     options = parser.parse_args()
     figures = measure(5_000 if options.quick else 50_000)
     if options.json:
-        print(json.dumps({name: round(value, 3) for name, value in figures.items()}))  # noqa: T201
+        print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
         return
     for name, value in figures.items():
-        print(f"{name:24}{value:9.2f}")  # noqa: T201
+        print(f"{name:24}{value:9.2f}")
 
 
 if __name__ == "__main__":

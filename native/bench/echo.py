@@ -13,16 +13,17 @@ NATIVE = Path(__file__).resolve().parents[1]
 # Instead of this folder, whose reference.py is another.
 sys.path[:1] = [str(NATIVE), str(NATIVE.parent / "tests" / "audio")]
 
-from echo_rig import Canceller, voice_blocks  # noqa: E402 - lies beside the tests
-from reference.echo_line import at_level, echo_of, hybrid, loss_db, pcmu, received, speech_like  # noqa: E402
+from echo_rig import Canceller, voice_blocks
+from reference.echo_line import at_level, echo_of, hybrid, loss_db, pcmu, received, speech_like
 
-from voiceedge.audio.wav import load  # noqa: E402
-from voiceedge.speech.telephone import voice_band  # noqa: E402
+from voiceedge.audio.wav import load
+from voiceedge.speech.telephone import voice_band
 
 RATE = 8000
 CALLS = 8
 PROMPT_S, CALLER_AT_S = 16, 8
 PROMPT_DBOV = -20.0
+SOUNDS = 300  # above this a sample is no noise
 STARTS_S = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 16)
 
 
@@ -59,7 +60,7 @@ def convergence() -> Iterator[str]:
         for call in range(CALLS):
             far, near, delay = line(call, echo_loss_db)
             out = Canceller().put(far, near)
-            begin = delay / RATE + np.flatnonzero(np.abs(far) > 300)[0] / RATE  # noqa: PLR2004
+            begin = delay / RATE + np.flatnonzero(np.abs(far) > SOUNDS)[0] / RATE
             table.append([loss_db(near, out, RATE, begin + start, begin + end) for start, end in spans])
         yield (f"{echo_loss_db:6}  " + "".join(f"{loss:10.1f}" for loss in np.median(table, axis=0)))
 
@@ -116,4 +117,4 @@ def cost() -> Iterator[str]:
 if __name__ == "__main__":
     for lines in (convergence(), barge_in(), cost()):
         for text in lines:
-            print(text, flush=True)  # noqa: T201
+            print(text, flush=True)

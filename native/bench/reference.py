@@ -10,6 +10,7 @@ RATE, FRAME, HOP = 8000, 160, 40
 KEYS_HZ = (697, 770, 852, 941, 1209, 1336, 1477, 1633)
 TONES_HZ = (350, 440, 480, 620, 1100, 2100)
 TAIL = 256  # 32 ms
+CLIPPED = 32_000  # near the end of the scale, also of A-law and µ-law
 
 
 def _correlator(frequencies_hz: tuple[int, ...], samples: int) -> NDArray[np.complex64]:
@@ -39,7 +40,7 @@ class ReferenceChannel:
         if self._echo:
             samples = self._cancel(samples, heard.astype(np.float32))
         level = 10 * np.log10(np.mean(samples**2) / 32768.0**2 + 1e-10)
-        clipped = np.count_nonzero(np.abs(raw) >= 32000)  # noqa: PLR2004 - near the end of the scale
+        clipped = np.count_nonzero(np.abs(raw) >= CLIPPED)
         windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([self._last, samples]), 2 * HOP)[::HOP]
         self._last = samples[-HOP:]
         keys, tones = np.abs(windows @ self._keys), np.abs(samples @ self._tones)

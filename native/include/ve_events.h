@@ -23,7 +23,7 @@ enum ve_event_kind {
     VE_KEY_DOWN = 6,    /* code: the key as a character; position and at_ns: where and when its tone began */
     VE_KEY_UP = 7,      /* the same; position and at_ns: where and when its tone ended; duration_ms, level_dbov, twist_db */
     VE_TONE_BEGUN = 8,  /* code: index in the tone plan; position: where it began */
-    VE_TONE_ENDED = 9,  /* the same; position: where it ended */
+    VE_TONE_ENDED = 9,  /* the same, and duration_ms */
     VE_LEVEL = 10,      /* level_dbov, peak and offset of the last report_ms; code: samples of it that were clipped;
                            echo_delay_ms (-1: none found), echo_loss_db */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ve_clock.h"
+#include "ve_symbols.h"
 
 typedef int pj_status;
 
@@ -67,10 +68,7 @@ const char *ve_bridge_load(struct ve_bridge **out, const char *path, bool loaded
     struct ve_bridge *bridge = calloc(1, sizeof *bridge);
     if (!bridge)
         return "out of memory";
-    const struct {
-        void *target;
-        const char *name;
-    } symbols[] = {
+    const struct ve_symbol symbols[] = {
         {&bridge->state, "pjsua_get_state"},
         {&bridge->thread_is_registered, "pj_thread_is_registered"},
         {&bridge->pool_create, "pjsua_pool_create"},
@@ -83,13 +81,9 @@ const char *ve_bridge_load(struct ve_bridge **out, const char *path, bool loaded
         {&bridge->disconnect, "pjsua_conf_disconnect"},
         {&bridge->max_ports, "pjsua_conf_get_max_ports"},
     };
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *address = dlsym(library, symbols[i].name);
-        if (!address) {
-            ve_bridge_free(bridge);
-            return "the pjsua2 module does not export PJSIP's functions: install pjsua2-python 2.15.1.post1";
-        }
-        memcpy(symbols[i].target, &address, sizeof address);
+    if (!ve_symbols_find(library, symbols, sizeof symbols / sizeof *symbols)) {
+        ve_bridge_free(bridge);
+        return "the pjsua2 module does not export PJSIP's functions: install pjsua2-python 2.15.1.post1";
     }
     *out = bridge;
     return NULL;

@@ -1,7 +1,6 @@
 #include "ve_channel.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,7 @@
 #include "ve_dc.h"
 
+#include "ve_number.h"
+
 #define POINT 15 /* the mean stays within 32768 × 2^15 = 2^30 */
 #define SLOW 7
 
@@ -14,7 +16,7 @@ void ve_dc_put(struct ve_dc *dc, const int16_t *in, int16_t *out, size_t count)
     for (size_t i = 0; i < count; i++) {
         const int32_t sample = in[i];
         const int32_t centred = sample - ((mean + (1 << (POINT - 1))) >> POINT);
-        out[i] = (int16_t)(centred > INT16_MAX ? INT16_MAX : centred < INT16_MIN ? INT16_MIN : centred);
+        out[i] = ve_saturated(centred);
         mean += sample * (1 << (POINT - SLOW)) - (mean >> SLOW);
     }
     dc->mean = mean;

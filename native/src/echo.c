@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ve_number.h"
+
 #define FOUR 4u                 /* outputs computed together */
 #define LANES 8                 /* independent sums, for the compiler to keep in vector registers */
 #define PRE_EMPHASIS 0.5f
@@ -37,9 +39,9 @@ static uint32_t samples_of(const struct ve_echo *echo, uint32_t ms)
     return echo->rate / 1000 * ms;
 }
 
-static int16_t saturate(int32_t value)
+static float total(const float *sums)
 {
-    return (int16_t)(value > INT16_MAX ? INT16_MAX : value < INT16_MIN ? INT16_MIN : value);
+    return (sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7]);
 }
 
 /** Mean square of `count` samples, a multiple of LANES. */
@@ -49,7 +51,7 @@ static float power(const int16_t *samples, size_t count)
     for (size_t i = 0; i < count; i += LANES)
         for (size_t lane = 0; lane < LANES; lane++)
             sums[lane] += (float)(samples[i + lane] * samples[i + lane]);
-    return ((sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7])) / (float)count;
+    return total(sums) / (float)count;
 }
 
 /** Writes what `count` samples are after pre-emphasis; samples[-1] is the one before. */
@@ -118,7 +120,7 @@ static void cancel(struct ve_echo *echo, uint32_t first, size_t count)
         int32_t sums[FOUR];
         correlate(foreground->weights, window + i, echo->taps, sums);
         for (size_t j = 0; j < FOUR && i + j < count; j++)
-            error[i + j] = saturate(near[i + j] - ((sums[j] + half) >> foreground->shift));
+            error[i + j] = ve_saturated(near[i + j] - ((sums[j] + half) >> foreground->shift));
     }
 }
 
@@ -136,7 +138,7 @@ static void promote(struct ve_echo *echo)
     for (uint32_t i = 0; i < echo->taps; i += LANES)
         for (uint32_t lane = 0; lane < LANES; lane++)
             sums[lane] += fabsf(weights[i + lane]);
-    const float sum = (sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7]);
+    const float sum = total(sums);
     if (sum > LOUDEST_PATH)
         return;
     int shift = 15;
@@ -375,7 +377,7 @@ static void finish_hop(struct ve_echo *echo)
     emphasise(sent, far, echo->hop);
     emphasise(echo->near + 1, near, echo->hop);
     for (uint32_t i = 0; i < echo->hop; i++)
-        estimate[i] = saturate(echo->near[1 + i] - echo->error[1 + i]);
+        estimate[i] = ve_saturated(echo->near[1 + i] - echo->error[1 + i]);
     const float estimated = power(estimate, echo->hop);
     const float error = power(echo->error + 1, echo->hop);
     const float received = power(echo->near + 1, echo->hop);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ve_number.h"
+
 #define LANES 16            /* independent sums, for the compiler to keep in vector registers */
 #define MEMORY_S 0.00625f   /* of the smoothed powers */
 #define UNKNOWN_PATH 0.5f   /* wᵀw of a hybrid with 3 dB of loss */
@@ -14,16 +16,6 @@
 #define INSTANT_SHARE 0.1f  /* of e² that never is: the first sample of a burst */
 #define LEAST_ERROR 0.01f   /* of e: less would only shrink weights to subnormal numbers, which are slow */
 #define LEAST_POWER 1e-4f   /* LEAST_ERROR² */
-
-static float larger(float a, float b)
-{
-    return a > b ? a : b;
-}
-
-static float smaller(float a, float b)
-{
-    return a < b ? a : b;
-}
 
 static float total(const float *s)
 {
@@ -71,7 +63,7 @@ static float slide(float window, const float *far, size_t taps, size_t stride)
 {
     for (size_t i = 0; i < stride; i++)
         window += far[i + taps] * far[i + taps] - far[i] * far[i];
-    return larger(window, 0.0f);
+    return ve_larger(window, 0.0f);
 }
 
 void ve_nlms_open(struct ve_nlms *nlms, uint32_t rate, uint32_t taps)
@@ -86,18 +78,18 @@ void ve_nlms_open(struct ve_nlms *nlms, uint32_t rate, uint32_t taps)
 static float step(struct ve_nlms *nlms, float error, float window)
 {
     const float explained = nlms->p * window;
-    nlms->error = larger(nlms->error + nlms->memory * (error * error - nlms->error), LEAST_POWER);
+    nlms->error = ve_larger(nlms->error + nlms->memory * (error * error - nlms->error), LEAST_POWER);
     nlms->expected += nlms->memory * (explained - nlms->expected);
     const float beyond = nlms->error - nlms->expected;
-    const float least = larger(LEAST_SHARE * nlms->error, INSTANT_SHARE * error * error);
-    return nlms->p / (explained + larger(beyond, least) + LEAST_NOISE);
+    const float least = ve_larger(LEAST_SHARE * nlms->error, INSTANT_SHARE * error * error);
+    return nlms->p / (explained + ve_larger(beyond, least) + LEAST_NOISE);
 }
 
 void ve_nlms_adapt(struct ve_nlms *nlms, const float *far, const float *near, float *error, size_t count, size_t stride)
 {
     const size_t taps = nlms->taps;
     const float per_tap = 1.0f / (float)taps;
-    const float path = smaller(larger(nlms->path, LEAST_PATH), MOST_PATH);
+    const float path = ve_smaller(ve_larger(nlms->path, LEAST_PATH), MOST_PATH);
     const float drift = DRIFT * path * (float)stride * per_tap;
     float window = dot(far, far, taps);
     float change = 0.0f;

@@ -9,6 +9,7 @@
 
 #include "ve_clock.h"
 #include "ve_file.h"
+#include "ve_symbols.h"
 
 #define BLOCK_MS     20u
 #define LONGEST      (BLOCK_MS * 16) /* frames a block */
@@ -49,21 +50,14 @@ const char *ve_opus_load(struct ve_opus_api *api)
     void *library = dlopen("libopus.so.0", RTLD_NOW | RTLD_LOCAL); /* never closed: encoders may outlive us */
     if (!library)
         return "libopus is not installed";
-    const struct {
-        void *target;
-        const char *name;
-    } symbols[] = {
+    const struct ve_symbol symbols[] = {
         {&api->create, "opus_encoder_create"},
         {&api->destroy, "opus_encoder_destroy"},
         {&api->control, "opus_encoder_ctl"},
         {&api->encode, "opus_encode"},
     };
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *address = dlsym(library, symbols[i].name);
-        if (!address)
-            return "libopus lacks the encoder's functions";
-        memcpy(symbols[i].target, &address, sizeof address);
-    }
+    if (!ve_symbols_find(library, symbols, sizeof symbols / sizeof *symbols))
+        return "libopus lacks the encoder's functions";
     return NULL;
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ve_number.h"
+
 #define HISTORY (VE_RESAMPLE_TAPS - 1)
 #define AT_A_TIME 160 /* samples, or pairs of samples */
 #define CENTRE (VE_RESAMPLE_TAPS / 2)
@@ -24,8 +26,7 @@ static inline int32_t between(const int16_t *window)
 
 static inline int16_t rounded(int32_t value, int shift)
 {
-    value = (value + (1 << (shift - 1))) >> shift;
-    return (int16_t)(value > INT16_MAX ? INT16_MAX : value < INT16_MIN ? INT16_MIN : value);
+    return ve_saturated((value + (1 << (shift - 1))) >> shift);
 }
 
 static uint32_t least(size_t a, uint32_t b)

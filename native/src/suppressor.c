@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ve_number.h"
+
 #define HOLD_HOPS 50          /* 200 ms from syllable to syllable */
 #define MARGIN 4.0f           /* 6 dB above what is expected of the residual echo is the caller */
 #define NOISE_MARGIN 4.0f     /* and 6 dB above the line's noise */
@@ -21,11 +23,6 @@
 #define NOISE_RISE 1.002f     /* 2 dB a second */
 #define NOISE_MOST 10000.0f   /* rms 100, −50 dBov: no comfort in more */
 #define CLOSING 0.7f          /* gain from one hop to the next; opening is at once */
-
-static float larger(float a, float b)
-{
-    return a > b ? a : b;
-}
 
 void ve_suppressor_open(struct ve_suppressor *suppressor, uint32_t hop)
 {
@@ -69,8 +66,8 @@ static void follow_noise(struct ve_suppressor *suppressor, float error)
 
 static void follow_echo(struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
 {
-    suppressor->echo = larger(larger(suppressor->echo * ECHO_FADE, hop->echo), ECHO_LEAST);
-    suppressor->far = larger(larger(suppressor->far * FAR_FADE, hop->far), ECHO_LEAST);
+    suppressor->echo = ve_larger(ve_larger(suppressor->echo * ECHO_FADE, hop->echo), ECHO_LEAST);
+    suppressor->far = ve_larger(ve_larger(suppressor->far * FAR_FADE, hop->far), ECHO_LEAST);
     if (!hop->trusted)
         suppressor->doubt = DOUBT_MOST;
     else if (hop->far > SPEECH * hop->far_peak && hop->error < GOOD * hop->echo && suppressor->doubt > DOUBT_LEAST)
@@ -93,7 +90,7 @@ static void follow_leak(struct ve_suppressor *suppressor, float error)
 static float possible(const struct ve_suppressor *suppressor, const struct ve_suppressor_hop *hop)
 {
     if (hop->trusted)
-        return larger(suppressor->doubt * hop->share * suppressor->far, suppressor->leak * suppressor->echo);
+        return ve_larger(suppressor->doubt * hop->share * suppressor->far, suppressor->leak * suppressor->echo);
     return hop->unknown ? hop->share * hop->far_peak : 0.0f;
 }
 

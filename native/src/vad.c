@@ -3,25 +3,20 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "ve_symbols.h"
+
 const char *ve_vad_load(struct ve_vad_api *api, const char *path)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* never closed: Python may hold it too */
     if (!library)
         return "the webrtcvad extension module cannot be loaded";
-    const struct {
-        void *target;
-        const char *name;
-    } symbols[] = {
+    const struct ve_symbol symbols[] = {
         {&api->create, "WebRtcVad_Create"},     {&api->destroy, "WebRtcVad_Free"},
         {&api->init, "WebRtcVad_Init"},         {&api->set_mode, "WebRtcVad_set_mode"},
         {&api->process, "WebRtcVad_Process"},
     };
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *address = dlsym(library, symbols[i].name);
-        if (!address)
-            return "the webrtcvad extension module does not export the detector's functions";
-        memcpy(symbols[i].target, &address, sizeof address);
-    }
+    if (!ve_symbols_find(library, symbols, sizeof symbols / sizeof *symbols))
+        return "the webrtcvad extension module does not export the detector's functions";
     return NULL;
 }
 

@@ -3,25 +3,9 @@
 #include <string.h>
 
 #include "check.h"
+#include "dice.h"
+#include "usual.h"
 #include "ve_channel.h"
-
-static uint32_t seed = 1;
-
-static uint32_t dice(uint32_t sides)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % sides;
-}
-
-static const struct ve_settings usual = {.rate = 8000,
-                                         .frame_ms = 20,
-                                         .vad_mode = 2,
-                                         .threshold_dbov = -50,
-                                         .onset_ms = 60,
-                                         .window_ms = 100,
-                                         .offset_ms = 500,
-                                         .pre_roll_ms = 300,
-                                         .player = {.fade_ms = 20, .duck_ms = 150}};
 
 static void bad_settings_are_refused(struct ve_hub *hub)
 {

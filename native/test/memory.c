@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "check.h"
+#include "usual.h"
 #include "ve_channel.h"
 
 static const struct ve_echo_settings echo = {.tail_ms = 32, .longest_delay_ms = 300, .suppression = true};
@@ -9,25 +10,12 @@ static const struct ve_level_settings level = {.report_ms = 100};
 static const struct ve_dtmf_settings keys = {.minimum_dbov = -36, .twist_db = 8, .reverse_twist_db = 4};
 static const struct ve_gain_settings gain = {
     .target_dbov = -22, .most_db = 18, .rise_db_per_s = 6, .fall_db_per_s = 20};
-static const struct ve_tone busy = {.segments = {{.kind = VE_PAIR, .hz = {480, 620}, .tolerance_hz = 12, .min_ms = 400, .max_ms = 600},
-                                                 {.kind = VE_SILENCE, .min_ms = 400, .max_ms = 600}},
-                                    .count = 2,
-                                    .needed = 4,
-                                    .sure_ms = 60};
-static struct ve_settings everything = {.rate = 16000,
-                                              .frame_ms = 20,
-                                              .vad_mode = 2,
-                                              .threshold_dbov = -50,
-                                              .onset_ms = 60,
-                                              .window_ms = 100,
-                                              .offset_ms = 500,
-                                              .pre_roll_ms = 300,
-                                         .player = {.fade_ms = 20, .duck_ms = 150},
-                                        .remove_offset = true,
-                                        .echo = &echo,
-                                        .level = &level,
-                                        .keys = &keys,
-                                        .gain = &gain};
+static const struct ve_tone busy = {
+    .segments = {{.kind = VE_PAIR, .hz = {480, 620}, .tolerance_hz = 12, .min_ms = 400, .max_ms = 600},
+                 {.kind = VE_SILENCE, .min_ms = 400, .max_ms = 600}},
+    .count = 2,
+    .needed = 4,
+    .sure_ms = 60};
 
 static void a_hub_needs_memory(void)
 {
@@ -55,7 +43,14 @@ static void a_channel_opens_whole_or_not_at_all(void)
     unsigned long nth = 0;
     int status;
     CHECK(ve_tone_plan_open(&plan, &busy, 1) == 0);
+    struct ve_settings everything = usual;
+    everything.rate = 16000;
+    everything.remove_offset = true;
+    everything.echo = &echo;
+    everything.level = &level;
+    everything.keys = &keys;
     everything.tones = plan;
+    everything.gain = &gain;
     do {
         allocations = 0;
         failing_allocation = ++nth;

@@ -8,20 +8,13 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "dice.h"
 #include "ve_recorder.h"
 
 #define CRASHES 300
 
-static char path[] = "/tmp/recorder-crash-XXXXXX/call.wav";
+static char path[] = "recorder-crash-XXXXXX/call.wav";
 static _Atomic uint64_t *flushed; /* shared with the one that is killed */
-
-static uint32_t seed = 1;
-
-static uint32_t dice(uint32_t sides)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % sides;
-}
 
 /* Each frame says where it belongs. */
 static void record_for_ever(void)

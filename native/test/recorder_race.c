@@ -14,7 +14,7 @@ static struct ve_recorder_slot slot;
 static _Atomic(struct ve_recorder *) writing; /* a recorder that the writer may flush, or NULL */
 static atomic_bool finished, secret;
 static _Atomic uint64_t ticks;
-static char path[] = "/tmp/recorder-race-XXXXXX/call.wav";
+static char path[] = "recorder-race-XXXXXX/call.wav";
 
 static const struct ve_recorder_settings usual = {.rate = 8000};
 

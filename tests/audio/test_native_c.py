@@ -63,5 +63,5 @@ def test_the_c_code_is_clean_under_the_sanitizers(
     program = tmp_path / test
     build = [*build_with(sanitizer), NATIVE / "test" / f"{test}.c", *objects(sanitizer), "-o", program]
     subprocess.run([*build, *FAILING_MEMORY, "-lm", "-ldl", "-lpthread"], check=True, timeout=120)
-    run = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
     assert run.returncode == 0, run.stderr

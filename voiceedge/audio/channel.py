@@ -163,10 +163,10 @@ class Channel:
     @property
     def position(self) -> tuple[int, int] | None:
         """The item that is being said, or will be after a pause, and how much of it was said (ms)."""
-        samples = ffi.new("uint64_t *")
+        place = ffi.new("uint64_t *")
         with self._lock:
-            item = int(lib.ve_player_position(self._player(), samples))
-        return (item, int(samples[0]) * 1000 // self.rate) if item else None
+            item = int(lib.ve_player_position(self._player(), place))
+        return (item, int(place[0]) * 1000 // self.rate) if item else None
 
     @property
     def played_ms(self) -> int:

@@ -161,8 +161,6 @@ def _events(pcm: Pcm, rate: int, settings: ChannelSettings, silero: Silero | Non
         channel = pipeline.channel(rate, _FRAME_MS)
         for start in range(0, len(padded), frame):
             channel.feed(padded[start : start + frame])
-            while pipeline.judge and pipeline.judge.step():
-                pass
             yield from pipeline.read_events()
         channel.release()
 
