@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from voiceedge.config import Config, load, readable_by_others
+from voiceedge.config import Config, load
 from voiceedge.errors import ConfigError
+from voiceedge.toml_file import readable_by_others
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ PACKAGE = ROOT / "voiceedge"
 
 # From the top of the house to its ground floor: a room may import those after it, and itself.
 ROOMS = ("cli", "edge", "web", "switch", "flow", "context", "bus", "speech", "sip", "audio", "appliance")
-GROUND = ("config", "clock", "errors")
+GROUND = ("config", "toml_file", "clock", "errors")
 
 TOP_LEVEL = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.ko.md", "README.md", "docs", "hardware",

@@ -1,18 +1,14 @@
 """The configuration: one TOML file, every key with a default and a meaning, unknown keys fatal."""
 
-import difflib
 import ipaddress
-import re
-import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field, model_validator
 
 from voiceedge.errors import ConfigError
+from voiceedge.toml_file import FilePath, Section, read_toml
 
 DEFAULT_PATH = Path("/etc/voiceedge/voiceedge.toml")
 
@@ -22,12 +18,6 @@ PROTECTED_HEADERS = frozenset({
     "proxy-authorization", "record-route", "refer-to", "replaces", "require", "route", "supported", "to", "via",
     "www-authenticate",
 })  # fmt: skip
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    return Path(info.context, path.expanduser()) if isinstance(info.context, Path) else path
 
 
 def _ipv4(text: str) -> str:
@@ -59,14 +49,9 @@ def _broker_url(url: str) -> str:
     return url
 
 
-FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
 IPv4 = Annotated[str, AfterValidator(_ipv4)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 FlowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Site(Section):
@@ -90,7 +75,10 @@ class Sip(Section):
         ("PCMA", "PCMU", "G722"), description="In order of preference."
     )
     max_calls: int | None = Field(
-        None, ge=1, description="Calls at once; unset: as many as the SIP stack carries.", examples=[4]
+        None,
+        ge=1,
+        description="Incoming calls at once, over all workers; unset: as many as one worker's SIP stack carries.",
+        examples=[100],
     )
     retry_after_s: int = Field(5, ge=1, description="Retry-After sent with 503 when full.")
     no_rtp_s: float = Field(30.0, ge=1, description="A call that sends no audio this long is ended.")
@@ -102,6 +90,86 @@ class Sip(Section):
     )
     transfer_targets: tuple[str, ...] = Field(
         (), description="Patterns (fnmatch) of SIP URIs that calls may be sent to.", examples=[["sip:8???@192.0.2.*"]]
+    )
+
+
+class Workers(Section):
+    calls_each: int | None = Field(
+        None,
+        ge=1,
+        description="Incoming calls a worker takes. Unset: all its SIP stack carries, or half of it where the switch "
+        "plan has agents, trunks or queues: a bridged call has two legs.",
+        examples=[2],
+    )
+    media_priority: Literal["realtime", "raised", "normal"] = Field(
+        "raised",
+        description="How the threads that pass audio are scheduled: realtime (SCHED_RR), raised (nice -10), each where "
+        "the system allows it, or normal.",
+    )
+    drain_s: float = Field(
+        3600.0, ge=1, description="How long a worker that is being replaced may go on with the calls it has."
+    )
+
+
+class Front(Section):
+    enabled: bool | None = Field(
+        None,
+        description="Kamailio before the workers. Unset: where there is a switch plan or sip.max_calls asks for more "
+        "than one worker, and Kamailio is installed.",
+        examples=[True],
+    )
+    program: str = Field("kamailio", description="Kamailio's program.")
+    inner_port: int = Field(
+        5070, ge=0, le=65535, description="Port on 127.0.0.1 towards the workers; 0 takes a free one."
+    )
+    tls_port: int | None = Field(None, ge=0, le=65535, description="Listen on TLS too.", examples=[5061])
+    certificate: FilePath | None = Field(
+        None, description="TLS certificate with its chain (PEM).", examples=["/etc/voiceedge/tls/fullchain.pem"]
+    )
+    private_key: FilePath | None = Field(
+        None, description="The certificate's key (PEM).", examples=["/etc/voiceedge/tls/key.pem"]
+    )
+    calls_per_s: int = Field(150, ge=1, description="New calls a second in all; more get 503 with Retry-After.")
+    calls_per_s_worker: int = Field(
+        15, ge=1, le=20, description="New calls a second a worker (its stack bears some 20)."
+    )
+    flood_per_s: int = Field(
+        30, ge=1, description="Requests a second from one address that is no trunk; more and it is banned."
+    )
+    ban_s: int = Field(600, ge=1, description="How long an address stays banned.")
+    hide_topology: bool = Field(True, description="Show the world no addresses of workers and phones.")
+    realm: str = Field(
+        "voiceedge", pattern=r"^[A-Za-z0-9.-]{1,64}$", description="Domain of the agents' phones (digest realm)."
+    )
+
+
+class Switch(Section):
+    plan: FilePath | None = Field(
+        None,
+        description="Trunks, dial plan, agents and queues (docs/switch.md); unset: flows.routes alone decides.",
+        examples=["/etc/voiceedge/switch.toml"],
+    )
+    node: str = Field(
+        "node-1", pattern=r"^[a-z0-9-]{1,40}$", description="Names this machine among several that share a store."
+    )
+
+
+class Store(Section):
+    url: str | None = Field(
+        None,
+        description="PostgreSQL for conversations, queues and agents, shared by several nodes; unset: SQLite in "
+        "site.data_dir.",
+        examples=["postgresql://voiceedge@db.example/voiceedge"],
+    )
+    password_file: FilePath | None = Field(
+        None, description="File that holds the database password.", examples=["/etc/voiceedge/store-password"]
+    )
+
+
+class Metrics(Section):
+    host: IPv4 = Field("127.0.0.1", description="Where Prometheus may fetch figures.")
+    port: int | None = Field(
+        None, ge=0, le=65535, description="Its port; unset: no figures are served.", examples=[9464]
     )
 
 
@@ -230,6 +298,9 @@ class Appliance(Section):
 class Config(Section):
     site: Site = Site()
     sip: Sip = Sip()
+    workers: Workers = Workers()
+    front: Front = Front()
+    switch: Switch = Switch()
     audio: Audio = Audio()
     recording: Recording = Recording()
     flows: Flows = Flows()
@@ -237,6 +308,8 @@ class Config(Section):
     prompts: Prompts = Prompts()
     mqtt: Mqtt = Mqtt()
     context: Context = Context()
+    store: Store = Store()
+    metrics: Metrics = Metrics()
     log: Log = Log()
     appliance: Appliance = Appliance()
 
@@ -258,83 +331,3 @@ def load(path: Path | None = None) -> Config:
         except OSError as error:
             raise ConfigError(f"{path}: mqtt.{key}: {file} cannot be read: {error.strerror}.") from error
     return config
-
-
-def read_toml(model: type[Model], path: Path) -> Model:
-    """A TOML file as its model; used for every file of data, so that all mistakes are told in the same way."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
-        ) from error
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"line (\d+), column (\d+)", str(error))
-        where = f"{path}:{place[1]}:{place[2]}" if place else str(path)
-        raise ConfigError(f"{where}: is not TOML: {str(error).split(' (at ')[0]}") from error
-    try:
-        return model.model_validate(table, context=path.absolute().parent)
-    except ValidationError as error:
-        lines = dict(_lines_of_keys(text))
-        problems = sorted({_explain(model, problem, lines) for problem in error.errors()})
-        raise ConfigError("\n".join(f"{path}:{line}: {message}" for line, message in problems)) from error
-
-
-def readable_by_others(path: Path) -> bool:
-    """Whether any user of this machine may read a file that holds a secret."""
-    return bool(path.stat().st_mode & 0o004)
-
-
-def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[tuple[str, ...], int]) -> tuple[int, str]:
-    location = list(problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        known = list(_section(model, location[:-1]).model_fields)
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        message = f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
-    elif problem["type"] == "missing":
-        message = "is missing"
-    elif found := re.match(r"(\w+): (.*)", message, re.DOTALL):  # from a check of several keys, which names one
-        location.append(found[1])
-        message = found[2]
-    names = tuple(str(part) for part in location if not isinstance(part, int))
-    line = next((lines[names[:length]] for length in range(len(names), 0, -1) if names[:length] in lines), 1)
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    return line, f"{key}: {message}"
-
-
-def _section(model: type[BaseModel], location: list[int | str]) -> type[BaseModel]:
-    for part in location:
-        field = model.model_fields.get(str(part))
-        for kind in (field.annotation, *get_args(field.annotation)) if field else ():
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                model = kind
-    return model
-
-
-def _lines_of_keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Each table header and key with its line: tomllib keeps no positions, but reads a single line for us."""
-    header: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        is_header = line.lstrip().startswith("[")
-        try:
-            table = tomllib.loads(line if is_header else f"{line.partition('=')[0]} = 0")
-        except tomllib.TOMLDecodeError:
-            continue  # the inside of a value that goes over several lines
-        names = tuple(_only_path(table))
-        if is_header:
-            header = names
-            yield header, number
-        else:
-            yield header + names, number
-
-
-def _only_path(table: Any) -> Iterator[str]:
-    while table:
-        table = table[0] if isinstance(table, list) else table
-        name, table = next(iter(table.items()))
-        yield name

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from voiceedge.appliance import reference
-from voiceedge.config import Config, read_toml
+from voiceedge.config import Config
+from voiceedge.toml_file import read_toml
 
 ROOT = Path(__file__).parents[2]
 REMEDY = "run scripts/docs"

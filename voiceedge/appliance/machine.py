@@ -13,8 +13,9 @@ from pathlib import Path
 
 from voiceedge.appliance.finding import Finding, State, broken, fine, reduced
 from voiceedge.appliance.profile import Profile, Trunk, load_profile, load_trunk
-from voiceedge.config import Config, readable_by_others
+from voiceedge.config import Config
 from voiceedge.errors import ConfigError
+from voiceedge.toml_file import readable_by_others
 
 LEAST_FREE_MB = 200  # the outbox must be able to write through a day without its broker
 LOW_FREE_MB = 1000

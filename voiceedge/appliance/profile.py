@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voiceedge.config import Section, read_toml
+from voiceedge.toml_file import Section, read_toml
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
 Line = Annotated[str, Field(min_length=1, max_length=400)]

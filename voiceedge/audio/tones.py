@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from voiceedge.config import Section, read_toml
 from voiceedge.errors import ConfigError
+from voiceedge.toml_file import Section, read_toml
 
 DEFAULT_FILE = Path(__file__).with_name("tones.toml")
 

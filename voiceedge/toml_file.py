@@ -1,0 +1,108 @@
+"""A TOML file as the model of it: every mistake is told with file, line and key, whatever file it is in."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails
+
+from voiceedge.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A table of the file; keys it does not know are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    return Path(info.context, path.expanduser()) if isinstance(info.context, Path) else path
+
+
+FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
+
+
+def read_toml(model: type[Model], path: Path) -> Model:
+    """A TOML file as its model; used for every file of data, so that all mistakes are told in the same way."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"line (\d+), column (\d+)", str(error))
+        where = f"{path}:{place[1]}:{place[2]}" if place else str(path)
+        raise ConfigError(f"{where}: is not TOML: {str(error).split(' (at ')[0]}") from error
+    try:
+        return model.model_validate(table, context=path.absolute().parent)
+    except ValidationError as error:
+        lines = dict(_lines_of_keys(text))
+        problems = sorted({_explain(model, problem, lines) for problem in error.errors()})
+        raise ConfigError("\n".join(f"{path}:{line}: {message}" for line, message in problems)) from error
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether any user of this machine may read a file that holds a secret."""
+    return bool(path.stat().st_mode & 0o004)
+
+
+def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[tuple[str, ...], int]) -> tuple[int, str]:
+    location = list(problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        known = list(_section(model, location[:-1]).model_fields)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        message = f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
+    elif problem["type"] == "missing":
+        message = "is missing"
+    elif found := re.match(r"(\w+): (.*)", message, re.DOTALL):  # from a check of several keys, which names one
+        location.append(found[1])
+        message = found[2]
+    names = tuple(str(part) for part in location if not isinstance(part, int))
+    line = next((lines[names[:length]] for length in range(len(names), 0, -1) if names[:length] in lines), 1)
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    return line, f"{key}: {message}"
+
+
+def _section(model: type[BaseModel], location: list[int | str]) -> type[BaseModel]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        for kind in (field.annotation, *get_args(field.annotation)) if field else ():
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
+    return model
+
+
+def _lines_of_keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Each table header and key with its line: tomllib keeps no positions, but reads a single line for us."""
+    header: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        is_header = line.lstrip().startswith("[")
+        try:
+            table = tomllib.loads(line if is_header else f"{line.partition('=')[0]} = 0")
+        except tomllib.TOMLDecodeError:
+            continue  # the inside of a value that goes over several lines
+        names = tuple(_only_path(table))
+        if is_header:
+            header = names
+            yield header, number
+        else:
+            yield header + names, number
+
+
+def _only_path(table: Any) -> Iterator[str]:
+    while table:
+        table = table[0] if isinstance(table, list) else table
+        name, table = next(iter(table.items()))
+        yield name
