@@ -24,6 +24,7 @@ from voiceedge.audio import native, wav
 from voiceedge.audio import recording as face
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.recording import Recorder, Recording, RecordingSettings
+from voiceedge.audio.sealed import SiteKey, Vault, unseal
 from voiceedge.errors import NativeError
 
 ffi, lib = load("file", "wav", "opus", "recorder")
@@ -321,6 +322,53 @@ def test_a_full_disk_ends_the_recording_validly_and_the_call_goes_on(recorder: R
         assert file.path.stat().st_size == 44 + 4 * kept.shape[1]
         assert RATE <= kept.shape[1] == file.seconds * RATE < 2 * RATE
         assert np.array_equal(kept, np.hstack([said, said])[:, : kept.shape[1]])
+
+
+def test_a_sealed_recording_is_the_same_once_it_is_opened(tmp_path: Path) -> None:
+    vault = Vault(SiteKey(bytes(32)), tmp_path / "drafts")
+    recorder = Recorder(RecordingSettings(settle_ms=0), vault)
+    leg, said = Leg(), noise(40 * RATE)
+    file = recorder.record(leg, tmp_path / "call.wav.sealed")
+    for second in range(40):
+        leg.tick(said[:, second * RATE : (second + 1) * RATE])
+        recorder._wake.set()
+        until(lambda: file._now().written == file._now().frames)
+    assert (tmp_path / "call.wav.sealed").stat().st_size > 30 * RATE * 4  # sealed while it grew
+    file.close()
+    file.ended.result(5)
+    (tmp_path / "opened.wav").write_bytes(b"".join(unseal(vault.key, file.path)))
+    kept, _ = wav.load_channels(tmp_path / "opened.wav")
+    assert file.lost_ms or np.array_equal(kept, said)
+    assert not list(vault.drafts.iterdir())
+    recorder.stop()
+
+
+def test_a_full_disk_ends_a_sealed_recording_and_leaves_no_draft(tmp_path: Path) -> None:
+    vault = Vault(SiteKey(bytes(32)), tmp_path / "drafts")
+    recorder = Recorder(RecordingSettings(settle_ms=0), vault)
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk") as full:
+        leg = Leg()
+        file = recorder.record(leg, tmp_path / "disk" / "call.wav.sealed")
+        with full():
+            leg.tick(noise(5 * RATE))
+            with pytest.raises(NativeError, match="No space left"):
+                file.ended.result(5)
+        recorder.stop()
+    assert file.error == "No space left on device"
+    assert not list(vault.drafts.iterdir())
+
+
+def test_drafts_of_processes_that_are_gone_are_swept(tmp_path: Path) -> None:
+    vault = Vault(SiteKey(bytes(32)), tmp_path / "drafts")
+    ours = vault.begin(tmp_path / "call.wav.sealed")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    theirs = vault.drafts / f"{gone.pid}-call.wav"
+    ours.touch()
+    theirs.touch()
+    vault.sweep()
+    assert list(vault.drafts.iterdir()) == [ours]
 
 
 def test_a_stopped_recorder_has_completed_everything_and_takes_nothing_new(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from voiceedge.audio.native import check, ffi, lib, raise_problem
+from voiceedge.audio.sealed import SUFFIX, Sealer, Vault
 from voiceedge.errors import NativeError
 
 FLUSH_S = 0.2  # a crash of this process loses no more than this
@@ -33,8 +34,11 @@ class Recordable(Protocol):
 class Recording:
     """One file that grows. All methods return at once and may be called by any thread."""
 
-    def __init__(self, path: Path, channel: Recordable, native: Any, wake: threading.Event) -> None:
+    def __init__(
+        self, path: Path, channel: Recordable, native: Any, wake: threading.Event, sealer: Sealer | None
+    ) -> None:
         self.path = path
+        self._sealer, self._unsealed = sealer, ""  # why sealing ended before its time
         self.ended: Future[None] = Future()  # the file is complete, or why it ends before the call
         self.ended.set_running_or_notify_cancel()  # who stops waiting for it does not stop the recording
         self._channel, self._native, self._wake = channel, native, wake
@@ -77,6 +81,8 @@ class Recording:
     @property
     def error(self) -> str | None:
         """Why it ends before the call."""
+        if self._unsealed:
+            return self._unsealed
         return os.strerror(error) if (error := int(self._now().error)) else None
 
     def write(self) -> bool:
@@ -92,11 +98,26 @@ class Recording:
             status = lib.ve_recorder_flush(self._native)
         try:
             check(status, f"to go on recording to {self.path}")
+            self._seal(last=last)
         except NativeError as error:
             self.ended.set_exception(error)
         if last and not self.ended.done():
             self.ended.set_result(None)
         return not last
+
+    def _seal(self, *, last: bool) -> None:
+        if not self._sealer or self._unsealed:
+            return
+        try:
+            if last:
+                self._sealer.finish()
+            else:
+                self._sealer.advance()
+        except OSError as error:
+            self._unsealed = error.strerror or str(error)
+            self._sealer.abandon()
+            self.close()
+            raise NativeError(f"{self.path} cannot be sealed: {self._unsealed}") from error
 
     def _now(self) -> Any:
         with self._lock:
@@ -112,11 +133,16 @@ def load_opus() -> Any:
     return api
 
 
+def _is_opus(path: Path) -> bool:
+    return path.name.removesuffix(SUFFIX).endswith(".opus")
+
+
 class Recorder:
     """The recordings of this process and the thread that writes them, which begins with the first one."""
 
-    def __init__(self, settings: RecordingSettings | None = None) -> None:
+    def __init__(self, settings: RecordingSettings | None = None, vault: Vault | None = None) -> None:
         self.settings = settings or RecordingSettings()
+        self.vault = vault
         self._lock = threading.Lock()
         self._recordings: list[Recording] = []
         self._opening = 0  # files: places that are taken already
@@ -128,7 +154,8 @@ class Recorder:
     def record(self, channel: Recordable, path: Path) -> Recording:
         """Record into a new file that only its owner may read: Ogg Opus if it ends in .opus, else WAV.
 
-        Raises NativeError, also where `path` exists already, and for .opus without libopus.
+        With a vault the file is sealed, and `path` ends in .sealed besides. Raises NativeError, also where `path`
+        exists already, and for .opus without libopus; OSError where nothing can be sealed.
         """
         self._reserve(path)
         try:
@@ -159,7 +186,7 @@ class Recorder:
         with self._lock:
             if self._stopping or len(self._recordings) + self._opening >= MOST:
                 raise NativeError(f"{path} cannot be recorded: {MOST} recordings are running, or the service stops.")
-            if path.suffix == ".opus" and not self._opus:
+            if _is_opus(path) and not self._opus:
                 self._opus = load_opus()  # once, as recordings hold on to it
             if not self._thread:
                 self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
@@ -167,21 +194,28 @@ class Recorder:
             self._opening += 1
 
     def _open(self, channel: Recordable, path: Path) -> Recording:
-        opus = self._opus if path.suffix == ".opus" else ffi.NULL
+        opus = self._opus if _is_opus(path) else ffi.NULL
         wanted = self.settings
         settings = ffi.new(
             "struct ve_recorder_settings *",
             [channel.rate, wanted.settle_ms, wanted.sync_ms, wanted.bits_per_s, opus],
         )
         native = ffi.new("struct ve_recorder **")
-        check(lib.ve_recorder_open(native, os.fsencode(path), settings), f"to record to {path}")
+        written = self.vault.begin(path) if self.vault else path
+        check(lib.ve_recorder_open(native, os.fsencode(written), settings), f"to record to {path}")
+        sealer = None
         try:
+            sealer = Sealer(self.vault.key, written, path) if self.vault else None
             channel.attach_recorder(native[0])
-        except NativeError:
+        except (NativeError, OSError):
             lib.ve_recorder_close(native[0])
-            path.unlink()
+            if sealer:
+                sealer.abandon()
+                path.unlink()
+            else:
+                written.unlink()
             raise
-        return Recording(path, channel, native[0], self._wake)
+        return Recording(path, channel, native[0], self._wake, sealer)
 
     def _write(self) -> None:
         while True:
