@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from voiceedge.flow.model import STEPS, Choice, Digits, Header, Slot, Words
+from voiceedge.flow.model import Header, Slot, Words
+from voiceedge.flow.steps import STEPS, Choice, Digits
 from voiceedge.flow.template import FORMATS
 
 PAGE = Path("docs/flows.md").read_text(encoding="utf-8")

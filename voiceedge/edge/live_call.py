@@ -21,15 +21,21 @@ from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.call import (
     CallEnded,
     CallFacts,
+    Dial,
+    DialResult,
+    Enqueue,
     HandOver,
     HandOverTicket,
     Keyed,
     NoInput,
     Question,
+    QueueResult,
     RecordAction,
     Reply,
     TransferResult,
     Utterance,
+    Voicemail,
+    VoicemailResult,
 )
 from voiceedge.sip.events import Key
 from voiceedge.sip.leg import Leg
@@ -231,6 +237,18 @@ class LiveCall:
         if code in NO_ANSWER:
             return TransferResult.NO_ANSWER
         return TransferResult.REFUSED if code in REFUSED else TransferResult.FAILED
+
+    async def dial(self, wish: Dial) -> DialResult:
+        log.warning("dial_failed", targets=len(wish.targets), problem="this worker cannot place calls")
+        return DialResult.FAILED
+
+    async def queue(self, wish: Enqueue) -> QueueResult:
+        log.warning("queue_failed", queue=wish.queue, problem="this worker cannot place calls")
+        return QueueResult.FAILED
+
+    async def voicemail(self, wish: Voicemail) -> VoicemailResult:
+        log.warning("voicemail_failed", mailbox=wish.mailbox, problem="this worker keeps no messages")
+        return VoicemailResult.FAILED
 
     async def record(self, action: RecordAction) -> None:
         await self._recordings.take(action)

@@ -1,9 +1,9 @@
 """What must hold between flows: sub-flows exist, are given what they know, and do not run each other without end."""
 
 from voiceedge.flow.loader import UNKNOWN, Draft
-from voiceedge.flow.model import Run
 from voiceedge.flow.problem import nearest
 from voiceedge.flow.source import Location
+from voiceedge.flow.steps import Run
 from voiceedge.flow.ways import closure
 
 

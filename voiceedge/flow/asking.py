@@ -8,7 +8,7 @@ from voiceedge.context.events import TurnHeard
 from voiceedge.context.pii import PersonalDataClass, mask, mask_text
 from voiceedge.flow.call import Keyed, KeyRule, NoInput, Question, Reply
 from voiceedge.flow.frame import Frame, Spoken
-from voiceedge.flow.model import Ask, Choice
+from voiceedge.flow.steps import Ask, Choice
 from voiceedge.flow.template import Template
 from voiceedge.flow.words import NO_KEY, YES_KEY
 from voiceedge.speech.heard import Decision, DigitString, Expectation, Heard, Phrase

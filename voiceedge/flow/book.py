@@ -11,8 +11,9 @@ from voiceedge.flow.across import check_across
 from voiceedge.flow.checks import check
 from voiceedge.flow.lint import Unspeakable, check_vocabulary, lint
 from voiceedge.flow.loader import Draft, load
-from voiceedge.flow.model import Flow, Run
+from voiceedge.flow.model import Flow
 from voiceedge.flow.problem import Mark, Problem, errors_in
+from voiceedge.flow.steps import Run
 
 log = structlog.get_logger()
 

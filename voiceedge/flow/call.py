@@ -78,6 +78,68 @@ class TransferResult(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Dial:
+    """Who is rung: agents by their names in the switch plan, numbers, SIP URIs; all at once, and the first has it."""
+
+    targets: tuple[str, ...]
+    language: str  # of what is said to either side
+    ring_s: float | None = None  # unset: the agent's own
+    whisper: tuple[Utterance, ...] = ()  # for whoever answers, before the two hear each other
+    accept: bool = False  # … and they take the call by a key
+    caller_id: str | None = None  # the number shown to them
+    recorded: bool = False  # while they talk, where the call is not being recorded anyway
+
+
+class DialResult(StrEnum):
+    """`TALKED`: the other side has hung up, and the caller is still there."""
+
+    TALKED = "talked"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    REFUSED = "refused"  # by them, or by the site's rules
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """A wish to wait for an agent; what stands here goes before what the switch plan says of the queue."""
+
+    queue: str
+    language: str
+    priority: int | None = None  # 1 first .. 9 last
+    skills: Mapping[str, int] = field(default_factory=dict)
+    whisper: tuple[Utterance, ...] = ()
+    may_leave: bool = False  # by a key, which is announced
+    may_be_called_back: bool = False  # the same
+
+
+class QueueResult(StrEnum):
+    """`TALKED`: the agent has hung up, and the caller is still there."""
+
+    TALKED = "talked"
+    FULL = "full"
+    CLOSED = "closed"
+    TIMEOUT = "timeout"
+    LEFT = "left"
+    CALL_BACK = "call_back"  # the caller keeps the place, and may hang up
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Voicemail:
+    mailbox: str
+    language: str
+    prompt: tuple[Utterance, ...]
+    longest_s: float | None = None  # unset: the mailbox's own
+
+
+class VoicemailResult(StrEnum):
+    KEPT = "kept"
+    EMPTY = "empty"  # nothing was said
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
 class HandOver:
     """A wish to let the conversation go on elsewhere. `slots` are the names of the slots to take along."""
 
@@ -140,6 +202,15 @@ class Call(Protocol):
 
     async def transfer(self, target: str) -> TransferResult:
         """Send the caller on (SIP REFER, RFC 3515)."""
+
+    async def dial(self, wish: Dial) -> DialResult:
+        """Call somebody and let the two talk. The caller hears music or ringing until then."""
+
+    async def queue(self, wish: Enqueue) -> QueueResult:
+        """Wait for an agent, with music and announcements, and let the two talk."""
+
+    async def voicemail(self, wish: Voicemail) -> VoicemailResult:
+        """Take a message, to its end by a key, by silence or by its greatest length."""
 
     async def record(self, action: RecordAction) -> None:
         """Only what `may_follow` the action before. A recording that fails is no concern of the flow's."""

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable
 
 from voiceedge.flow.loader import UNKNOWN, Draft
-from voiceedge.flow.model import AGAIN, Ask, Choice, Header, Step
+from voiceedge.flow.model import Header
 from voiceedge.flow.problem import nearest
 from voiceedge.flow.source import Location
+from voiceedge.flow.steps import AGAIN, Ask, Choice, Step
 from voiceedge.flow.template import Template
 from voiceedge.flow.ways import check_ways
 
@@ -60,7 +61,7 @@ def _check_header(draft: Draft, header: Header) -> None:
 
 def _check_words(draft: Draft, header: Header) -> None:
     words = header.words
-    for key in ("no_input", "no_match", "not_right", "confirm", "confirm_digits", "sorry"):
+    for key in ("no_input", "no_match", "not_right", "confirm", "confirm_digits", "sorry", "leave_message"):
         for index, text in enumerate(getattr(words, key) or ()):
             _check_text(draft, header, ("words", key, index), text, heard=key.startswith("confirm"))
     for key in ("yes", "no"):

@@ -11,6 +11,7 @@ from voiceedge.clock import Clock
 from voiceedge.context.events import Journal, StepEntered, TurnHeard
 from voiceedge.context.record import Slot
 from voiceedge.errors import FlowError, VoiceEdgeError
+from voiceedge.flow import reaching
 from voiceedge.flow.asking import Answer, Asking, Option
 from voiceedge.flow.book import Flows
 from voiceedge.flow.call import (
@@ -26,13 +27,15 @@ from voiceedge.flow.call import (
 from voiceedge.flow.expression import ExpressionError
 from voiceedge.flow.frame import Frame, SlotValue, Spoken
 from voiceedge.flow.look_up import Found, LookUps, NotFound, Request, fill_url
-from voiceedge.flow.model import (
+from voiceedge.flow.steps import (
     AGAIN,
     Ask,
     Choose,
+    DialStep,
     HandOverStep,
     HangUp,
     LookUp,
+    QueueStep,
     Record,
     Return,
     Run,
@@ -40,6 +43,7 @@ from voiceedge.flow.model import (
     Set,
     Step,
     Transfer,
+    VoicemailStep,
 )
 from voiceedge.flow.template import TemplateError, plain
 
@@ -147,10 +151,8 @@ class FlowRun:
             case Say() | Ask() | HangUp():
                 async with self._off_the_record(frame.is_about_card(step)):
                     return await self._talk(frame, step)
-            case Transfer():
-                return await self._transfer(frame, step)
-            case HandOverStep():
-                return await self._hand_over(frame, step)
+            case Transfer() | HandOverStep() | DialStep() | QueueStep() | VoicemailStep():
+                return await self._pass_on(frame, step)
         self._enter(step.kind, None)
         match step:
             case Choose():
@@ -241,6 +243,21 @@ class FlowRun:
             case failed:
                 raise _StepFailed(f"look-up: {failed.reason}")
 
+    async def _pass_on(
+        self, frame: Frame, step: Transfer | HandOverStep | DialStep | QueueStep | VoicemailStep
+    ) -> "str | _End":
+        match step:
+            case Transfer():
+                return await self._transfer(frame, step)
+            case HandOverStep():
+                return await self._hand_over(frame, step)
+        prompt = reaching.prompt_of(frame, step, self.values())
+        self._enter(step.kind, prompt.masked if prompt else None)
+        target = await reaching.reach(self._call, frame, step, prompt, self.values())
+        if target == step.next:
+            self._silent_steps = 0  # the caller has talked
+        return target
+
     async def _hand_over(self, frame: Frame, step: HandOverStep) -> str:
         reason = frame.spoken([step.reason], self.values()).masked  # it is published; the slots go along in the clear
         self._enter(step.kind, None)
@@ -324,7 +341,7 @@ class FlowRun:
             return None
         if isinstance(step, LookUp):
             return step.error
-        if isinstance(step, HandOverStep | Transfer):
+        if isinstance(step, HandOverStep | Transfer | DialStep | QueueStep | VoicemailStep):
             return step.failed
         while self._frames[-1].flow.header.on_error is None and len(self._frames) > 1:
             self._frames.pop()

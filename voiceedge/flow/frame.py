@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.flow.call import CallFacts, Utterance
 from voiceedge.flow.expression import Expression
-from voiceedge.flow.model import Choice, Flow, Step, Value
+from voiceedge.flow.fields import Value
+from voiceedge.flow.model import Flow
+from voiceedge.flow.steps import Choice, Step
 from voiceedge.flow.template import Field, Template, TemplateError, plain, speak
 from voiceedge.flow.words import Words, words_of
 
@@ -152,4 +154,4 @@ def fixed_prompts(flow: Flow, names: Collection[str] | None = None) -> Iterator[
         yield from frame.spoken(frame.words.confirm, {**values, "heard": name}).utterances
 
 
-_SPOKEN_KEYS = frozenset({"say", "ask", "hang_up"})
+_SPOKEN_KEYS = frozenset({"say", "ask", "hang_up", "whisper", "prompt"})

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from itertools import combinations
 
+from voiceedge.flow.fields import Part
 from voiceedge.flow.loader import Draft
-from voiceedge.flow.model import Ask, Choice, Header, Part
+from voiceedge.flow.model import Header
 from voiceedge.flow.source import Location
+from voiceedge.flow.steps import Ask, Choice
 from voiceedge.flow.template import Template
 from voiceedge.speech import jamo
 from voiceedge.speech.heard import Expectation, Phrase
@@ -54,7 +56,7 @@ def lint(draft: Draft) -> None:
 
 
 def _check_length(draft: Draft, header: Header, place: Location, step: Part) -> None:
-    for key in ("say", "ask", "no_input", "no_match", "hang_up"):
+    for key in ("say", "ask", "no_input", "no_match", "hang_up", "whisper", "prompt"):
         texts: tuple[Template, ...] = getattr(step, key, None) or ()
         lengths = [_seconds(text, header) for text in texts]
         one_at_a_time = key in {"no_input", "no_match"}

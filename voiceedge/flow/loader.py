@@ -9,9 +9,10 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from voiceedge.flow.model import STEPS, Flow, Header, Step
+from voiceedge.flow.model import Flow, Header
 from voiceedge.flow.problem import Problem, nearest
 from voiceedge.flow.source import Data, Location, Source, read
+from voiceedge.flow.steps import STEPS, Step
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -21,6 +22,7 @@ _STAND_INS: Mapping[str, Any] = {
     **dict.fromkeys(("next", "otherwise", "found", "not_found", "error", "failed", "start", "run", "into"), UNKNOWN),
     **dict.fromkeys(("say", "ask", "reason", "transfer", "hang_up"), "…"),
     "record": "start",
+    **dict.fromkeys(("dial", "queue", "voicemail"), UNKNOWN.strip("_")),
     "hand_over": "web-chat",
     "look_up": "http://localhost/",
     "choose": [{"when": "true", "next": UNKNOWN}],

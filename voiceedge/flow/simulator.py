@@ -1,25 +1,34 @@
 """A call without a telephone: the other side types what a caller says or keys, and everything is shown."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol, TypeVar
 
 from voiceedge.flow.call import (
     CallEnded,
     CallFacts,
+    Dial,
+    DialResult,
+    Enqueue,
     HandOver,
     HandOverTicket,
     Keyed,
     KeyRule,
     NoInput,
     Question,
+    QueueResult,
     RecordAction,
     Reply,
     TransferResult,
     Utterance,
+    Voicemail,
+    VoicemailResult,
 )
 from voiceedge.speech import jamo
-from voiceedge.speech.heard import Decision, Evidence, Expectation, Heard
+from voiceedge.speech.heard import Decision, Evidence, Expectation, Heard, Phrase
+
+R = TypeVar("R", bound=StrEnum)
 
 SURE, LIKELY = 0.2, 0.5  # jamo distance up to which a phrase is taken, or taken after a confirmation
 HANG_UP = "/hangup"
@@ -72,12 +81,7 @@ class SimulatedCall:
     async def ask(self, question: Question) -> Reply:
         self._check()
         self._show(question.prompt)
-        self._screen.expects(question)
-        line = await self._read(question)
-        if line is None or line.strip() == HANG_UP:
-            self._ended = True
-            raise CallEnded
-        reply = interpret(line, question)
+        reply = interpret(await self._line(question), question)
         self._screen.understood(reply)
         return reply
 
@@ -93,6 +97,23 @@ class SimulatedCall:
         self._ended = self._transfer is TransferResult.DONE
         return self._transfer
 
+    async def dial(self, wish: Dial) -> DialResult:
+        self._check()
+        self._whisper(wish.whisper)
+        return await self._becomes(f"dial {', '.join(wish.targets)}", DialResult)
+
+    async def queue(self, wish: Enqueue) -> QueueResult:
+        self._check()
+        self._whisper(wish.whisper)
+        hidden = {QueueResult.LEFT} if not wish.may_leave else set()
+        hidden |= {QueueResult.CALL_BACK} if not wish.may_be_called_back else set()
+        return await self._becomes(f"queue {wish.queue}", QueueResult, hidden)
+
+    async def voicemail(self, wish: Voicemail) -> VoicemailResult:
+        self._check()
+        self._show(wish.prompt)
+        return await self._becomes(f"voicemail {wish.mailbox}", VoicemailResult)
+
     async def record(self, action: RecordAction) -> None:
         if not self._ended:
             self._screen.noted(f"recording: {action}")
@@ -103,6 +124,31 @@ class SimulatedCall:
     def _show(self, utterances: Sequence[Utterance]) -> None:
         for utterance in utterances:
             self._screen.said(utterance.text, utterance.recording)
+
+    def _whisper(self, utterances: Sequence[Utterance]) -> None:
+        for utterance in utterances:
+            self._screen.noted(f"whispered: {utterance.text}")
+
+    async def _becomes(self, what: str, results: type[R], hidden: Collection[R] = ()) -> R:
+        """Whoever tries the flow says what became of it: one of `results`, the first of them by an empty line."""
+        self._screen.noted(f"{what}: what becomes of it?")
+        possible = [result for result in results if result not in hidden]
+        phrases = tuple(Phrase(result.value, result.value) for result in possible)
+        question = Question(what, (), KeyRule(), Expectation("en", phrases))
+        while True:
+            line = (await self._line(question)).strip()
+            chosen = next((result for result in possible if result == (line or possible[0])), None)
+            self._screen.noted(f"{what}: {chosen or f'{line!r} is none of these'}")
+            if chosen:
+                return chosen
+
+    async def _line(self, question: Question) -> str:
+        self._screen.expects(question)
+        line = await self._read(question)
+        if line is None or line.strip() == HANG_UP:
+            self._ended = True
+            raise CallEnded
+        return line
 
     def _check(self) -> None:
         if self._ended:

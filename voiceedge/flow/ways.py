@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from voiceedge.flow.call import RecordAction
 from voiceedge.flow.loader import Draft, strings_in
-from voiceedge.flow.model import AGAIN, Ask, Header, Record, Run, Step
+from voiceedge.flow.model import Header
 from voiceedge.flow.problem import nearest_name
+from voiceedge.flow.steps import AGAIN, Ask, Record, Run, Step
 
 
 def check_ways(draft: Draft, header: Header) -> None:

@@ -17,6 +17,7 @@ class Words:
     confirm: tuple[Template, ...]
     confirm_digits: tuple[Template, ...]
     sorry: tuple[Template, ...]
+    leave_message: tuple[Template, ...]
     yes: tuple[str, ...]
     no: tuple[str, ...]
 
@@ -38,6 +39,7 @@ _BUILT_IN: Mapping[str, Words] = {
         sorry=_texts(
             "죄송합니다. 잠시 문제가 생겨 통화를 이어 가지 못하게 되었습니다. 잠시 후 다시 전화해 주시기 바랍니다."
         ),
+        leave_message=_texts("삐 소리가 나면 메시지를 남겨 주세요. 다 남기셨으면 우물 정자를 눌러 주세요."),
         yes=("네", "예", "네 맞아요", "예 맞아요", "맞아요", "맞습니다", "그래요", "네 맞습니다"),
         no=("아니요", "아뇨", "아니오", "아니에요", "아닙니다", "틀려요", "아니 틀렸어요"),
     ),
@@ -50,6 +52,7 @@ _BUILT_IN: Mapping[str, Words] = {
         sorry=_texts(
             "I'm sorry, something went wrong and we cannot continue this call. Please call again a little later."
         ),
+        leave_message=_texts("Please leave a message after the tone. Press the pound key when you have finished."),
         yes=("yes", "yeah", "yes please", "that's right", "correct"),
         no=("no", "nope", "no thanks", "that's wrong", "not correct"),
     ),
@@ -65,6 +68,7 @@ def words_of(header: Header) -> Words:
         confirm=own.confirm or built_in.confirm,
         confirm_digits=own.confirm_digits or built_in.confirm_digits,
         sorry=own.sorry or built_in.sorry,
+        leave_message=own.leave_message or built_in.leave_message,
         yes=own.yes or built_in.yes,
         no=own.no or built_in.no,
     )
