@@ -205,6 +205,13 @@ class Recording(Section):
     format: Literal["wav", "opus"] = Field(
         "wav", description="wav: 32 kB a second; opus: a tenth of it, and needs libopus."
     )
+    key_file: FilePath | None = Field(
+        None,
+        description="Key that recordings and voicemail are encrypted with (openssl rand -hex 32). Unset: the systemd "
+        "credential recording-key, where there is one; else they are not encrypted.",
+        examples=["/etc/voiceedge/recording-key"],
+    )
+    keep_days: float | None = Field(90.0, gt=0, description="Recordings and voicemail older than this are deleted.")
 
 
 class Flows(Section):

@@ -76,15 +76,23 @@ async def test_a_wrong_password_is_broken_and_not_shown(config, new_mosquitto, t
     assert "s3cret" not in finding.what + finding.remedy
 
 
-def test_recording_is_fine_unless_its_format_cannot_be_written(config, monkeypatch):
+def test_recording_is_fine_where_it_is_encrypted_and_its_format_can_be_written(config, monkeypatch, tmp_path):
     def without_opus():
         raise NativeError("libopus is not installed")
 
     monkeypatch.setattr(doctor, "load_opus", without_opus)
-    sites = Recording(), Recording(enabled=True), Recording(enabled=True, format="opus")
-    found = [doctor.call_recording(config.model_copy(update={"recording": site})) for site in sites]
-    assert [finding.state for finding in found] == [State.FINE, State.FINE, State.BROKEN]
-    assert "libopus0" in found[-1].remedy
+    good, bad = tmp_path / "key", tmp_path / "no-key"
+    good.write_text("ab" * 32)
+    bad.write_text("secret")
+    for settings, state, remedy in (
+        (Recording(), State.FINE, ""),
+        (Recording(enabled=True, key_file=good), State.FINE, ""),
+        (Recording(enabled=True), State.REDUCED, "recording.key_file"),
+        (Recording(enabled=True, key_file=bad), State.BROKEN, "openssl rand"),
+        (Recording(enabled=True, key_file=good, format="opus"), State.BROKEN, "libopus0"),
+    ):
+        finding = doctor.call_recording(config.model_copy(update={"recording": settings}))
+        assert (finding.state, remedy in finding.remedy) == (state, True)
 
 
 def test_no_model_means_less_and_not_nothing(config, tmp_path):

@@ -20,6 +20,7 @@ from voiceedge.context.events import (
     CallStarted,
     CallTransferred,
     HandedOver,
+    RecordingDeleted,
     RecordingEnded,
     RecordingStarted,
     StepEntered,
@@ -41,6 +42,7 @@ KINDS = {
     CallTransferred.type: ("transferred", "magenta", "to {target}: {result}"),
     RecordingStarted.type: ("recording", "red", "{path}"),
     RecordingEnded.type: ("recorded", "red", "{seconds} s  {error}"),
+    RecordingDeleted.type: ("deleted", "red", "{path}  after {age_days} days"),
     CallEnded.type: ("ended", "bold", "{cause}  {outcome}  ({duration_ms} ms, {sip_code})"),
 }
 LABEL_WIDTH = max(len(label) for label, _, _ in KINDS.values())

@@ -149,6 +149,14 @@ class RecordingEnded(EventData):
     error: str | None = None
 
 
+class RecordingDeleted(EventData):
+    """The recording or message at `path`, below the site's data directory, was older than the site keeps them."""
+
+    type: ClassVar[str] = "voiceedge.recording.deleted"
+    path: str
+    age_days: float
+
+
 class CallEnded(EventData):
     """The call is over.
 
@@ -167,7 +175,7 @@ class CallEnded(EventData):
 
 EVENTS: tuple[type[EventData], ...] = (
     CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, RecordingStarted,
-    RecordingEnded, CallEnded,
+    RecordingEnded, RecordingDeleted, CallEnded,
 )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """The control process: keeps the conversations, sends their events on, and issues the tickets of those that move."""
 
-import asyncio
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
@@ -8,7 +7,7 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.service import ContextService
-from voiceedge.edge import paths
+from voiceedge.edge import keeping, paths
 from voiceedge.edge.link import Head, LinkServer
 from voiceedge.edge.supervisor import Facts, Reporter
 
@@ -35,7 +34,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         handlers = {"ingest": ingest, "issue_token": issue, "redeem_token": redeem, "health": health}
         async with LinkServer(paths.control_socket(config), handlers):
             reporter.ready(_facts(service.broker_url))
-            await asyncio.Event().wait()
+            await keeping.sweep_forever(config, clock, service.ingest)
 
 
 def _facts(broker_url: str | None) -> Facts:

@@ -16,8 +16,8 @@ from voiceedge.audio.silero import Silero, model_file
 from voiceedge.audio.synthesis import RATE
 from voiceedge.bus.client import Broker, BusRefusedError, connect
 from voiceedge.config import Config
-from voiceedge.edge import paths
-from voiceedge.errors import BusError, FlowError, ModelMissingError, NativeError, PromptError
+from voiceedge.edge import keeping, paths
+from voiceedge.errors import BusError, ConfigError, FlowError, ModelMissingError, NativeError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
 from voiceedge.flow.frame import fixed_prompts
@@ -100,7 +100,14 @@ def call_recording(config: Config) -> Finding:
     except NativeError as error:
         remedy = 'apt-get install libopus0, or set recording.format = "wav"'
         return broken(part, f"no call can be recorded: {error}", remedy)
-    return fine(part, f"{settings.format} files, where a flow wants them, below {paths.recordings(config)}")
+    where = f"{settings.format} files, where a flow wants them, below {paths.recordings(config)}"
+    try:
+        sealed = keeping.vault(config)
+    except ConfigError as error:
+        return broken(part, str(error), "give recording.key_file a key: openssl rand -hex 32")
+    if not sealed:
+        return reduced(part, f"{where}, not encrypted", "set recording.key_file: openssl rand -hex 32 makes a key")
+    return fine(part, f"{where}, encrypted")
 
 
 def models(config: Config) -> Iterator[Finding]:

@@ -22,5 +22,14 @@ def recordings(config: Config) -> Path:
     return config.site.data_dir / "recordings"
 
 
+def voicemail(config: Config) -> Path:
+    return config.site.data_dir / "voicemail"
+
+
+def drafts(config: Config) -> Path:
+    """Of recordings that are sealed: in memory, where run_dir is a tmpfs as systemd makes it."""
+    return config.site.run_dir / "drafts"
+
+
 def prompt_cache(config: Config) -> Path:
     return config.site.data_dir / "prompts"

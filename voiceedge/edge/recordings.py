@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from voiceedge.audio.recording import Recorder, Recording
+from voiceedge.audio.sealed import SUFFIX
 from voiceedge.clock import Clock, timeout
 from voiceedge.config import Config
 from voiceedge.context.events import Journal, RecordingEnded, RecordingStarted
@@ -92,7 +93,8 @@ class CallRecordings:
     def _next_path(self) -> str:
         self._begun += 1
         number = f"-{self._begun}" if self._begun > 1 else ""
-        name = f"{self._facts.conversation_id}{number}.{self._settings.format}"
+        sealed = SUFFIX if self._recorder.vault else ""
+        name = f"{self._facts.conversation_id}{number}.{self._settings.format}{sealed}"
         return f"{self._clock.now():%Y-%m-%d}/{name}"
 
     async def _open(self, path: Path) -> Recording:

@@ -18,7 +18,7 @@ from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.journal import Outgoing, QueueJournal
 from voiceedge.context.pii import pseudonym, pseudonym_key
-from voiceedge.edge import paths
+from voiceedge.edge import keeping, paths
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.line import channel_settings
 from voiceedge.edge.link import LinkClient
@@ -51,7 +51,7 @@ async def main(
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
     outgoing = Outgoing(clock)
     key = pseudonym_key(config.site.data_dir)
-    recorder = Recorder()
+    recorder = Recorder(vault=keeping.vault(config))
     library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
 
     async def send(events: Sequence[StampedEvent]) -> None:

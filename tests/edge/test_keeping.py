@@ -1,0 +1,107 @@
+"""How long recordings are kept and under which key, with real files and the command that opens them."""
+
+import asyncio
+import os
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from voiceedge.audio.sealed import Sealer, load_site_key
+from voiceedge.cli import app
+from voiceedge.clock import VirtualClock
+from voiceedge.config import Config
+from voiceedge.context.events import RecordingDeleted
+from voiceedge.edge import keeping
+from voiceedge.errors import StoreError
+
+ID = "01945a3c-8f7e-7abc-8def-0123456789ab"
+
+
+@pytest.fixture
+def site(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("ab" * 32)
+    data = {"data_dir": tmp_path / "data", "run_dir": tmp_path / "run"}
+    return Config.model_validate({"site": data, "recording": {"key_file": key, "keep_days": 30}})
+
+
+def recorded(config, name, clock, *, days_ago):
+    file = config.site.data_dir / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"sound")
+    when = (clock.now() - timedelta(days=days_ago)).timestamp()
+    os.utime(file, (when, when))
+    return file
+
+
+async def test_what_is_too_old_goes_once_an_hour_and_is_told(site):
+    clock, told = VirtualClock(), []
+    old = recorded(site, f"recordings/2025-11-01/{ID}-2.wav.sealed", clock, days_ago=31)
+    message = recorded(site, "voicemail/orders/message.wav", clock, days_ago=29.99)
+    young = recorded(site, "recordings/2025-12-31/new.wav", clock, days_ago=1)
+
+    async def ingest(events):
+        told.extend(events)
+
+    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, ingest))
+    async with asyncio.timeout(5):
+        while old.exists() or not told:  # noqa: ASYNC110 - in a thread
+            await asyncio.sleep(0.01)
+    assert (old.parent.exists(), message.exists(), young.exists()) == (False, True, True)
+    assert told[0].conversation == ID
+    assert told[0].data == RecordingDeleted(path=f"recordings/2025-11-01/{ID}-2.wav.sealed", age_days=31.0)
+    await clock.advance(keeping.SWEEP_S)
+    async with asyncio.timeout(5):
+        while message.exists() or len(told) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert young.exists()
+    sweeping.cancel()
+
+
+async def test_a_store_that_fails_stops_no_deletion(site):
+    clock = VirtualClock()
+    old = recorded(site, "recordings/2025-11-01/a.wav", clock, days_ago=31)
+
+    async def ingest(_):
+        raise StoreError("full")
+
+    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, ingest))
+    async with asyncio.timeout(5):
+        while old.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert not sweeping.done()
+    sweeping.cancel()
+
+
+def test_a_credential_of_the_service_is_the_key_unless_another_is_configured(site, tmp_path, monkeypatch):
+    assert keeping.key_file(site) == tmp_path / "key"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert keeping.key_file(Config()) is None
+    (tmp_path / keeping.CREDENTIAL).write_text("cd" * 32)
+    assert keeping.key_file(Config()) == tmp_path / keeping.CREDENTIAL
+    assert keeping.vault(Config()).key.secret == bytes.fromhex("cd" * 32)
+
+
+def test_the_command_lists_recordings_and_opens_sealed_ones(site, tmp_path):
+    (tmp_path / "voiceedge.toml").write_text(
+        f'[site]\ndata_dir = "{tmp_path}/data"\n[recording]\nkey_file = "{tmp_path}/key"\n'
+    )
+    path = tmp_path / "data/recordings/2026-01-01/call.wav.sealed"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "draft").write_bytes(b"RIFF and the rest")
+    Sealer(load_site_key(tmp_path / "key"), tmp_path / "draft", path).finish()
+    options = ["--config", str(tmp_path / "voiceedge.toml")]
+    listed = CliRunner().invoke(app, ["recordings", "list", *options])
+    assert "call.wav.sealed" in listed.output
+    name = str(path.relative_to(tmp_path / "data"))
+    exported = ["recordings", "export", name, "--to", str(tmp_path / "clear.wav"), *options]
+    assert CliRunner().invoke(app, exported).exit_code == 0
+    assert (tmp_path / "clear.wav").read_bytes() == b"RIFF and the rest"
+    assert (tmp_path / "clear.wav").stat().st_mode & 0o777 == 0o600
+    again = CliRunner().invoke(app, exported)
+    assert (again.exit_code, "File exists" in again.output) == (1, True)
+    (tmp_path / "key").write_text("00" * 32)
+    other = CliRunner().invoke(app, [*exported[:3], "--to", str(tmp_path / "b.wav"), *options])
+    assert (other.exit_code, "another key" in other.output) == (1, True)
