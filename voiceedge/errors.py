@@ -19,6 +19,10 @@ class ModelMissingError(VoiceEdgeError):
     """A recognition or synthesis model is not installed; the service goes on with less."""
 
 
+class NumberError(VoiceEdgeError):
+    """What was dialled or shown cannot be read as a telephone number."""
+
+
 class NativeError(VoiceEdgeError):
     """The C pipeline refused a call or failed its self-test."""
 

@@ -1,7 +1,7 @@
 """The switch plan: one TOML file with trunks, dial plan, hours, agents and queues, explained in docs/switch.md."""
 
 import ipaddress
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -42,7 +42,7 @@ class Numbers(Section):
 
 
 class Open(Section):
-    """One stretch of opening hours."""
+    """One stretch of opening hours; one that ends at or before its beginning lasts into the next day."""
 
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
     start: time = Field(alias="from")
@@ -50,11 +50,11 @@ class Open(Section):
 
 
 class Hours(Section):
-    """When something is open. `closed` are dates (YYYY-MM-DD) on which it is not."""
+    """When something is open. No stretch begins on a date of `closed` (YYYY-MM-DD)."""
 
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"
     open: tuple[Open, ...]
-    closed: tuple[str, ...] = ()
+    closed: tuple[date, ...] = ()
 
 
 class Trunk(Section):
@@ -80,6 +80,9 @@ class Trunk(Section):
     codecs: tuple[Codec, ...] = ()
     srtp: Literal["off", "optional", "required"] = "off"
     number_form: Literal["e164", "national"] = "national"
+    international_prefix: str = Field(
+        "+", pattern=r"^(\+|00\d{0,3})$"
+    )  # national form: what other countries begin with
     caller_id: str | None = None  # the number shown, unless the route or call gives one of `own_numbers`
     own_numbers: tuple[str, ...] = ()
     trusted: bool = False  # its P-Asserted-Identity, User-to-User and X- headers are believed
@@ -120,11 +123,16 @@ class Route(Section):
 
 
 class Guard(Section):
-    """Against toll fraud: what may be dialled at all, and how much of it."""
+    """Against toll fraud: what may be dialled at all, and how much of it.
 
-    international: tuple[str, ...] = ()  # E.164 prefixes allowed, such as "+1"
+    Ordinary numbers of `numbers.country` may. `denied` goes before everything else, `allowed` before the rest.
+    """
+
+    international: tuple[str, ...] = ()  # E.164 prefixes allowed, such as "+81"
     premium: bool = False
-    denied: tuple[str, ...] = ()  # E.164 patterns
+    allowed: tuple[str, ...] = ()  # patterns of further numbers, such as "114"; emergency numbers without * and ?
+    denied: tuple[str, ...] = ()  # patterns
+    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"  # where the day of the caps begins
     calls_per_caller_per_day: int | None = Field(50, ge=1)
     calls_per_day: int | None = Field(1000, ge=1)
 
