@@ -124,6 +124,48 @@ class CallTransferred(EventData):
     result: Literal["done", "refused", "busy", "no_answer", "failed"]
 
 
+class BridgeStarted(EventData):
+    """The caller and `with_leg`, the Call-ID of a call we placed, hear each other.
+
+    `agent` is set where it is an agent's phone, `queue` where the caller waited in one. `wait_ms` is how long that, or
+    the ringing, took. `by` says how it came about.
+    """
+
+    type: ClassVar[str] = "voiceedge.bridge.started"
+    call_id: FreeText
+    with_leg: FreeText
+    agent: str | None
+    queue: str | None
+    by: Literal["dial", "queue", "transfer", "consultation"]
+    wait_ms: int
+
+
+class BridgeEnded(EventData):
+    """The caller and `with_leg` hear each other no more.
+
+    `ended_by`: the caller or the other side hung up, the other side sent the caller on (`transfer`), or its line broke
+    (`failed`).
+    """
+
+    type: ClassVar[str] = "voiceedge.bridge.ended"
+    call_id: FreeText
+    with_leg: FreeText
+    agent: str | None
+    queue: str | None
+    ended_by: Literal["caller", "other", "transfer", "failed"]
+    talk_ms: int
+
+
+class VoicemailLeft(EventData):
+    """A message is in `mailbox`: the file at `path`, which is below `voicemail` in the site's data directory."""
+
+    type: ClassVar[str] = "voiceedge.voicemail.left"
+    call_id: FreeText
+    mailbox: str
+    path: str
+    seconds: float
+
+
 class RecordingStarted(EventData):
     """The call is being recorded to `path`, which is below `recordings` in the site's data directory."""
 
@@ -174,8 +216,8 @@ class CallEnded(EventData):
 
 
 EVENTS: tuple[type[EventData], ...] = (
-    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, RecordingStarted,
-    RecordingEnded, RecordingDeleted, CallEnded,
+    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, BridgeStarted,
+    BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, CallEnded,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from voiceedge.context.events import (
+    BridgeStarted,
     CallAnswered,
     CallEnded,
     CallStarted,
@@ -149,6 +150,8 @@ class Conversation(BaseModel):
             case HandedOver(channel=channel, reason=reason, intent=intent, expires_at=expires_at):
                 note = HandOverNote(time=time, channel=channel, reason=reason, expires_at=expires_at)
                 return {"hand_overs": _grown(self.hand_overs, note), "intent": intent or self.intent}
+            case BridgeStarted(agent=agent, queue=queue):
+                return {"agent": agent or self.agent, "queue": queue or self.queue}
             case CallTransferred(result="done"):
                 return {"outcome": "transferred"}
             case _:
