@@ -1,8 +1,11 @@
 """The database's tables as queries see them; `migrations` makes them, and a test holds the two against each other."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData()
+
+Position = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts by itself in an INTEGER only
+PENDING = text("published_at_ms IS NULL")
 
 conversations = Table(
     "conversations",
@@ -16,7 +19,7 @@ conversations = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", Position, primary_key=True, autoincrement=True),
     Column("event_id", String(64), nullable=False, unique=True),
     Column("conversation_id", String(64), nullable=False),
     Column("body", Text, nullable=False),
@@ -24,7 +27,7 @@ outbox = Table(
     Index("outbox_published", "published_at_ms"),
     sqlite_autoincrement=True,
 )
-Index("outbox_pending", outbox.c.position, sqlite_where=text("published_at_ms IS NULL"))
+Index("outbox_pending", outbox.c.position, sqlite_where=PENDING, postgresql_where=PENDING)
 
 tokens = Table(
     "tokens",
@@ -34,4 +37,71 @@ tokens = Table(
     Column("channel", String(64), nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("redeemed_at_ms", BigInteger),
+)
+
+# The queues' (voiceedge.switch.queues). A closed ticket stays for the figures, until it is pruned.
+queue_tickets = Table(
+    "queue_tickets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("queue", String(64), nullable=False),
+    Column("node", String(64), nullable=False),
+    Column("call", String(256), nullable=False),
+    Column("conversation", String(64), nullable=False),
+    Column("customer", String(256)),
+    Column("language", String(16), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("skills", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("joined_ms", BigInteger, nullable=False),
+    Column("rank_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("staffed", Integer, nullable=False),
+    Column("offers", Integer, nullable=False),
+    Column("agent", String(64)),
+    Column("answered_ms", BigInteger),
+    Column("over_ms", BigInteger),
+    Column("call_back", Boolean, nullable=False),
+    Column("number", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before_ms", BigInteger, nullable=False),
+    Index("queue_tickets_over", "over_ms"),
+)
+
+queue_agents = Table(
+    "queue_agents",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(256), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("ticket", String(64)),
+    Column("misses", Integer, nullable=False),
+    Column("idle_since_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("phone", String(256)),
+    Column("then_state", String(16)),
+    Column("then_reason", String(256), nullable=False),
+)
+
+# How long an agent was in a state that is over.
+queue_spans = Table(
+    "queue_spans",
+    metadata,
+    Column("position", Position, primary_key=True, autoincrement=True),
+    Column("agent", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(256), nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, nullable=False),
+    Index("queue_spans_ended", "ended_ms"),
+)
+
+# The row "turn" is locked by whoever changes queues; each other is a node and when it was last at work.
+queue_nodes = Table(
+    "queue_nodes",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("seen_ms", BigInteger, nullable=False),
 )
