@@ -13,6 +13,7 @@ from voiceedge.toml_file import FilePath, Section, read_toml
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Codec = Literal["PCMU", "PCMA", "G722"]
+SrtpUse = Literal["off", "optional", "required"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
 
 
@@ -78,7 +79,7 @@ class Trunk(Section):
     max_calls: int | None = Field(None, ge=1)
     calls_per_day: int | None = Field(None, ge=1)
     codecs: tuple[Codec, ...] = ()
-    srtp: Literal["off", "optional", "required"] = "off"
+    srtp: SrtpUse = "off"
     number_form: Literal["e164", "national"] = "national"
     international_prefix: str = Field(
         "+", pattern=r"^(\+|00\d{0,3})$"
