@@ -8,6 +8,7 @@ from shutil import which
 import pytest
 from hypothesis import settings
 from mosquitto import Mosquitto
+from postgres import PostgresServer
 
 # The same examples each time: what fails one run in fifty tells little. --hypothesis-profile=default tries others.
 settings.register_profile("repeatable", derandomize=True)
@@ -34,3 +35,14 @@ def new_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
 @pytest.fixture
 def mosquitto(new_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
     return new_mosquitto()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One for all: each test takes a database of its own, and leaves the server running."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

@@ -109,6 +109,20 @@ def test_a_login_in_the_broker_address_is_refused_and_not_repeated(write):
     assert "s3cret" not in message
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://edge:s3cret@db/voiceedge", "postgresql://edge@db/voiceedge?password=s3cret"]
+)
+def test_the_database_password_has_no_place_in_its_url_and_is_not_repeated(write, url):
+    message = complaint(write(f'[store]\nurl = "{url}"\n'))
+    assert message.startswith("FILE:2: store.url: takes no password")
+    assert "s3cret" not in message
+
+
+@pytest.mark.parametrize("url", ["mysql://db/voiceedge", "postgresql://db", "postgresql://[::1/voiceedge"])
+def test_a_database_url_is_held_to_its_form(write, url):
+    assert "postgresql://user@host/database" in complaint(write(f'[store]\nurl = "{url}"\n'))
+
+
 def test_a_password_file_that_is_not_there_is_told_at_once(write):
     assert "cannot be read" in complaint(write('[mqtt]\nusername = "edge"\npassword_file = "none"\n'))
 

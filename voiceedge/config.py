@@ -3,7 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -46,6 +46,19 @@ def _broker_url(url: str) -> str:
         raise ValueError("give mqtt://host:port or mqtts://host:port")
     if parts.username or parts.password:
         raise ValueError("takes no login; use username and password_file")
+    return url
+
+
+def _database_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        takes_password = parts.password is not None or "password" in parse_qs(parts.query)
+    except ValueError as error:
+        raise ValueError("give postgresql://user@host/database") from error
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError("give postgresql://user@host/database")
+    if takes_password:
+        raise ValueError("takes no password; put it into a file that password_file names")
     return url
 
 
@@ -155,11 +168,11 @@ class Switch(Section):
 
 
 class Store(Section):
-    url: str | None = Field(
+    url: Annotated[str, AfterValidator(_database_url)] | None = Field(
         None,
-        description="PostgreSQL for conversations, queues and agents, shared by several nodes; unset: SQLite in "
-        "site.data_dir.",
-        examples=["postgresql://voiceedge@db.example/voiceedge"],
+        description="PostgreSQL for conversations, queues and agents, shared by several nodes (docs/nodes.md); unset: "
+        "SQLite in site.data_dir.",
+        examples=["postgresql://voiceedge@db.example/voiceedge?sslmode=verify-full"],
     )
     password_file: FilePath | None = Field(
         None, description="File that holds the database password.", examples=["/etc/voiceedge/store-password"]
@@ -331,10 +344,14 @@ def load(path: Path | None = None) -> Config:
             return Config()
         path = DEFAULT_PATH
     config = read_toml(Config, path)
-    for key, file in (("password_file", config.mqtt.password_file), ("ca_file", config.mqtt.ca_file)):
+    for key, file in (
+        ("mqtt.password_file", config.mqtt.password_file),
+        ("mqtt.ca_file", config.mqtt.ca_file),
+        ("store.password_file", config.store.password_file),
+    ):
         try:
             if file:
                 file.open("rb").close()
         except OSError as error:
-            raise ConfigError(f"{path}: mqtt.{key}: {file} cannot be read: {error.strerror}.") from error
+            raise ConfigError(f"{path}: {key}: {file} cannot be read: {error.strerror}.") from error
     return config

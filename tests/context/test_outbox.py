@@ -46,14 +46,6 @@ async def running(*coroutines: object) -> AsyncIterator[None]:
                 await task
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path / "data", "seoul")
-    await store.open()
-    yield store
-    await store.close()
-
-
 def outbox_to(store: Store, broker: Broker) -> Outbox:
     def dial() -> AbstractAsyncContextManager[Connection]:
         return connect(broker, client_id="voiceedge-seoul")

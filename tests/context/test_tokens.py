@@ -1,11 +1,12 @@
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from voiceedge.clock import VirtualClock
+from voiceedge.context.database import Database
 from voiceedge.context.store import Store
 from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
 
@@ -16,11 +17,8 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-async def tokens(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Tokens]:
-    store = Store(tmp_path, "seoul")
-    await store.open()
-    yield Tokens(store, tmp_path, clock)
-    await store.close()
+def tokens(store: Store, tmp_path: Path, clock: VirtualClock) -> Tokens:
+    return Tokens(store, tmp_path, clock)
 
 
 async def refusal(tokens: Tokens, token: str, channel: str = "web-chat") -> Refusal:
@@ -67,21 +65,22 @@ async def test_nonsense_is_unknown(tokens: Tokens, token: str) -> None:
     assert await refusal(tokens, token) is Refusal.UNKNOWN
 
 
-async def test_a_token_of_another_installation_is_unknown(tokens: Tokens, tmp_path: Path, clock: VirtualClock) -> None:
-    other_store = Store(tmp_path / "other", "seoul")
-    await other_store.open()
-    other = Tokens(other_store, tmp_path / "other", clock)
+async def test_a_token_of_another_installation_is_unknown(
+    tokens: Tokens, store: Store, tmp_path: Path, clock: VirtualClock
+) -> None:
+    other = Tokens(store, tmp_path / "other", clock)  # even if it could use the same store
     assert await refusal(tokens, await other.issue("c1", "web-chat", 60)) is Refusal.UNKNOWN
-    await other_store.close()
 
 
-async def test_a_token_survives_a_restart(tokens: Tokens, tmp_path: Path, clock: VirtualClock) -> None:
+async def test_a_token_survives_a_restart(
+    tokens: Tokens, new_database: Callable[..., Database], tmp_path: Path, clock: VirtualClock
+) -> None:
     token = await tokens.issue("c1", "web-chat", 60)
-    store = Store(tmp_path, "seoul")
-    await store.open()
-    assert await Tokens(store, tmp_path, clock).redeem(token, "web-chat") == "c1"
+    database = new_database()
+    await database.open()
+    assert await Tokens(Store(database, "seoul"), tmp_path, clock).redeem(token, "web-chat") == "c1"
     assert await refusal(tokens, token) is Refusal.USED
-    await store.close()
+    await database.close()
 
 
 async def test_of_many_who_come_at_once_one_gets_in(tokens: Tokens) -> None:

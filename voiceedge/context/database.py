@@ -1,104 +1,139 @@
-"""The SQLite database: opened, brought up to date, and its troubles told as `StoreError` with a remedy."""
+"""The database, SQLite or PostgreSQL: opened, brought up to date, its troubles told as `StoreError` with a remedy.
 
-from collections.abc import AsyncIterator
+What is written against it must run on both. Tables are described in `tables` and made by a migration (see
+`migrations`); statements are SQLAlchemy's, with the differences that matter:
+
+- `select(...).with_for_update(skip_locked=True)` claims rows on PostgreSQL; SQLite leaves it out, for there each
+  transaction is the only one.
+- On PostgreSQL other nodes write in between two statements: lock first what is read to be changed, several rows in the
+  order of their key, or let the UPDATE's WHERE decide and look at its `rowcount`.
+- A transaction is short: no waiting for a call, a broker or a person in it. After `deadline_s` it is given up.
+- A commit whose answer is lost may have happened: what is tried again must not harm when done twice.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import Connection, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from alembic.util import CommandError
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from voiceedge.bus.backoff import backoff
+from voiceedge.config import Config
+from voiceedge.context.postgres import ConflictError, Postgres
+from voiceedge.context.sqlite import Sqlite
 from voiceedge.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_MS = 5_000
+FILE = "voiceedge.db"
+MIGRATE_S = 600.0
+CLOSE_S = 3.0
+ATTEMPTS = 6
 
-_REMEDIES = {
-    "SQLITE_FULL": "the disk is full: make room there; events wait meanwhile",
-    "SQLITE_IOERR": "the disk refuses to be written or read: look at its space, quota and health (dmesg)",
-    "SQLITE_BUSY": "another program holds the database: end it",
-    "SQLITE_LOCKED": "another program holds the database: end it",
-    "SQLITE_CORRUPT": "the database is damaged: stop the service, move it away and restore a backup",
-    "SQLITE_NOTADB": "this is no database: stop the service, move it away and restore a backup",
-    "SQLITE_READONLY": "the database cannot be written: give this user the file and its directory",
-    "SQLITE_CANTOPEN": "the database cannot be opened: give this user the file and its directory",
-}
+Result = TypeVar("Result")
+
+
+class Backend(Protocol):
+    """`shared`: other nodes use it too. Its text names it in errors, without a secret."""
+
+    @property
+    def shared(self) -> bool: ...
+    @property
+    def deadline_s(self) -> float | None: ...
+    def engine(self) -> AsyncEngine: ...
+    async def before_migrating(self, connection: AsyncConnection) -> None: ...
+    def explained(self, error: Exception) -> StoreError | None: ...
 
 
 class Database:
-    """One connection, so that SQLite's one writer never waits for itself; each `begin` is a transaction."""
+    """Each `begin` is a transaction. Where the server is away at `open`, the first `begin` that reaches it opens it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._engine: AsyncEngine | None = None
+        self._migrating, self._migrated = asyncio.Lock(), False
+
+    @classmethod
+    def of(cls, config: Config) -> "Database":
+        if config.store.url:
+            return cls(Postgres(config.store.url, config.store.password_file, config.switch.node))
+        return cls(Sqlite(config.site.data_dir / FILE))
+
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes write to it too."""
+        return self._backend.shared
 
     async def open(self) -> None:
-        with self._explained():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)  # it holds what callers said
-            self._engine = create_async_engine(f"sqlite+aiosqlite:///{self._path}", pool_size=1, max_overflow=0)
-            event.listen(self._engine.sync_engine, "connect", _prepare)
-            event.listen(self._engine.sync_engine, "begin", _begin)
-        async with self.begin() as connection:
-            await connection.run_sync(_migrate)
+        """Raises StoreError; a shared database may be used all the same, and is then reached when it is back."""
+        try:
+            self._engine = self._backend.engine()
+        except OSError as error:
+            raise self._backend.explained(error) or error from None
+        await self._migrate()
 
     async def close(self) -> None:
-        if self._engine:
-            await self._engine.dispose()
+        if engine := self._engine:
+            self._engine = None
+            try:
+                async with asyncio.timeout(CLOSE_S):  # a server that stands still does not say good-bye
+                    await engine.dispose()
+            except TimeoutError:
+                pass
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: committed to the disk at the end of the block, or as if it had never been."""
+        if not self._migrated:
+            await self._migrate()
+        async with self._transaction(self._backend.deadline_s) as connection:
+            yield connection
+
+    async def attempt(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """What `work` returns, done in a transaction, and once more from its beginning where another got in its way."""
+        delays = backoff(0.01, 0.2)
+        for _ in range(ATTEMPTS - 1):
+            try:
+                async with self.begin() as connection:
+                    return await work(connection)
+            except ConflictError:
+                await asyncio.sleep(next(delays))
+        async with self.begin() as connection:
+            return await work(connection)
+
+    @asynccontextmanager
+    async def _transaction(self, deadline_s: float | None) -> AsyncIterator[AsyncConnection]:
         if self._engine is None:
-            raise StoreError(f"{self._path}: is not open: start the service first.")
-        with self._explained():
-            async with self._engine.begin() as connection:
+            raise StoreError(f"{self._backend}: is not open: start the service first.")
+        try:
+            async with asyncio.timeout(deadline_s), self._engine.begin() as connection:
                 yield connection
+        except Exception as error:
+            if explained := self._backend.explained(error):
+                raise explained from None
+            raise
 
-    def _explained(self) -> "_Explained":
-        return _Explained(self._path)
-
-
-class _Explained:
-    """Turns what the database and the file system raise into one error that says what to do."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, DBAPIError):
-            name = str(getattr(error.orig, "sqlite_errorname", "")) or str(error.orig)
-            known = (remedy for code, remedy in _REMEDIES.items() if name.startswith(code))
-            # Never the error's own text: it quotes the statement's values.
-            raise StoreError(f"{self._path}: {next(known, f'the database refused ({name})')}.") from None
-        if isinstance(error, SQLAlchemyError):
-            raise StoreError(f"{self._path}: the database did not answer ({type(error).__name__}).") from None
-        if isinstance(error, OSError):
-            raise StoreError(f"{self._path}: {error.strerror}: look at site.data_dir.") from error
+    async def _migrate(self) -> None:
+        async with self._migrating:
+            if self._migrated:
+                return
+            async with self._transaction(MIGRATE_S) as connection:
+                await self._backend.before_migrating(connection)
+                try:
+                    await connection.run_sync(_upgrade)
+                except CommandError:
+                    raise StoreError(
+                        f"{self._backend}: a newer VoiceEdge has changed its tables: upgrade this one too."
+                    ) from None
+            self._migrated = True
 
 
-def _prepare(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # sqlite3 must not begin transactions of its own
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    # FULL: a commit is on the disk before it returns. NORMAL would lose the last ones when power fails, although a
-    # worker has been told that they are safe; one commit carries a whole batch, so the price is small.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _migrate(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> None:
     config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from voiceedge.bus.broker import EmbeddedBroker
 from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
 from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.database import Database
 from voiceedge.context.outbox import Outbox, OutboxState, status_message
 from voiceedge.context.record import Conversation
 from voiceedge.context.store import Store
@@ -19,6 +22,7 @@ from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
 from voiceedge.errors import BusError, StoreError
 
 FLUSH_S = 5.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class ContextService:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config, self._clock = config, clock
-        self._store = Store(config.site.data_dir, config.site.name)
+        self.database = Database.of(config)
+        self._store = Store(self.database, config.site.name)
         self._outbox = Outbox(
             self._store, self._connect, clock, site=config.site.name, keep=config.context.outbox_limit
         )
@@ -50,11 +55,11 @@ class ContextService:
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
-        """Raises StoreError where the database cannot be used; an absent broker only makes events wait."""
+        """Raises StoreError where this machine's database cannot be used; an absent server makes events wait."""
         async with AsyncExitStack() as stack:
             self._tokens = Tokens(self._store, self._config.site.data_dir, self._clock)
-            await self._store.open()
-            stack.push_async_callback(self._store.close)
+            stack.push_async_callback(self.database.close)
+            await self._open()
             if self._embedded:
                 stack.push_async_callback(self._embedded.stop)
                 stack.callback(broker_url_file(self._config).unlink, missing_ok=True)
@@ -116,6 +121,14 @@ class ContextService:
         except StoreError as error:
             problem = str(error)
         return ContextHealth(self.broker_url, state.connected, state.published, pending, problem)
+
+    async def _open(self) -> None:
+        try:
+            await self.database.open()
+        except StoreError as error:
+            if not self.database.shared:
+                raise
+            log.warning("store_away", problem=str(error), effect="calls go on, events wait until it is back")
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Connection]:

@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -21,7 +20,6 @@ Item = TypeVar("Item")
 
 Numbered = tuple[Conversation | None, int]  # with the sequence of its last event; None: unreadable
 
-FILE = "voiceedge.db"
 RECENT = 1_000  # conversations, many more than have calls at once
 log = structlog.get_logger()
 
@@ -44,17 +42,11 @@ class StoredToken:
 
 
 class Store:
-    def __init__(self, data_dir: Path, site: str) -> None:
-        self._database, self._site = Database(data_dir / FILE), site
+    def __init__(self, database: Database, site: str) -> None:
+        self._database, self._site = database, site
         # The records of running conversations as they were committed: nobody else writes them, and to read one back for
         # each batch of its events would cost more than all the rest.
         self._recent: OrderedDict[str, Numbered] = OrderedDict()
-
-    async def open(self) -> None:
-        await self._database.open()
-
-    async def close(self) -> None:
-        await self._database.close()
 
     async def ingest(self, batch: Sequence[StampedEvent]) -> int:
         """Keep the events and what they change, all or nothing, leaving out those known by id. How many were new."""

@@ -8,6 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    position = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "conversations",
         sa.Column("id", sa.String(64), primary_key=True),
@@ -18,14 +19,15 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         # AUTOINCREMENT: a position is never given twice, not even after its row was pruned.
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("position", position, primary_key=True, autoincrement=True),
         sa.Column("event_id", sa.String(64), nullable=False, unique=True),
         sa.Column("conversation_id", sa.String(64), nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("published_at_ms", sa.BigInteger),
         sqlite_autoincrement=True,
     )
-    op.create_index("outbox_pending", "outbox", ["position"], sqlite_where=sa.text("published_at_ms IS NULL"))
+    pending = sa.text("published_at_ms IS NULL")
+    op.create_index("outbox_pending", "outbox", ["position"], sqlite_where=pending, postgresql_where=pending)
     op.create_index("outbox_published", "outbox", ["published_at_ms"])
     op.create_table(
         "tokens",

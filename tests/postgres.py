@@ -1,0 +1,132 @@
+"""A PostgreSQL of a test's own, which can be killed, frozen and started again."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+START_S = 60
+USER = "voiceedge"
+
+
+def _programs() -> Path | None:
+    """Debian keeps the server's programs beside one another by version, and none of them in PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    anywhere = shutil.which("initdb")
+    return Path(anywhere).resolve().parent if anywhere else None
+
+
+class PostgresServer:
+    """On a free port of 127.0.0.1 and a unix socket, with a password; nothing is synced to the disk."""
+
+    def __init__(self) -> None:
+        programs = _programs()
+        if programs is None:
+            pytest.skip("PostgreSQL is not installed")
+        self._programs = programs
+        self._user = "nobody" if os.getuid() == 0 else None  # initdb refuses root
+        # Not in pytest's own directory: that is closed to other users.
+        self.directory = Path(tempfile.mkdtemp(prefix="voiceedge-postgres-"))
+        self.directory.chmod(0o755)
+        self._data = self.directory / "data"
+        self.password = secrets.token_urlsafe(12)
+        self.password_file = self.directory / "password"
+        self.password_file.write_text(self.password + "\n")
+        self._data.mkdir(mode=0o700)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        if self._user:
+            for path in (self._data, self.directory):
+                shutil.chown(path, self._user)
+        self._process: subprocess.Popen[bytes] | None = None
+        initdb = [
+            programs / "initdb", "--pgdata", self._data, "--username", USER, "--auth", "scram-sha-256",
+            "--pwfile", self.password_file, "--no-sync", "--encoding", "UTF8", "--locale", "C",
+        ]  # fmt: skip
+        done = subprocess.run(initdb, user=self._user, cwd="/", capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def url(self, database: str = "postgres", parameters: str = "") -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{quote(database)}{parameters}"
+
+    def start(self, *options: str) -> None:
+        """Again, too, after a `stop`: with the same data on the same port."""
+        command = [
+            self._programs / "postgres", "-D", self._data, "-F",
+            "-k", self.directory, "-h", "127.0.0.1", "-p", str(self.port),
+            *(part for option in options for part in ("-c", option)),
+        ]  # fmt: skip
+        with (self.directory / "log").open("ab") as sink:
+            self._process = subprocess.Popen(command, user=self._user, cwd="/", stdout=sink, stderr=sink)
+        deadline = time.monotonic() + START_S
+        while "ready" not in (self._data / "postmaster.pid").read_text() if self._lists_itself() else True:
+            assert self._process.poll() is None, (self.directory / "log").read_text()
+            assert time.monotonic() < deadline, f"PostgreSQL did not start within {START_S} s"
+            time.sleep(0.02)
+
+    def take(self, file: Path) -> None:
+        """A copy beside its data, which only the server may read."""
+        copy = self._data / file.name
+        shutil.copy(file, copy)
+        copy.chmod(0o600)
+        if self._user:
+            shutil.chown(copy, self._user)
+
+    def _lists_itself(self) -> bool:
+        """Its file may still be that of a predecessor which was killed."""
+        try:
+            return (self._data / "postmaster.pid").read_text().split("\n")[0] == str(self._process.pid)
+        except FileNotFoundError:
+            return False
+
+    def stop(self) -> None:
+        if self._process:
+            self.thaw()
+            self._process.send_signal(signal.SIGQUIT)  # at once; as after a power cut, what was committed is recovered
+            self._process.wait(30)
+            self._process = None
+
+    def freeze(self) -> None:
+        """It keeps its connections, takes new ones, and answers nothing."""
+        for pid in self._family():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._family():
+            os.kill(pid, signal.SIGCONT)
+
+    def _family(self) -> list[int]:
+        assert self._process
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return [self._process.pid, *map(int, children)]
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """By psql, over the unix socket."""
+        done = subprocess.run(
+            [self._programs / "psql", "-XAtq", "-h", self.directory, "-p", str(self.port), "-U", USER, "-d", database,
+             "-c", statement],
+            env={**os.environ, "PGPASSWORD": self.password}, capture_output=True, text=True, check=False, cwd="/",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def new_database(self) -> str:
+        """Its name: an empty database that no other test uses."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return name
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.directory)

@@ -1,0 +1,74 @@
+"""The SQLite file: how it is opened, and what its troubles mean."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from voiceedge.errors import StoreError
+
+BUSY_MS = 5_000
+
+_REMEDIES = {
+    "SQLITE_FULL": "the disk is full: make room there; events wait meanwhile",
+    "SQLITE_IOERR": "the disk refuses to be written or read: look at its space, quota and health (dmesg)",
+    "SQLITE_BUSY": "another program holds the database: end it",
+    "SQLITE_LOCKED": "another program holds the database: end it",
+    "SQLITE_CORRUPT": "the database is damaged: stop the service, move it away and restore a backup",
+    "SQLITE_NOTADB": "this is no database: stop the service, move it away and restore a backup",
+    "SQLITE_READONLY": "the database cannot be written: give this user the file and its directory",
+    "SQLITE_CANTOPEN": "the database cannot be opened: give this user the file and its directory",
+}
+
+
+class Sqlite:
+    """One connection, so that SQLite's one writer never waits for itself."""
+
+    shared = False
+    deadline_s = None  # a disk answers or fails
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def engine(self) -> AsyncEngine:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)  # it holds what callers said
+        engine = create_async_engine(f"sqlite+aiosqlite:///{self._path}", pool_size=1, max_overflow=0)
+        event.listen(engine.sync_engine, "connect", _prepare)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+
+    async def before_migrating(self, connection: AsyncConnection) -> None:
+        """Each transaction is the only one."""
+
+    def explained(self, error: Exception) -> StoreError | None:
+        """Never with the error's own text: it quotes the statement's values."""
+        if isinstance(error, DBAPIError):
+            name = str(getattr(error.orig, "sqlite_errorname", "")) or str(error.orig)
+            known = (remedy for code, remedy in _REMEDIES.items() if name.startswith(code))
+            return StoreError(f"{self}: {next(known, f'the database refused ({name})')}.")
+        if isinstance(error, SQLAlchemyError):
+            return StoreError(f"{self}: the database did not answer ({type(error).__name__}).")
+        if isinstance(error, OSError):
+            return StoreError(f"{self}: {error.strerror}: look at site.data_dir.")
+        return None
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # sqlite3 must not begin transactions of its own
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # FULL: a commit is on the disk before it returns. NORMAL would lose the last ones when power fails, although a
+    # worker has been told that they are safe; one commit carries a whole batch, so the price is small.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
