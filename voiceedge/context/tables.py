@@ -105,3 +105,25 @@ queue_nodes = Table(
     Column("name", String(64), primary_key=True),
     Column("seen_ms", BigInteger, nullable=False),
 )
+
+# Calls out (voiceedge.switch.caps). The row of a day is locked by whoever counts one more.
+days_out = Table(
+    "days_out",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("calls", Integer, nullable=False),
+)
+
+# A call is up until `until_ms`, which its worker moves on while it lasts.
+calls_out = Table(
+    "calls_out",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("day", String(10), nullable=False),
+    Column("caller", String(64), nullable=False),
+    Column("trunk", String(64), nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Index("calls_out_caller", "day", "caller"),
+    Index("calls_out_trunk", "day", "trunk"),
+    Index("calls_out_up", "trunk", "until_ms"),
+)
