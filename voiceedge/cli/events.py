@@ -15,11 +15,15 @@ from voiceedge.cli import app
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import CloudEvent
 from voiceedge.context.events import (
+    AgentStateChanged,
     CallAnswered,
     CallEnded,
     CallStarted,
     CallTransferred,
     HandedOver,
+    QueueCallBack,
+    QueueJoined,
+    QueueLeft,
     RecordingDeleted,
     RecordingEnded,
     RecordingStarted,
@@ -40,6 +44,10 @@ KINDS = {
     TurnHeard.type: ("heard", "yellow", "{transcript}  [{by} {decision} {value} {confidence}]"),
     HandedOver.type: ("handed over", "magenta", "to {channel}: {reason}"),  # its token is for the customer only
     CallTransferred.type: ("transferred", "magenta", "to {target}: {result}"),
+    QueueJoined.type: ("queue", "blue", "{queue}  at {position}"),
+    QueueLeft.type: ("left queue", "blue", "{queue}  {reason} {agent}  after {waited_ms} ms"),
+    QueueCallBack.type: ("call-back", "blue", "{queue}  {state}"),
+    AgentStateChanged.type: ("agent", "blue", "{agent}  {state} {reason} {queue}"),
     RecordingStarted.type: ("recording", "red", "{path}"),
     RecordingEnded.type: ("recorded", "red", "{seconds} s  {error}"),
     RecordingDeleted.type: ("deleted", "red", "{path}  after {age_days} days"),

@@ -166,6 +166,58 @@ class VoicemailLeft(EventData):
     seconds: float
 
 
+class QueueJoined(EventData):
+    """The caller waits for an agent; `returned`: once more, after an agent's line failed, say.
+
+    `priority` goes from 1, first, to 9 (0: returned after a talk); `position` counts from 1.
+    """
+
+    type: ClassVar[str] = "voiceedge.queue.joined"
+    call_id: FreeText
+    queue: str
+    priority: int
+    position: int
+    returned: bool = False
+    expected_wait_s: int | None = None
+
+
+class QueueLeft(EventData):
+    """The waiting is over: `answered` by `agent`, or why not."""
+
+    type: ClassVar[str] = "voiceedge.queue.left"
+    call_id: FreeText
+    queue: str
+    reason: Literal["answered", "abandoned", "left", "full", "closed", "no_agent", "timeout", "not_reached", "lost"]
+    waited_ms: int
+    agent: str | None = None
+
+
+class QueueCallBack(EventData):
+    """The caller is called back instead of waiting: asked for, dialled, or given up after so many `attempts`."""
+
+    type: ClassVar[str] = "voiceedge.queue.call_back"
+    call_id: FreeText
+    queue: str
+    state: Literal["asked", "dialled", "not_reached"]
+    attempts: int
+
+
+class AgentStateChanged(EventData):
+    """An agent is in another `state` than before (`was`, for `lasted_ms`); its subject is `agent-` and the name.
+
+    `reason` is that of a break. `queue` and `conversation` are whose caller rings or talks.
+    """
+
+    type: ClassVar[str] = "voiceedge.agent.state"
+    agent: str
+    state: Literal["logged_out", "available", "break", "ringing", "talking", "after_call"]
+    reason: FreeText
+    was: Literal["logged_out", "available", "break", "ringing", "talking", "after_call"]
+    lasted_ms: int
+    queue: str | None = None
+    conversation: str | None = None
+
+
 class RecordingStarted(EventData):
     """The call is being recorded to `path`, which is below `recordings` in the site's data directory."""
 
@@ -218,6 +270,7 @@ class CallEnded(EventData):
 EVENTS: tuple[type[EventData], ...] = (
     CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, BridgeStarted,
     BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, CallEnded,
+    QueueJoined, QueueLeft, QueueCallBack, AgentStateChanged,
 )  # fmt: skip
 
 

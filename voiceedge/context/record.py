@@ -14,6 +14,7 @@ from voiceedge.context.events import (
     CallTransferred,
     EventData,
     HandedOver,
+    QueueJoined,
     StepEntered,
     TurnHeard,
 )
@@ -121,7 +122,7 @@ class Conversation(BaseModel):
             update["slots"] = {**self.slots, **changes.slots}
         return self.model_copy(update={**update, "updated_at": max(time, self.updated_at)})
 
-    def _told_by(self, time: datetime, event: EventData) -> dict[str, object]:  # noqa: PLR0911 - one an event
+    def _told_by(self, time: datetime, event: EventData) -> dict[str, object]:  # noqa: C901, PLR0911 - one an event
         match event:
             case CallStarted(call_id=call_id, customer=customer):
                 visit = Interaction(channel="phone", reference=call_id, started_at=time)
@@ -150,6 +151,8 @@ class Conversation(BaseModel):
             case HandedOver(channel=channel, reason=reason, intent=intent, expires_at=expires_at):
                 note = HandOverNote(time=time, channel=channel, reason=reason, expires_at=expires_at)
                 return {"hand_overs": _grown(self.hand_overs, note), "intent": intent or self.intent}
+            case QueueJoined(queue=queue):
+                return {"queue": queue}
             case BridgeStarted(agent=agent, queue=queue):
                 return {"agent": agent or self.agent, "queue": queue or self.queue}
             case CallTransferred(result="done"):

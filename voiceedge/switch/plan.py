@@ -149,6 +149,7 @@ class AgentEntry(Section):
     queues: tuple[Name, ...] = ()
     after_call_s: float = Field(15.0, ge=0)
     ring_s: float = Field(20.0, gt=0)
+    misses: int = Field(2, ge=1)  # calls not taken in a row, and they are on a break
 
 
 class Relax(Section):
@@ -175,6 +176,7 @@ class QueueEntry(Section):
     call_back: bool = True
     call_back_attempts: int = Field(3, ge=1)
     call_back_retry_s: float = Field(300.0, gt=0)
+    call_back_first: Literal["agent", "customer"] = "agent"  # who is dialled first
     whisper: str = ""  # said to the agent before the bridge; unset: the queue's title
     record: bool = False
 
@@ -209,6 +211,12 @@ class Plan(Section):
         for name, agent in self.agents.items():
             if missing := [queue for queue in agent.queues if queue not in self.queues]:
                 raise ValueError(f'agents: {name} is in queue "{missing[0]}", which the plan does not have')
+        codes = [agent.code for agent in self.agents.values() if agent.code]
+        if twice := {code for code in codes if codes.count(code) > 1}:
+            raise ValueError(f"agents: several have the code {min(twice)}; each needs one of their own")
+        for name, queue in self.queues.items():
+            if queue.hours is not None and queue.hours not in self.hours:
+                raise ValueError(f'queues: {name} has hours "{queue.hours}", which the plan does not have')
         return self
 
     @property

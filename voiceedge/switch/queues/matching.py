@@ -1,8 +1,8 @@
 """Who talks to whom: waiting callers in their order, free agents by how long they have been idle.
 
 Callers are served by rank. A rank is the time of joining, moved by PRIORITY_S for each step of priority: the important
-go first, and nobody waits for ever, because whoever joins late enough ranks behind. No caller takes an agent from one who
-ranks before; but a caller whom several could serve leaves to the next one the only agent who can serve that one too.
+go first, and nobody waits for ever, because whoever joins late enough ranks behind. No caller takes an agent from one
+who ranks before; but a caller whom several could serve leaves to the next the only agent who can serve that one too.
 """
 
 from collections import deque

@@ -117,7 +117,7 @@ class View(Message):
 class OfferResult(Message):
     ticket: Text
     agent: Text
-    result: Literal["answered", "busy", "no_answer", "failed"]
+    result: Literal["answered", "busy", "no_answer", "failed", "no_line"]  # no_line: the worker had none to ring by
 
 
 class TalkOver(Message):

@@ -1,0 +1,368 @@
+"""One turn at the queues: what a request changes, what time has, and who is matched then; pure, kept by others."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from voiceedge.context.events import AgentStateChanged, EventData, QueueCallBack, QueueJoined, QueueLeft
+from voiceedge.errors import VoiceEdgeError
+from voiceedge.switch.plan import QueueEntry
+from voiceedge.switch.queues.matching import Free, Waiting, match, rank_ms
+from voiceedge.switch.queues.messages import (
+    AgentState,
+    CallBack,
+    CallBackOrder,
+    CustomerResult,
+    Join,
+    Leave,
+    OfferResult,
+    TalkOver,
+    Target,
+    TicketState,
+)
+from voiceedge.switch.queues.model import REST_MS, Agent, Ticket
+from voiceedge.switch.queues.rules import AT_WORK, Rules
+
+RING_GRACE_MS = 10_000  # beyond ring_s until the worker that rings is no longer waited for
+CUSTOMER_RINGS_MS = 60_000  # a call-back reserves its agent while the customer's phone rings
+CALL_BACK_KEPT_MS = 2 * 86_400_000
+FIRST_GUESS_S = 180.0  # of an agent's time that a caller takes, before anything was measured
+
+
+class QueueError(VoiceEdgeError):
+    """What was asked of the queues cannot be; the message says what can."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything live: tickets by id, agents by name."""
+
+    tickets: Mapping[str, Ticket] = field(default_factory=dict)
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    agent: str
+    state: AgentState
+    reason: str
+    began_ms: int
+    ended_ms: int
+
+
+class Board:
+    """Works on a copy of `state`; what it changed is in `tickets_changed`, `agents_changed`, `spans` and `told`."""
+
+    def __init__(self, rules: Rules, state: State, *, node: str, at: datetime, pace: Mapping[str, float]) -> None:
+        self.tickets, self.agents = dict(state.tickets), dict(state.agents)
+        self.tickets_changed: dict[str, Ticket] = {}
+        self.agents_changed: dict[str, Agent] = {}
+        self.spans: list[Span] = []
+        self.told: list[tuple[str, EventData]] = []  # by conversation
+        self.orders: list[CallBackOrder] = []
+        self._rules, self._node, self._at, self._pace = rules, node, at, pace
+        self._now = int(at.timestamp() * 1000)
+
+    @property
+    def state(self) -> State:
+        return State(self.tickets, self.agents)
+
+    # What is asked.
+
+    def join(self, wish: Join, ticket_id: str) -> Ticket:
+        """Raises QueueError where there is no such queue. The same call asking again gets the ticket it has."""
+        queue = self._queue(wish.queue)
+        for ticket in self.tickets.values():
+            if (ticket.call, ticket.queue, ticket.node) == (wish.call, wish.queue, self._node) and not ticket.call_back:
+                return ticket
+        priority = queue.priority if wish.priority is None else wish.priority
+        ticket = Ticket(
+            id=ticket_id, queue=wish.queue, node=self._node, call=wish.call, conversation=wish.conversation,
+            customer=wish.caller_hash, language=wish.language, priority=priority, skills=dict(wish.skills),
+            joined_ms=self._now, changed_ms=self._now, rank_ms=rank_ms(self._now, priority),
+        )  # fmt: skip
+        waiting = [other.order for other in self.tickets.values() if self._waits(other, wish.queue)]
+        ticket = replace(ticket, place=sum(order < ticket.order for order in waiting) + 1)
+        refused = self._no_place(wish.queue, queue, len(waiting))
+        if refused:
+            self._keep(ticket.over(refused, self._now))
+            self._tell_left(ticket, refused)
+            return self.tickets_changed[ticket.id]
+        self._keep(ticket)
+        self._tell_joined(ticket)
+        return ticket
+
+    def offer_result(self, said: OfferResult) -> None:
+        ticket, agent = self.tickets.get(said.ticket), self.agent(said.agent)
+        if ticket is None:
+            return
+        if said.result == "answered":
+            may = ticket.state is not TicketState.TALKING and agent.ticket in {None, ticket.id}
+            if may and agent.state is not AgentState.TALKING:
+                self._talk(ticket, agent)
+        elif agent.ticket == ticket.id and agent.state is AgentState.RINGING:
+            self._not_taken(ticket, agent, no_line=said.result == "no_line")
+
+    def talk_over(self, said: TalkOver) -> None:
+        ticket, agent = self.tickets.get(said.ticket), self.agent(said.agent)
+        if agent.ticket == said.ticket and agent.state is AgentState.TALKING:
+            self._part(agent)
+        if ticket and ticket.state is TicketState.TALKING and ticket.agent == said.agent:
+            if said.back_to_queue:
+                self._keep(ticket.returned(self._now))
+                self._tell_joined(self.tickets[ticket.id], returned=True)
+            else:
+                self._keep(ticket.over(TicketState.ANSWERED, self._now))
+
+    def leave(self, said: Leave) -> None:
+        if ticket := self.tickets.get(said.ticket):
+            self._end(ticket, TicketState(said.why))
+
+    def call_back(self, said: CallBack) -> None:
+        """Raises QueueError where the queue calls nobody back."""
+        ticket = self.tickets.get(said.ticket)
+        if ticket is None or ticket.state is TicketState.TALKING:
+            return
+        if not self._queue(ticket.queue).call_back:
+            raise QueueError(f"queue {ticket.queue} calls nobody back: set its call_back in the switch plan.")
+        self._spare_all(ticket)
+        self._keep(replace(ticket.waiting(self._now), call_back=True, number=said.number))
+        self._tell_call_back(ticket, "asked")
+
+    def customer_failed(self, said: CustomerResult) -> None:
+        ticket = self.tickets.get(said.ticket)
+        if ticket is None or not ticket.call_back or ticket.state is not TicketState.OFFERED:
+            return
+        self._spare_all(ticket)
+        queue = self._rules.queues.get(ticket.queue)
+        ticket = replace(ticket, attempts=ticket.attempts + 1)
+        if queue is None or ticket.attempts >= queue.call_back_attempts:
+            self._end(ticket, TicketState.NOT_REACHED)
+        else:
+            again = self._now + round(queue.call_back_retry_s * 1000)
+            self._keep(ticket.waiting(self._now, not_before_ms=again))
+
+    def order_failed(self, ticket_id: str) -> None:
+        """No worker could take the call-back's order: it costs neither agent nor customer anything."""
+        ticket = self.tickets.get(ticket_id)
+        if ticket and ticket.call_back and ticket.state is TicketState.OFFERED:
+            self._spare_all(ticket)
+            self._keep(ticket.waiting(self._now, not_before_ms=self._now + REST_MS))
+
+    def revive(self, ticket: Ticket) -> None:
+        """It was given up because nobody asked for it; somebody does."""
+        self._keep(replace(ticket.waiting(self._now), node=self._node))
+        self._tell_joined(self.tickets[ticket.id], returned=True)
+
+    def agent_asked(self, name: str, state: AgentState, reason: str = "", phone: str | None = None) -> None:
+        if name not in self._rules.agents:
+            raise QueueError(f"the switch plan has no agent {name}; it has {', '.join(self._rules.agents) or 'none'}.")
+        agent = self.agent(name)
+        if agent.state is AgentState.RINGING and state is AgentState.AVAILABLE:
+            return
+        ringing_for = self.tickets.get(agent.ticket or "") if agent.state is AgentState.RINGING else None
+        changed = agent.asked(state, reason, self._now)
+        self._put(replace(changed, phone=phone) if phone else changed)
+        if ringing_for:
+            self._wait_if_nobody_rings(ringing_for)
+
+    # What time does.
+
+    def settle(self, lost: Iterable[str] = ()) -> None:
+        """`lost` are tickets whose workers are gone."""
+        for name in lost:
+            if ticket := self.tickets.get(name):
+                self._release(ticket)
+        for agent in list(self.agents.values()):
+            self._settle_agent(agent)
+        for ticket in list(self.tickets.values()):
+            self._settle_ticket(ticket)
+        self._match()
+
+    def _settle_agent(self, agent: Agent) -> None:
+        ticket = self.tickets.get(agent.ticket or "")
+        if agent.state is AgentState.AFTER_CALL and agent.until_ms <= self._now:
+            self._put(agent.rested(self._now))
+        elif agent.state is AgentState.RINGING and ticket is None:
+            self._put(agent.spared(self._now))
+        elif agent.state is AgentState.TALKING and ticket is None:
+            self._part(agent)
+        elif agent.state is AgentState.RINGING and ticket and self._now >= self._rings_until(agent, ticket):
+            self._not_taken(ticket, agent)
+
+    def _settle_ticket(self, ticket: Ticket) -> None:
+        queue = self._rules.queues.get(ticket.queue)
+        if ticket.state is TicketState.OFFERED:
+            self._wait_if_nobody_rings(ticket)
+        elif ticket.state is not TicketState.WAITING or (queue is None and ticket.node != self._node):
+            return  # another node's plan may know the queue already, or still
+        elif queue is None:
+            self._end(ticket, TicketState.CLOSED)
+        elif ticket.call_back:
+            if self._now - ticket.joined_ms >= CALL_BACK_KEPT_MS:
+                self._end(ticket, TicketState.NOT_REACHED)
+        elif self._now - ticket.joined_ms >= queue.longest_wait_s * 1000:
+            self._end(ticket, TicketState.TIMEOUT)
+        elif not self._anyone_logged_in(ticket.queue):
+            self._end(ticket, TicketState.NO_AGENT)
+
+    def _match(self) -> None:
+        free = [
+            Free(agent.name, agent.idle_since_ms, frozenset(entry.queues), entry.skills)
+            for agent in self.agents.values()
+            if agent.free(self._now) and (entry := self._rules.agents.get(agent.name))
+        ]
+        if not free:
+            return
+        closed = {name for name, queue in self._rules.queues.items() if not self._rules.is_open(queue, self._at)}
+        waiting = (
+            Waiting(ticket.id, ticket.queue, ticket.rank_ms, ticket.joined_ms, ticket.skills)
+            for ticket in self.tickets.values()
+            if ticket.state is TicketState.WAITING
+            and ticket.not_before_ms <= self._now
+            and not (ticket.call_back and ticket.queue in closed)
+        )
+        for found in match(waiting, free, self._rules.queues, self._now):
+            ticket = self.tickets[found.ticket].offered(self._now)
+            # A call-back is one agent's, whatever the queue says: several are not kept for a phone that may not answer.
+            names = found.agents[:1] if ticket.call_back else found.agents
+            for name in names:
+                self._put(self.agents[name].rung(ticket.id, self._now))
+            if ticket.call_back:
+                ticket = replace(ticket, node=self._node)
+                self.orders.append(self._order(ticket, names[0]))
+                self._tell_call_back(ticket, "dialled")
+            self._keep(ticket)
+
+    # The parts of these.
+
+    def agent(self, name: str) -> Agent:
+        return self.agents.get(name) or Agent(name, self._now)
+
+    def expected_wait_s(self, queue: str, position: int) -> float | None:
+        staffed = self._staffed(queue)
+        return self._pace.get(queue, FIRST_GUESS_S) * position / staffed if staffed else None
+
+    def _queue(self, name: str) -> QueueEntry:
+        if name not in self._rules.queues:
+            raise QueueError(f"the switch plan has no queue {name}; it has {', '.join(self._rules.queues) or 'none'}.")
+        return self._rules.queues[name]
+
+    def _no_place(self, name: str, queue: QueueEntry, waiting: int) -> TicketState | None:
+        if not self._rules.is_open(queue, self._at):
+            return TicketState.CLOSED
+        if not self._anyone_logged_in(name):
+            return TicketState.NO_AGENT
+        return TicketState.FULL if waiting >= queue.most_waiting else None
+
+    @staticmethod
+    def _waits(ticket: Ticket, queue: str) -> bool:
+        return ticket.queue == queue and ticket.state is TicketState.WAITING
+
+    def _anyone_logged_in(self, queue: str) -> bool:
+        return any(self.agent(name).state is not AgentState.LOGGED_OUT for name in self._rules.agents_of[queue])
+
+    def _staffed(self, queue: str) -> int:
+        return sum(self.agent(name).state in AT_WORK for name in self._rules.agents_of[queue])
+
+    def _rings_until(self, agent: Agent, ticket: Ticket) -> int:
+        entry = self._rules.agents.get(agent.name)
+        ring_ms = round(entry.ring_s * 1000) if entry else 0
+        return agent.since_ms + ring_ms + RING_GRACE_MS + (CUSTOMER_RINGS_MS if ticket.call_back else 0)
+
+    def _talk(self, ticket: Ticket, agent: Agent) -> None:
+        self._put(agent.answered(ticket.id, self._now))
+        self._spare_all(ticket)
+        self._keep(ticket.answered(agent.name, self._staffed(ticket.queue), self._now))
+        self._tell_left(ticket, TicketState.ANSWERED, agent.name)
+
+    def _not_taken(self, ticket: Ticket, agent: Agent, *, no_line: bool = False) -> None:
+        entry = self._rules.agents.get(agent.name)
+        self._put(agent.spared(self._now) if no_line else agent.missed(entry.misses if entry else 1, self._now))
+        self._wait_if_nobody_rings(ticket, rest_ms=REST_MS if no_line else 0)
+
+    def _wait_if_nobody_rings(self, ticket: Ticket, rest_ms: int = 0) -> None:
+        if ticket.state is TicketState.OFFERED and not self._ringing(ticket):
+            self._keep(ticket.waiting(self._now, not_before_ms=self._now + rest_ms))
+
+    def _ringing(self, ticket: Ticket) -> list[Agent]:
+        return [a for a in self.agents.values() if a.ticket == ticket.id and a.state is AgentState.RINGING]
+
+    def _spare_all(self, ticket: Ticket) -> None:
+        for agent in self._ringing(ticket):
+            self._put(agent.spared(self._now))
+
+    def _part(self, agent: Agent) -> None:
+        self._put(agent.parted(self._rules.after_call_ms(agent.name), self._now))
+
+    def _release(self, ticket: Ticket) -> None:
+        if not ticket.call_back or ticket.state is TicketState.TALKING:
+            self._end(ticket, TicketState.LOST)
+        elif ticket.state is TicketState.OFFERED:
+            self.order_failed(ticket.id)
+
+    def _end(self, ticket: Ticket, state: TicketState) -> None:
+        """A talk that ends in any way was answered; otherwise `state` says how the waiting ended."""
+        if ticket.state is TicketState.TALKING:
+            self._keep(ticket.over(TicketState.ANSWERED, self._now))
+            agent = self.agent(ticket.agent or "")
+            if agent.ticket == ticket.id:
+                self._part(agent)
+            return
+        self._spare_all(ticket)
+        self._keep(ticket.over(state, self._now))
+        self._tell_left(ticket, state)
+        if state is TicketState.NOT_REACHED:
+            self._tell_call_back(ticket, "not_reached")
+
+    def _order(self, ticket: Ticket, name: str) -> CallBackOrder:
+        queue, entry = self._rules.queues[ticket.queue], self._rules.agents[name]
+        target = Target(name=name, uri=self._rules.uri(name, self.agents[name].phone), ring_s=entry.ring_s)
+        return CallBackOrder(
+            ticket=ticket.id, queue=ticket.queue, conversation=ticket.conversation, language=ticket.language,
+            first=queue.call_back_first, agent=target, number=ticket.number or "", attempt=ticket.attempts + 1,
+            whisper=queue.whisper or queue.title, record=queue.record,
+        )  # fmt: skip
+
+    def _keep(self, ticket: Ticket) -> None:
+        self.tickets_changed[ticket.id] = ticket
+        if ticket.live:
+            self.tickets[ticket.id] = ticket
+        else:
+            self.tickets.pop(ticket.id, None)
+
+    def _put(self, agent: Agent) -> None:
+        before = self.agent(agent.name)
+        if agent == before:
+            return
+        self.agents[agent.name] = self.agents_changed[agent.name] = agent
+        if (before.state, before.reason) == (agent.state, agent.reason):
+            return
+        self.spans.append(Span(agent.name, before.state, before.reason, before.since_ms, self._now))
+        ticket = self.tickets.get(agent.ticket or "")
+        changed = AgentStateChanged(
+            agent=agent.name, state=agent.state.value, reason=agent.reason, was=before.state.value,
+            lasted_ms=self._now - before.since_ms, queue=ticket.queue if ticket else None,
+            conversation=ticket.conversation if ticket else None,
+        )  # fmt: skip
+        self.told.append((f"agent-{agent.name}", changed))
+
+    def _tell_joined(self, ticket: Ticket, *, returned: bool = False) -> None:
+        position = sum(o.order <= ticket.order for o in self.tickets.values() if self._waits(o, ticket.queue))
+        wait_s = self.expected_wait_s(ticket.queue, position)
+        joined = QueueJoined(
+            call_id=ticket.call, queue=ticket.queue, priority=ticket.priority, position=position, returned=returned,
+            expected_wait_s=None if wait_s is None else round(wait_s),
+        )  # fmt: skip
+        self.told.append((ticket.conversation, joined))
+
+    def _tell_left(self, ticket: Ticket, reason: TicketState, agent: str | None = None) -> None:
+        left = QueueLeft(
+            call_id=ticket.call, queue=ticket.queue, reason=reason.value, waited_ms=self._now - ticket.joined_ms,
+            agent=agent,
+        )  # fmt: skip
+        self.told.append((ticket.conversation, left))
+
+    def _tell_call_back(self, ticket: Ticket, state: str) -> None:
+        told = QueueCallBack(call_id=ticket.call, queue=ticket.queue, state=state, attempts=ticket.attempts)
+        self.told.append((ticket.conversation, told))

@@ -1,0 +1,44 @@
+"""The switch plan as the queues ask it."""
+
+from collections import defaultdict
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from voiceedge.switch.hours import is_open
+from voiceedge.switch.plan import Hours, Plan, QueueEntry
+from voiceedge.switch.queues.messages import AgentState
+
+AT_WORK = frozenset({AgentState.AVAILABLE, AgentState.RINGING, AgentState.TALKING, AgentState.AFTER_CALL})
+
+
+class Rules:
+    """`realm` is the domain of phones that are registered with us."""
+
+    def __init__(self, plan: Plan, realm: str) -> None:
+        self.queues, self.agents, self._hours, self._realm = plan.queues, plan.agents, plan.hours, realm
+        self.agents_of: dict[str, list[str]] = defaultdict(list)
+        for name, agent in plan.agents.items():
+            for queue in agent.queues:
+                self.agents_of[queue].append(name)
+
+    def is_open(self, queue: QueueEntry, at: datetime) -> bool:
+        hours = self._hours_of(queue)
+        return hours is None or is_open(hours, at)
+
+    def midnight(self, queue: QueueEntry, at: datetime) -> datetime:
+        """When the queue's day began."""
+        hours = self._hours_of(queue)
+        zone = hours.timezone if hours else str(Hours.model_fields["timezone"].default)
+        return at.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def uri(self, agent: str, phone: str | None = None) -> str:
+        """Where the agent's phone is; `phone`: where they sit today."""
+        user = phone or self.agents[agent].phone
+        return user if user.startswith(("sip:", "sips:")) else f"sip:{user}@{self._realm}"
+
+    def after_call_ms(self, agent: str) -> int:
+        entry = self.agents.get(agent)
+        return round(entry.after_call_s * 1000) if entry else 0
+
+    def _hours_of(self, queue: QueueEntry) -> Hours | None:
+        return self._hours.get(queue.hours) if queue.hours else None
