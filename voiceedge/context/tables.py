@@ -24,10 +24,22 @@ outbox = Table(
     Column("conversation_id", String(64), nullable=False),
     Column("body", Text, nullable=False),
     Column("published_at_ms", BigInteger),
+    Column("node", String(40), nullable=False, server_default=""),  # who publishes it
     Index("outbox_published", "published_at_ms"),
     sqlite_autoincrement=True,
 )
-Index("outbox_pending", outbox.c.position, sqlite_where=PENDING, postgresql_where=PENDING)
+Index("outbox_pending", outbox.c.node, outbox.c.position, sqlite_where=PENDING, postgresql_where=PENDING)
+Index("outbox_pending_of", outbox.c.conversation_id, sqlite_where=PENDING, postgresql_where=PENDING)
+
+# The nodes that share the database, and when each was last at work by the database's clock.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("machine", String(16), nullable=False),  # tells two of the same name from one that was restarted
+    Column("keys", String(16), nullable=False),  # a fingerprint: they must have the same
+    Column("seen_at_ms", BigInteger, nullable=False),
+)
 
 tokens = Table(
     "tokens",
