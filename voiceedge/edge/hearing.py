@@ -22,6 +22,9 @@ from voiceedge.speech.heard import Decision, Expectation, Heard
 from voiceedge.speech.streaming import Listener
 
 RATE = 16000
+QUIET_AFTER = (
+    RATE * 3 // 10
+)  # what Whisper hears of the silence after a short answer; cut off there, "네" is seldom heard
 FEED_S = 0.1
 SETTLE_S = 0.8  # of silence before what is not understood is taken for whole
 SETTLE_DIGITS_S = 1.0  # people pause between groups of digits
@@ -105,11 +108,12 @@ class Hearing:
         while self.is_speaking:
             position = await self._feed(turn, position, self._channel.head)
             await self._silence_within(FEED_S)
-        samples, _ = self._channel.read(self._start, self._end - self._start)
+        speech = self._end - self._start
+        samples, _ = self._channel.read(self._start, min(self._channel.head - self._start, speech + QUIET_AFTER))
         streaming, whisper = await asyncio.gather(
             self._finish(turn, position), self._ears.judge(samples, self._expectation)
         )
-        heard = decide(self._expectation, streaming, whisper, speech_ms=len(samples) * 1000 // RATE)
+        heard = decide(self._expectation, streaming, whisper, speech_ms=speech * 1000 // RATE)
         log.debug("voice_decided", hearing=self._number, decision=heard.decision, speech_ms=heard.speech_ms)
         await sleep(self._clock, max(0.0, self._silent_since + self._settle_s(heard) - self._clock.monotonic()))
         return heard
