@@ -13,6 +13,15 @@ def speech_socket(config: Config) -> Path:
     return config.site.run_dir / "speech.sock"
 
 
+def front_socket(config: Config) -> Path:
+    return config.site.run_dir / "front.sock"
+
+
+def front_folder(config: Config) -> Path:
+    """Kamailio's files and its control socket; absolute, as they name each other."""
+    return (config.site.run_dir / "front").absolute()
+
+
 def status_file(config: Config) -> Path:
     """JSON: which processes run, and on which ports; written by the supervisor, gone when it has stopped."""
     return config.site.run_dir / "status.json"

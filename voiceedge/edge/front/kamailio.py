@@ -1,0 +1,176 @@
+"""Kamailio as our child: checked before it is used, started in the foreground, its log lines made ours."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import structlog
+
+from voiceedge.clock import Clock
+from voiceedge.config import Config
+from voiceedge.context.pii import mask_text
+from voiceedge.edge.front.place import Place
+from voiceedge.edge.front.render import STRUCTURE, render, write
+from voiceedge.edge.front.tables import LOCATION_HEAD
+from voiceedge.errors import ConfigError
+from voiceedge.switch.plan import Plan
+
+CHECK_S = 20.0
+STOP_S = 4.0
+SHARED_MB, PRIVATE_MB = 256, 16  # 128 MB bear 400 calls a second
+LINES_PER_S = 50  # what a flood may make us log
+_PR_SET_PDEATHSIG = 1
+_LINE = re.compile(r"^\s*\d+\(\d+\) (?P<level>[A-Z]+): (?:\{[^}]*\} )?(?:<?[\w-]+>? )?(?:\[[^\]]*\]: )?(?P<text>.*)$")
+_SECURITY = re.compile(r"security event=(?P<what>\w+) address=(?P<address>[0-9.]+)(?: (?P<more>.*))?$")
+_LEVELS = {"ALERT": "error", "BUG": "error", "CRITICAL": "error", "ERROR": "error", "WARNING": "warning"}
+log = structlog.get_logger()
+
+
+async def check(config: Config, plan: Plan, place: Place) -> None:
+    """Let Kamailio read what we would give it, in a folder of its own. Raises ConfigError with what it says."""
+    config.site.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="front-check-", dir=config.site.run_dir.absolute()) as name:
+        folder = Path(name)
+        lay_out(render(config, plan, place, folder), folder)
+        command = [*_command(place, folder), "-c"]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(CHECK_S):
+                _, said = await process.communicate()
+        except TimeoutError as error:
+            process.kill()
+            await process.wait()
+            raise ConfigError(
+                f"front.program: {place.program} took over {CHECK_S:.0f} s to check our files."
+            ) from error
+    lines = said.decode(errors="replace").splitlines()
+    problems = [match["text"] for match in map(_LINE.match, lines) if match and match["level"] in {"ERROR", "CRITICAL"}]
+    if process.returncode:
+        told = "\n".join(problems or lines[-3:]).replace(f"{folder}/", "")
+        raise ConfigError(
+            f"front: Kamailio does not take the configuration made for it:\n{told}\n"
+            "Where a module is named, install kamailio-tls-modules and kamailio-extra-modules; else this is our mistake."
+        )
+
+
+def lay_out(files: dict[str, str], folder: Path) -> None:
+    """Write `files`, and those that must exist but hold what only Kamailio and the workers know."""
+    own = {"dispatcher.list": "", "tables/location": f"{LOCATION_HEAD}\n"}
+    write(files | {name: text for name, text in own.items() if not (folder / name).exists()}, folder)
+
+
+def _command(place: Place, folder: Path) -> list[str]:
+    memory = ["-m", str(SHARED_MB), "-M", str(PRIVATE_MB)]
+    return [str(place.program), "-f", str(folder / STRUCTURE), "-Y", str(folder), *memory]
+
+
+class Kamailio:
+    """One process group, which ends with us, however we end."""
+
+    def __init__(self, place: Place, folder: Path, clock: Clock) -> None:
+        self._place, self._folder, self._clock = place, folder, clock
+        self._process: asyncio.subprocess.Process | None = None
+        self._mark = folder / "kamailio.pid"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    async def run(self) -> int:
+        """Start it, log what it says, return its exit code when it is over; nothing of it is left then."""
+        self._end_leftovers()
+        command = [*_command(self._place, self._folder), "-DD", "-E"]
+        process = self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+            limit=65536,
+        )
+        self._mark.write_text(str(process.pid))
+        try:
+            assert process.stderr  # noqa: S101 - a pipe was asked for
+            await self._listen(process.stderr)
+            return await process.wait()
+        finally:
+            await self._end(process)
+            self._process = None
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        if process.returncode is None:
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
+        _kill_group(process.pid)
+        await process.wait()
+        self._mark.unlink(missing_ok=True)
+
+    def _end_leftovers(self) -> None:
+        """A front that was killed leaves a Kamailio that is still stopping and holds our ports."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(self._mark.read_text())
+            for member in _group(pid):
+                if str(self._folder) in Path(f"/proc/{member}/cmdline").read_text(errors="replace"):
+                    _kill_group(pid)
+                    return
+
+    async def _listen(self, stderr: asyncio.StreamReader) -> None:
+        second, count = self._clock.monotonic(), 0
+        while True:
+            try:
+                line = await stderr.readline()
+            except ValueError:
+                continue  # longer than any line we write
+            if not line:
+                return
+            if self._clock.monotonic() - second >= 1:
+                if count > LINES_PER_S:
+                    log.warning("front_lines_dropped", count=count - LINES_PER_S)
+                second, count = self._clock.monotonic(), 0
+            count += 1
+            if count <= LINES_PER_S:
+                tell(line.decode(errors="replace").rstrip())
+
+
+def tell(line: str) -> None:
+    """One line of Kamailio's as an event of ours: `security` in a form of its own, the rest without personal data."""
+    match = _LINE.match(line)
+    text = match["text"] if match else line
+    if security := _SECURITY.match(text):
+        more = dict(pair.partition("=")[::2] for pair in (security["more"] or "").split())
+        log.warning("security", what=security["what"], address=security["address"], **more)
+    elif match and match["level"] in _LEVELS:
+        getattr(log, _LEVELS[match["level"]])("kamailio", said=mask_text(text))
+    elif text:
+        log.debug("kamailio", said=mask_text(text))
+
+
+def _die_with_parent() -> None:
+    """In the child, before it becomes Kamailio."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _group(leader: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                if os.getpgid(int(entry.name)) == leader:
+                    found.append(int(entry.name))
+    return found
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)

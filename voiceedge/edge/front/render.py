@@ -1,0 +1,128 @@
+"""Kamailio's files, made from the configuration, the switch plan and the machine's facts."""
+
+import os
+import re
+import ssl
+from importlib import resources
+from pathlib import Path
+
+from voiceedge.config import Config
+from voiceedge.edge.front import tables
+from voiceedge.edge.front.place import ANY, LOOPBACK, Place
+from voiceedge.errors import ConfigError
+from voiceedge.switch.plan import Plan
+
+PROBE_S = 30
+OUTSIDE_MS = 5000  # without any answer from outside this machine: the next trunk
+STRIKES = 10  # failed passwords or broken messages from one address in a minute
+KNOCKS = 40  # calls without a password from one address in a minute
+CHILDREN = 3
+INNER_CHILDREN = 4
+MOST_CALLS = 1000  # where sip.max_calls says nothing: the workers' own limits decide
+STRUCTURE = "kamailio.cfg"  # a change in here needs a restart of Kamailio; all other files can be read again
+# What SIP scanners call themselves; those who care to hide are caught by what they do.
+_SCANNERS = (
+    "friendly-scanner|friendly-request|sipvicious|sipcli|sipsak|sip-scan|siparmyknife|sundayddr|iwar|vaxsipuseragent|"
+    "pplsip|sivus|gulp|smap|scan"
+)
+
+
+def render(config: Config, plan: Plan, place: Place, directory: Path) -> dict[str, str]:
+    """File name below `directory` to content. Raises ConfigError naming the setting that is wrong."""
+    files = {STRUCTURE: _structure(config, place, directory), "addresses.list": tables.addresses(plan)}
+    files |= {f"tables/{name}": text for name, text in tables.tables(config, plan, place).items()}
+    if place.tls_port:
+        files["tls.cfg"] = _tls(config)
+    return files
+
+
+def write(files: dict[str, str], directory: Path) -> None:
+    """Each file at once, readable by us alone: they hold passwords."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        draft.replace(path)
+
+
+def _structure(config: Config, place: Place, directory: Path) -> str:
+    front = config.front
+    defines: dict[str, int | str] = {
+        "INNER_PORT": place.inner_port,
+        "MAX_CALLS": config.sip.max_calls or MOST_CALLS,
+        "CALLS_PER_S": front.calls_per_s,
+        "CALLS_PER_S_WORKER": front.calls_per_s_worker,
+        "FLOOD_PER_2S": 2 * front.flood_per_s,
+        "STRIKES": STRIKES,
+        "KNOCKS": KNOCKS,
+        "OUTSIDE_MS": OUTSIDE_MS,
+    }
+    switches = {"WITH_TLS": place.tls_port, "WITH_HIDING": front.hide_topology}
+    lines = [f"#!define {name} {value}" for name, value in defines.items()]
+    lines += [f"#!define {name}" for name, on in switches.items() if on]
+    values = {
+        "defines": "\n".join(lines),
+        "run": str(directory),
+        "realm": front.realm,
+        "ban_s": str(front.ban_s),
+        "probe_s": str(PROBE_S),
+        "secret": place.key.hex(),
+        "retry_after": str(config.sip.retry_after_s),
+        "public": tables.public_address(config, place),
+        "contact": f"{tables.public_address(config, place)}:{place.sip_port}",
+        "inner_port": str(place.inner_port),
+        "children": str(CHILDREN),
+        "inner_children": str(INNER_CHILDREN),
+        "listen": "\n".join(_sockets(config, place)),
+        "modules": f"{place.modules}/",
+        "scanners": _SCANNERS,
+    }
+    template = (resources.files(__package__) / "template.cfg").read_text(encoding="utf-8")
+    return re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], template)
+
+
+def _sockets(config: Config, place: Place) -> list[str]:
+    """`listen` lines. A public address stands in for all but the loopback one, unless that is all there is."""
+    lines = []
+    for address in place.addresses:
+        protocols = [("udp", place.sip_port)]
+        if config.sip.tcp:
+            protocols.append(("tcp", place.sip_port))
+        if place.tls_port:
+            protocols.append(("tls", place.tls_port))
+        shown = config.sip.public_host if address != LOOPBACK or config.sip.host != ANY else None
+        lines += [
+            f"listen={protocol}:{address}:{port}" + (f" advertise {shown}:{port}" if shown else "")
+            for protocol, port in protocols
+        ]
+    return lines + (["enable_tls=yes"] if place.tls_port else [])
+
+
+def _tls(config: Config) -> str:
+    """The tls module's own file; `tls.reload` reads it and the certificate again."""
+    certificate, key = config.front.certificate, config.front.private_key
+    if not (certificate and key):
+        raise ConfigError("front.tls_port: TLS needs front.certificate and front.private_key; give both.")
+    for setting, file in (("certificate", certificate), ("private_key", key)):
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise ConfigError(f"front.{setting}: {file} cannot be read: {error.strerror}.") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(
+            f"front.certificate: {certificate} and front.private_key: {key} are no pair that TLS can use "
+            f"({getattr(error, 'reason', None) or error}). Give the certificate with its chain, and its own key, both "
+            "as PEM and without a password."
+        ) from error
+    authorities = Path(ssl.get_default_verify_paths().openssl_cafile)
+    lines = ["[server:default]", "method = TLSv1.2+", "verify_certificate = no", "require_certificate = no"]
+    lines += [f"certificate = {certificate.absolute()}", f"private_key = {key.absolute()}"]
+    lines += ["[client:default]", "method = TLSv1.2+", "verify_certificate = yes", "require_certificate = yes"]
+    bundle = authorities if authorities.exists() else Path("/etc/ssl/certs/ca-certificates.crt")
+    lines += [f"ca_list = {bundle}"] if bundle.exists() else []
+    return "\n".join([*lines, ""])
