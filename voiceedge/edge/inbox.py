@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock, timeout
 from voiceedge.flow.call import CallEnded
 from voiceedge.sip.events import Event
 from voiceedge.speech.heard import Heard
+
+if TYPE_CHECKING:
+    from voiceedge.edge.party import Party
 
 T = TypeVar("T")
 
@@ -27,10 +30,18 @@ class Decided:
     heard: Heard
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something happened to somebody we called for this call."""
+
+    party: "Party"
+    signal: "Signal"
+
+
 # How a call's helpers run side by side with it: in its TaskGroup, so that nothing outlives the call.
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
-Signal = Event | AudioEvent | Fed | Decided
+Signal = Event | AudioEvent | Fed | Decided | Told
 
 
 class Inbox:

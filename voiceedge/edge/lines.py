@@ -1,0 +1,128 @@
+"""Calls that a worker places: whom a name, a number or an address means, by which ways, and the legs to them."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from voiceedge.audio.channel import Channel
+from voiceedge.audio.events import AudioEvent
+from voiceedge.clock import Clock
+from voiceedge.config import Config
+from voiceedge.edge.party import Hear, Party
+from voiceedge.edge.voice import WorkerVoice
+from voiceedge.errors import SipError
+from voiceedge.sip.endpoint import SipEndpoint
+from voiceedge.sip.headers import host_of, is_allowed, user_part
+from voiceedge.switch.guard import Guard, Reason, Refusal
+from voiceedge.switch.outgoing import Outgoing
+from voiceedge.switch.plan import AgentEntry, Plan
+
+RING_S = 20.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One try at reaching somebody."""
+
+    uri: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    caller_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody who can be rung: by these ways, one after the other. `agent` is their name where they are one."""
+
+    ways: tuple[Way, ...]
+    agent: str | None = None
+    ring_s: float = RING_S
+
+
+class Lines:
+    """One in every worker. What it runs in the background outlives a call: a leg may pass from one call to another."""
+
+    def __init__(
+        self, config: Config, plan: Plan, *, voice: WorkerVoice, clock: Clock, group: asyncio.TaskGroup
+    ) -> None:
+        self._config, self.plan = config, plan
+        self._voice, self._clock, self._group = voice, clock, group
+        self._outgoing = Outgoing(plan, Guard(plan))
+        self._endpoint: SipEndpoint | None = None
+        self._ears: dict[int, Hear] = {}
+
+    def open(self, endpoint: SipEndpoint) -> None:
+        self._endpoint = endpoint
+
+    # --- who is meant ---
+
+    def find(self, target: str, *, caller: str = "", caller_id: str | None = None) -> Candidate | Refusal | None:
+        """A name of the plan, a number or a SIP address; None where there is nobody of that name.
+
+        `caller` is the number or name of whoever the call is for: the guard counts by it.
+        """
+        if agent := self.plan.agents.get(target):
+            return self.agent(target, agent)
+        scheme = target.partition(":")[0].lower()
+        if scheme in {"sip", "sips"}:
+            return self._address(target)
+        number = user_part(target) if scheme == "tel" else target
+        if not any(map(str.isdigit, number)):
+            return None
+        for name, entry in self.plan.agents.items():
+            if entry.phone == number:
+                return self.agent(name, entry)
+        found = self._outgoing.attempts(number, caller, caller_id)
+        if isinstance(found, Refusal):
+            return found
+        return Candidate(tuple(Way(attempt.uri, attempt.headers, attempt.caller_id) for attempt in found))
+
+    def agent(self, name: str, entry: AgentEntry, ring_s: float | None = None) -> Candidate:
+        """`phone` is a whole address, or the name that a phone registers by at the front."""
+        uri = entry.phone if ":" in entry.phone else f"sip:{entry.phone}@{self._config.front.realm}"
+        return Candidate((Way(uri),), name, ring_s or entry.ring_s)
+
+    def _address(self, uri: str) -> Candidate | Refusal | None:
+        for name, entry in self.plan.agents.items():
+            if uri in {entry.phone, f"sip:{entry.phone}@{self._config.front.realm}"}:
+                return self.agent(name, entry)
+        if host_of(uri) == self._config.front.realm:
+            return self.find(user_part(uri)) if any(map(str.isdigit, user_part(uri))) else None
+        if is_allowed(uri, self._config.sip.transfer_targets):
+            return Candidate((Way(uri),))
+        return Refusal(Reason.TARGET, "sip.transfer_targets does not name it")
+
+    # --- legs ---
+
+    async def call(self, way: Way, agent: str | None) -> Party:
+        """Raises SipError."""
+        if self._endpoint is None:
+            raise SipError("The SIP endpoint is not running.")
+        leg = await self._endpoint.call(way.uri, way.headers, caller_id=way.caller_id)
+        return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn)
+
+    def listen(self, channel: Channel, hear: Hear) -> None:
+        self._ears[id(channel)] = hear
+
+    def forget(self, channel: Channel) -> None:
+        self._ears.pop(id(channel), None)
+
+    def hear(self, event: AudioEvent) -> None:
+        """From the pipeline, whatever was heard on a channel."""
+        if hear := self._ears.get(id(event.channel)):
+            hear(event)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """In the worker's own group, which a failure must not reach."""
+        return self._group.create_task(_guarded(work))
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("line_failed")

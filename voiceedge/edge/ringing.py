@@ -1,0 +1,121 @@
+"""Rings somebody, or several at once: trunk after trunk where one fails, the first to answer has the call."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from voiceedge.clock import Clock, timeout
+from voiceedge.edge.lines import Candidate, Lines, Way
+from voiceedge.edge.party import Party
+from voiceedge.errors import SipError
+from voiceedge.flow.call import CallEnded, DialResult, Utterance
+from voiceedge.sip.events import Progress
+
+_BUSY, _DECLINED, _SILENT, _TIMEOUT = {486, 600}, {403, 603}, {408, 480, 487}, 408
+_BEST_REASON_FIRST = (DialResult.BUSY, DialResult.NO_ANSWER, DialResult.REFUSED, DialResult.FAILED)
+
+log = structlog.get_logger()
+
+
+class Ringing:
+    """`told` hears of everybody who was rung in vain, `progressed` of ringing and early audio."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        clock: Clock,
+        *,
+        whisper: Sequence[Utterance] = (),
+        accept: bool = False,
+        told: Callable[[Candidate, DialResult], None] | None = None,
+        progressed: Callable[[Party, Progress], None] | None = None,
+    ) -> None:
+        self._lines, self._clock = lines, clock
+        self._whisper, self._accept = whisper, accept
+        self._told = told or (lambda _candidate, _result: None)
+        self._progressed = progressed or (lambda _party, _progress: None)
+        self._rung: list[Party] = []
+
+    async def ring(self, candidates: Sequence[Candidate]) -> Party | DialResult:
+        """Whoever answered first, whispered to; or the best reason why nobody did."""
+        found = await self._first(candidates)
+        if isinstance(found, Party) and not self._accept:
+            try:
+                await found.whisper(self._whisper)
+            except CallEnded:  # they have thought better of it
+                return DialResult.NO_ANSWER
+            except asyncio.CancelledError:
+                self._lines.spawn(found.close())
+                raise
+        return found
+
+    async def _first(self, candidates: Sequence[Candidate]) -> Party | DialResult:
+        tasks = {asyncio.create_task(self._reach(candidate)): candidate for candidate in candidates}
+        kept: Party | None = None
+        results: set[DialResult] = set()
+        pending = set(tasks)
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    result = task.result()
+                    if isinstance(result, Party):
+                        kept = kept or result
+                    else:
+                        results.add(result)
+                        self._told(tasks[task], result)
+                if kept:
+                    return kept
+            return next((result for result in _BEST_REASON_FIRST if result in results), DialResult.FAILED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for party in self._rung:
+                if party is not kept:
+                    self._lines.spawn(party.close())
+            self._rung.clear()
+
+    async def _reach(self, candidate: Candidate) -> Party | DialResult:
+        for way in candidate.ways:
+            result = await self._try(candidate, way)
+            if result is not DialResult.FAILED:
+                return result
+        return DialResult.FAILED
+
+    async def _try(self, candidate: Candidate, way: Way) -> Party | DialResult:
+        try:
+            party = await self._lines.call(way, candidate.agent)
+        except SipError as error:
+            log.warning("call_not_placed", problem=str(error))
+            return DialResult.FAILED
+        self._rung.append(party)
+        try:
+            async with timeout(self._clock, candidate.ring_s):
+                await party.answered(self._progressed)
+        except TimeoutError:
+            self._lines.spawn(party.close())
+            return DialResult.NO_ANSWER
+        except CallEnded:
+            return _reason(party)
+        if self._accept:
+            try:
+                await party.whisper(self._whisper)
+                if not await party.accepts():
+                    self._lines.spawn(party.close())
+                    return DialResult.NO_ANSWER
+            except CallEnded:
+                return DialResult.NO_ANSWER
+        return party
+
+
+def _reason(party: Party) -> DialResult:
+    """A trunk that never came to ring is worth another try by the next: FAILED."""
+    code = party.ended.sip_code if party.ended else 0
+    if code in _BUSY:
+        return DialResult.BUSY
+    if code in _DECLINED:
+        return DialResult.REFUSED
+    if code in _SILENT and (party.has_progressed or code != _TIMEOUT):
+        return DialResult.NO_ANSWER
+    return DialResult.FAILED
