@@ -1,7 +1,6 @@
 """What the recognisers are given of an answer, from a real channel."""
 
 import asyncio
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,10 +26,10 @@ def answer():
 
 
 async def test_whisper_hears_some_of_the_silence_after_a_short_answer():
-    asked = []
+    asked = asyncio.get_running_loop().create_future()
 
     async def judge(samples, _expectation):
-        asked.append(samples)
+        asked.set_result(samples)
 
     ears = SimpleNamespace(listen=lambda _: None, judge=judge)
     expectation = Expectation("ko", (Phrase("네", "yes"),))
@@ -54,10 +53,7 @@ async def test_whisper_hears_some_of_the_silence_after_a_short_answer():
                         hearing.onset(position)
                     case Offset(position=position):
                         hearing.offset(position)
-                        began = time.monotonic()
-        while not asked and time.monotonic() - began < 5:
-            await asyncio.sleep(0.01)
+        heard = await asyncio.wait_for(asked, 5)
         hearing.cancel()
-    (heard,) = asked
     quiet = heard[-4000:]  # 250 ms of the 300
     assert np.abs(quiet).max() < 50 < np.abs(heard[-8000:]).max()

@@ -63,7 +63,7 @@ RETAIL = Script(
     lines={
         "menu": (Line(says="배송 조회", interrupts=True), Line(says="교환 반품")),
         "number": (Line(keys="20261122#", interrupts=True),),
-        "more": (Line(keys="1"),),
+        "more": (Line(says="네"),),
         "same_order": (Line(says="네 맞아요"),),
         "offer_chat": (Line(says="네 보내 주세요"),),
     },
