@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from shutil import copy
 from typing import Any
 
 import numpy as np
+from machine import machine
 from peer import Peer, PeerCall
 from rich.console import Console
 from rich.progress import track
@@ -293,12 +293,6 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
         return {"n": 0, "p50": None, "p95": None, "max": None}
     p50, p95 = np.percentile(values, (50, 95))
     return {"n": len(values), "p50": round(float(p50), 2), "p95": round(float(p95), 2), "max": round(max(values), 2)}
-
-
-def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "kernel": platform.release()}
 
 
 def table(result: dict[str, Any]) -> Table:

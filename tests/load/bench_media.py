@@ -13,12 +13,12 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from machine import machine
 from media import sounds
 from media.calls import CHANNEL_MODES, MODES, bench_calls, summary
 from rich.console import Console
@@ -54,12 +54,6 @@ def problems(result: dict[str, Any]) -> list[str]:
     if wrong := channels["lines_with_wrong_keys"]:
         found.append(f"channels: {wrong} did not notice the keys that were pressed")
     return found
-
-
-def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "kernel": platform.release()}
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
