@@ -21,16 +21,16 @@ from voiceedge.config import Sip
 from voiceedge.errors import VoiceEdgeError
 from voiceedge.sip import library
 from voiceedge.sip.endpoint import SipEndpoint
-from voiceedge.sip.events import Key, MediaUp
+from voiceedge.sip.events import Event, Key, MediaUp
 from voiceedge.sip.leg import Leg
 
 TONE = (np.sin(2 * np.pi * 440 / 8000 * np.arange(8000 * 20)) * 8000).astype(np.int16)
 
 
 class Server:
-    def __init__(self, settings: Sip) -> None:
+    def __init__(self, settings: Sip, proxy: tuple[str, int] | None) -> None:
         self.pipeline = Pipeline()
-        self.endpoint = SipEndpoint(settings, self.pipeline, self.incoming)
+        self.endpoint = SipEndpoint(settings, self.pipeline, self.incoming, proxy=proxy)
         self.legs: dict[int, Leg] = {}
         self.stopped = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -80,9 +80,22 @@ class Server:
                 if isinstance(event, Key):
                     leg.channel.stop()
             told_ns = time.monotonic_ns()
-            self.tell(leg=leg.number, event=type(event).__name__, told_ns=told_ns, **dataclasses.asdict(event))
+            self.tell(leg=leg.number, event=type(event).__name__, told_ns=told_ns, **self.fields_of(event))
         if leg.called != "manual":
             del self.legs[leg.number]
+
+    def fields_of(self, event: Event) -> dict[str, Any]:
+        """Legs by their numbers."""
+        fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+        for name, value in fields.items():
+            if isinstance(value, Leg):
+                fields[name] = value.number
+                if value.number not in self.legs:  # one that took another's place
+                    self.legs[value.number] = value
+                    self.spawn(self.serve(value))
+            elif dataclasses.is_dataclass(value):
+                fields[name] = dataclasses.asdict(value)
+        return fields
 
     async def try_to(self, work: Any) -> None:
         try:
@@ -99,24 +112,50 @@ class Server:
             self.tell(order=order["order"], result=result)
 
     async def result_of(self, order: dict[str, Any]) -> Any:
-        match order["do"]:
-            case "call":
-                leg = await self.endpoint.call(*order["args"])
-                self.legs[leg.number] = leg
-                self.spawn(self.serve(leg))
-                return leg.number
-            case "use":
-                held = await self.endpoint._pump.run(library.calls_held)  # beyond Ended, until a BYE is answered
-                return usage(max(held, self.endpoint.active))
-            case "play":
-                self.legs[order["leg"]].channel.play(TONE)
-            case "heard":
-                return dataclasses.asdict(self.legs[order["leg"]].channel.stats())
-            case "stop":
-                self.stopped.set()
-            case method:
-                return await getattr(self.legs[order["leg"]], method)(*order["args"])
-        return None
+        """An order of ours, else a method of the leg."""
+        ours = getattr(self, f"do_{order['do']}", None)
+        if ours:
+            return await ours(order["leg"], *order["args"])
+        return await getattr(self.legs[order["leg"]], order["do"])(*order["args"])
+
+    async def do_call(self, _: int, uri: str, headers: dict[str, str], options: dict[str, Any] | None = None) -> int:
+        leg = await self.endpoint.call(uri, headers, **(options or {}))
+        self.legs[leg.number] = leg
+        self.spawn(self.serve(leg))
+        return leg.number
+
+    async def do_use(self, _: int) -> dict[str, int]:
+        held = await self.endpoint._pump.run(library.calls_held)  # beyond Ended, until a BYE is answered
+        return usage(max(held, self.endpoint.active))
+
+    async def do_play(self, leg: int) -> None:
+        self.legs[leg].channel.play(TONE)
+
+    async def do_heard(self, leg: int) -> dict[str, Any]:
+        return dataclasses.asdict(self.legs[leg].channel.stats())
+
+    async def do_permit(self, leg: int, *names: str) -> None:
+        for name in names:
+            setattr(self.legs[leg], name, True)
+
+    async def do_bridge(self, leg: int, other: int) -> None:
+        await self.legs[leg].bridge(self.legs[other])
+
+    async def do_unbridge(self, leg: int, other: int) -> None:
+        await self.legs[leg].unbridge(self.legs[other])
+
+    async def do_attend(self, leg: int, target: str, other: int) -> int:
+        return await self.legs[leg].transfer(target, replaces=self.legs[other])
+
+    async def do_quality(self, leg: int) -> dict[str, Any] | None:
+        quality = await self.legs[leg].quality()
+        return quality and dataclasses.asdict(quality)
+
+    async def do_alive(self, _: int) -> bool:
+        return await self.endpoint.alive()
+
+    async def do_stop(self, _: int) -> None:
+        self.stopped.set()
 
 
 def usage(active: int) -> dict[str, int]:
@@ -137,4 +176,6 @@ def _target(link: Path) -> str:
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    asyncio.run(Server(Sip(**json.loads(sys.argv[1]))).run())
+    given = json.loads(sys.argv[1])
+    behind = given.pop("proxy", None)
+    asyncio.run(Server(Sip(**given), behind and tuple(behind)).run())

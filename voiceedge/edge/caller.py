@@ -143,7 +143,7 @@ async def dial(
             endpoint = SipEndpoint(sip, pipeline, refuse)
             await endpoint.start()
             try:
-                caller = Caller(await endpoint.call(uri, headers), library, language, clock)
+                caller = Caller(await endpoint.call(uri, headers, caller_id="voiceedge"), library, language, clock)
                 group.create_task(caller.watch())
                 hear = functools.partial(_hear, pipeline, caller)
                 asyncio.get_running_loop().add_reader(pipeline.fileno(), hear)

@@ -3,31 +3,64 @@
 import functools
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pjsua2 as pj
 import structlog
 
-from voiceedge.audio.channel import Channel
-from voiceedge.errors import NativeError
+from voiceedge.errors import NativeError, SipError
 from voiceedge.sip import library
-from voiceedge.sip.events import Answered, Cause, Ended, Event, MediaUp
-from voiceedge.sip.headers import one_line, reason
+from voiceedge.sip.conference import Junction
+from voiceedge.sip.dialog import DialogId, Refer, dialog_of
+from voiceedge.sip.events import (
+    Answered,
+    Cause,
+    Ended,
+    Event,
+    Held,
+    MediaUp,
+    Progress,
+    Replaced,
+    Resumed,
+    TransferAsked,
+)
+from voiceedge.sip.headers import one_line, q850_of, reason
 from voiceedge.sip.keys import KeyPresses
+from voiceedge.sip.quality import Meter, Quality
+from voiceedge.sip.referral import Referral
 
 S = TypeVar("S")
 log = structlog.get_logger()
 
-OK, FORBIDDEN = 200, 403
-_MULTIPLE = 300  # the first status that is no success
+if TYPE_CHECKING:
+    from voiceedge.sip.leg import Leg
 
-TransferReport = Callable[[int], None]
+TRYING, OK, ACCEPTED, FORBIDDEN, REQUEST_PENDING = 100, 200, 202, 403, 491
+_MULTIPLE = 300  # the first status that is no success
+_MOST_HOPS = 3  # of a call that is redirected on and on
+_UP = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD, pj.PJSUA_CALL_MEDIA_LOCAL_HOLD)
+
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A call to be placed. `sender` is the From value."""
+
+    uri: str
+    headers: Mapping[str, str]
+    call_id: str
+    sender: str
 
 
 class Owner(Protocol):
     """What a call asks of the endpoint, in the pump."""
 
     def over(self, call: "LiveCall") -> None: ...
+
+    def may_follow(self, uri: str) -> bool:
+        """Whether a call may go where a redirection points."""
 
 
 def never_raises(callback: Callable[[S, Any], None]) -> Callable[[S, Any], None]:
@@ -50,31 +83,50 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self,
         account: pj.Account,
         owner: Owner,
-        number: int,
+        leg: "Leg",
         *,
-        channel: Channel,
         report: Callable[[Event], None],
         call_id: int | None = None,
     ) -> None:
         super().__init__(account, pj.PJSUA_INVALID_ID if call_id is None else call_id)
-        self.number = number
-        self._owner, self._channel, self._report = owner, channel, report
+        self.leg, self.number = leg, leg.number
+        self.junction = Junction()
+        self.dialog: DialogId | None = None  # once both sides have given it a tag
+        self._owner, self._channel, self._report = owner, leg.channel, report
         self._incoming = call_id is not None
         self._confirmed = False
         self._confirmed_at = 0.0
         self._cause: Cause | None = None  # ours, where we end the call
         self._keys = KeyPresses()
+        self._meter = Meter()
         self._media: int | None = None  # index of the audio stream that is up
+        self._hears = False  # audio is due from the other side
+        self._held = False  # by the other side
         self._port_open = False
         self._packets = -1
         self._packets_at = 0.0
+        self._hops = 0
+        self._moved_to = ""
         self._sent_on = False  # the other side has accepted a transfer, and has not said yet what became of it
-        self.on_transfer: TransferReport | None = None
+        self._on_transfer: Report | None = None
+        self._on_offer: Report | None = None
+        self._referral: Referral | None = None
+
+    @property
+    def is_incoming(self) -> bool:
+        return self._incoming
 
     # --- asked by the leg ---
 
-    def ring(self) -> None:
-        self.answer(parameters(180))
+    @property
+    def confirmed(self) -> bool:
+        return self._confirmed
+
+    def tell(self, event: Event) -> None:
+        self._report(event)
+
+    def progress(self, code: int) -> None:
+        self.answer(parameters(code))
 
     def take(self, headers: Mapping[str, str]) -> None:
         self.answer(parameters(OK, headers=headers))
@@ -83,8 +135,11 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._cause = "us"
         self.hangup(parameters(code, headers=headers))
 
-    def dial(self, uri: str, headers: Mapping[str, str]) -> None:
-        self.makeCall(uri, parameters(headers=headers))
+    def dial(self, order: "Order") -> None:
+        made = parameters(headers=order.headers)
+        made.opt.customCallId = order.call_id
+        made.txOption.localUri = order.sender
+        self.makeCall(order.uri, made)
 
     def end(self, cause: Cause, code: int, text: str) -> None:
         """BYE, CANCEL or a refusal, as the call's state demands. Once is enough: a BYE may already be on its way."""
@@ -98,9 +153,63 @@ class LiveCall(pj.Call):  # type: ignore[misc]
             self._cause = None  # nothing was sent: it may be tried again
             raise
 
-    def transfer(self, target: str, headers: Mapping[str, str], report: TransferReport) -> None:
-        self.on_transfer = report
+    def transfer(self, target: str, headers: Mapping[str, str], report: Report) -> None:
+        self._on_transfer = report
         self.xfer(target, parameters(headers=headers))
+
+    def offer(self, report: Report, *, hold: bool) -> None:
+        """Put the other side on hold, or take it back; `report` gets the status of the re-INVITE."""
+        if self._on_offer:
+            raise SipError("This leg is being held or resumed already.")
+        asked = parameters()
+        try:
+            if hold:
+                self.setHold(asked)
+            else:
+                asked.opt.flag = pj.PJSUA_CALL_UNHOLD
+                self.reinvite(asked)
+        except pj.Error:
+            if self._meter.up:  # an offer of theirs or an older one of ours is still to be answered
+                report(REQUEST_PENDING)
+                return
+            raise
+        self._on_offer = report
+
+    def refer(self, request: int, refer: Refer, replaces: "Leg | None", elsewhere: str) -> None:
+        """Take a REFER of the other side for its owner to decide."""
+        self._referral = Referral(request, refer.sequence, first=self._referral is None)
+        self._report(TransferAsked(refer.target, replaces, elsewhere))
+
+    @property
+    def referral(self) -> Referral:
+        if self._referral is None:
+            raise SipError("Nobody has asked for a transfer of this leg.")
+        return self._referral
+
+    @property
+    def referral_open(self) -> bool:
+        return self._referral is not None and self._referral.open
+
+    def repeated(self, sequence: int) -> Referral | None:
+        """The REFER that `sequence` repeats."""
+        return self._referral if self._referral and self._referral.sequence == sequence else None
+
+    def accept_transfer(self) -> None:
+        self.referral.answer(ACCEPTED)
+        self.transfer_progress(TRYING)
+
+    def transfer_progress(self, code: int) -> None:
+        self.sendRequest(self.referral.notify(code))
+
+    def replace_by(self, heir: "LiveCall") -> None:
+        """Give up the place: our other side has asked `heir`'s to take it."""
+        self.junction.hand_over(heir.junction)
+        self._report(Replaced(heir.leg))
+        heir.take({})
+        self.end("transfer", 0, "")
+
+    def quality(self) -> Quality | None:
+        return self._meter.read(self)
 
     def press(self, key: str, duration_ms: int) -> None:
         sent = pj.CallSendDtmfParam()
@@ -116,28 +225,43 @@ class LiveCall(pj.Call):  # type: ignore[misc]
 
     def silent_for(self, now: float) -> float:
         """Seconds without a packet from the other side; 0 while none is due (not answered yet, or on hold)."""
-        if self._media is None:
-            return now - self._confirmed_at if self._confirmed and not self._port_open else 0.0
-        stat = self.getStreamStat(self._media)  # kept by name, as in onCallMediaState
-        packets = stat.rtcp.rxStat.pkt
+        if not self._confirmed:
+            return 0.0
+        if not self._hears:
+            return 0.0 if self._port_open else now - self._confirmed_at
+        packets = self._meter.packets_in(self)
         if packets != self._packets:
             self._packets, self._packets_at = packets, now
         return now - self._packets_at
 
+    def tick(self) -> None:
+        self._meter.read(self)
+        if self._referral:
+            self._referral.lapse()
+
     # --- told by PJSIP ---
 
     @never_raises
-    def onCallState(self, _: Any) -> None:  # noqa: N802
+    def onCallState(self, told: Any) -> None:  # noqa: N802
         info = self.getInfo()
-        if info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self._confirmed:
+        if info.state == pj.PJSIP_INV_STATE_EARLY and not self._incoming:
+            self._report(Progress(info.lastStatusCode, early_media=self._meter.up))
+        elif info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self._confirmed:
             self._confirmed, self._confirmed_at = True, time.monotonic()
+            self._packets = -1
             self._report(Answered())
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            code, text = info.lastStatusCode, one_line(info.lastReason, 120)
-            library.retire(self)
-            self._owner.over(self)
-            self._close_port()
-            self._report(Ended(self._cause or self._their_cause(code), code, text))
+            self._over(info.lastStatusCode, one_line(info.lastReason, 120), received(told.e))
+
+    def _over(self, code: int, text: str, last: str) -> None:
+        quality = self.quality()
+        library.retire(self)
+        self.junction.leave()
+        if self._referral:
+            self._referral.drop()
+        self._owner.over(self)
+        self._close_port()
+        self._report(Ended(self._cause or self._their_cause(code), code, text, q850_of(last), self._moved_to, quality))
 
     def _their_cause(self, code: int) -> Cause:
         if self._confirmed and code < _MULTIPLE:
@@ -145,31 +269,57 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         return "cancelled" if self._incoming and code == pj.PJSIP_SC_REQUEST_TERMINATED else "failed"
 
     @never_raises
+    def onCallTsxState(self, told: Any) -> None:  # noqa: N802
+        """Learn the dialog's tags, and what became of an offer of ours."""
+        event = told.e  # each part is a pointer into the one before, and dies with it
+        state = event.body.tsxState
+        transaction = state.tsx
+        if transaction.method != "INVITE":
+            return
+        ours = transaction.role == pj.PJSIP_ROLE_UAC
+        if self.dialog is None and transaction.statusCode > TRYING:
+            raw = received(event) if ours else sent(event)
+            self.dialog = dialog_of(raw, from_us=ours)
+        done = transaction.state in (pj.PJSIP_TSX_STATE_COMPLETED, pj.PJSIP_TSX_STATE_TERMINATED)
+        if ours and done and self._confirmed and self._on_offer:
+            report, self._on_offer = self._on_offer, None
+            report(transaction.statusCode)
+
+    @never_raises
     def onCallMediaState(self, _: Any) -> None:  # noqa: N802
         """Also after each hold, resume and re-INVITE: PJSIP may have made the stream, and its slot, anew."""
         first = not self._port_open
         info = self.getInfo()  # kept by name: its parts are pointers into it, and die with it
-        self._media = None
+        slot, hears, speaks = None, False, True
         for media in info.media:
-            up = media.status in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
-            if media.type != pj.PJMEDIA_TYPE_AUDIO or not up or media.audioConfSlot == pj.PJSUA_INVALID_ID:
-                continue
+            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status in _UP:
+                slot = None if media.audioConfSlot == pj.PJSUA_INVALID_ID else media.audioConfSlot
+                hears = media.status == pj.PJSUA_CALL_MEDIA_ACTIVE and bool(media.dir & pj.PJMEDIA_DIR_DECODING)
+                speaks = bool(media.dir & pj.PJMEDIA_DIR_ENCODING) and media.status != pj.PJSUA_CALL_MEDIA_REMOTE_HOLD
+                break
+        if hears != self._hears:
+            self._hears, self._packets = hears, -1  # the time without audio begins anew
+        if slot is not None:
             if not self._port_open:
                 self._channel.open_port()
                 self._port_open = True
-            self._channel.connect(media.audioConfSlot)
-            if media.status == pj.PJSUA_CALL_MEDIA_ACTIVE and media.dir & pj.PJMEDIA_DIR_DECODING:
-                self._media = media.index
-                self._packets = -1  # the time without audio begins anew
-            break
+            self._channel.connect(slot)
+        self.junction.moved(slot)
         if first and self._port_open:
             self._report(MediaUp())
+        self._note_hold(held=not speaks)
 
     def abandon(self) -> None:
         """PJSIP is about to be destroyed with this call still in it."""
         library.retire(self)
+        self.junction.leave()
         self._close_port()
         self._report(Ended("us", pj.PJSIP_SC_SERVICE_UNAVAILABLE, "shutting down"))
+
+    def _note_hold(self, *, held: bool) -> None:
+        if held != self._held:
+            self._held = held
+            self._report(Held() if held else Resumed())
 
     def _close_port(self) -> None:
         if self._port_open:
@@ -178,6 +328,14 @@ class LiveCall(pj.Call):  # type: ignore[misc]
                 self._channel.close_port()
             except NativeError as error:
                 log.error("audio_port_stuck", error=str(error))  # noqa: TRY400
+
+    @never_raises
+    def onStreamCreated(self, told: Any) -> None:  # noqa: N802
+        self._meter.begin(told.streamIdx)
+
+    @never_raises
+    def onStreamDestroyed(self, _: Any) -> None:  # noqa: N802
+        self._meter.end(self)
 
     @never_raises
     def onDtmfEvent(self, told: Any) -> None:  # noqa: N802
@@ -194,11 +352,37 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._sent_on = not told.finalNotify and told.statusCode < _MULTIPLE
         if told.finalNotify:
             told.cont = False
-            if self.on_transfer:
-                self.on_transfer(told.statusCode)
+            if self._on_transfer:
+                self._on_transfer(told.statusCode)
+
+    def onCallRedirected(self, told: Any) -> int:  # noqa: N802
+        try:
+            target = one_line(told.targetUri)
+            if self._hops < _MOST_HOPS and self._owner.may_follow(target):
+                self._hops += 1
+                return int(pj.PJSIP_REDIRECT_ACCEPT_REPLACE)
+            self._moved_to = self._moved_to or target
+        except Exception as error:  # noqa: BLE001 - as in never_raises
+            log.error("sip_callback_failed", callback="onCallRedirected", error=type(error).__name__)  # noqa: TRY400
+        return int(pj.PJSIP_REDIRECT_REJECT)
 
     def onCallReplaceRequest(self, told: Any) -> None:  # noqa: N802
-        told.statusCode = FORBIDDEN  # nobody takes over a stranger's call
+        told.statusCode = FORBIDDEN  # the gate has taken the header from those we allow
+
+
+def received(event: Any) -> str:
+    """The message whose arrival a SIP event is about, empty where it is about something else."""
+    state = event.body.tsxState
+    if event.type != pj.PJSIP_EVENT_TSX_STATE or state.type != pj.PJSIP_EVENT_RX_MSG:
+        return ""
+    return str(state.src.rdata.wholeMsg)
+
+
+def sent(event: Any) -> str:
+    state = event.body.tsxState
+    if event.type != pj.PJSIP_EVENT_TSX_STATE or state.type != pj.PJSIP_EVENT_TX_MSG:
+        return ""
+    return str(state.src.tdata.wholeMsg)
 
 
 def parameters(code: int = 0, headers: Mapping[str, str] | None = None) -> pj.CallOpParam:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import secrets
+import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -12,9 +14,10 @@ from voiceedge.audio.channel import Channel
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import SipError
-from voiceedge.sip.call import LiveCall
+from voiceedge.sip.call import LiveCall, Order
+from voiceedge.sip.dialog import read_replaces
 from voiceedge.sip.events import Event
-from voiceedge.sip.headers import is_target, outgoing
+from voiceedge.sip.headers import FRONT_HEADERS, from_value, host_of, is_ipv4, is_target, outgoing, with_host
 from voiceedge.sip.leg import Leg, LegFacts
 from voiceedge.sip.pump import Pump
 from voiceedge.sip.stack import Stack
@@ -22,6 +25,7 @@ from voiceedge.sip.stack import Stack
 T = TypeVar("T")
 log = structlog.get_logger()
 
+RESOLVE_S = 5.0
 TICK_S = 1.0  # how often calls without audio are looked for, while there are calls
 
 
@@ -29,15 +33,30 @@ class SipEndpoint:
     """One per process and lifetime of it: PJSIP cannot be started twice. Create it after any fork.
 
     All methods belong to the event loop that ran `start`. `on_incoming` is called there with a leg that has been told
-    100 Trying; sooner or later it must be answered or rejected.
+    100 Trying; sooner or later it must be answered or rejected. `proxy`: address of the front's inner socket, through
+    which all calls come and are placed; its headers (X-VoiceEdge-…) are believed and passed on then, SIP listens on a
+    free UDP port of 127.0.0.1, and the settings' hosts are those of the audio. `most_incoming`: of all calls, where
+    that is less than `capacity`. `prepare` and `pulse`: see Pump.
     """
 
-    def __init__(self, settings: Sip, pipeline: Pipeline, on_incoming: Callable[[Leg], None]) -> None:
-        self._settings, self._on_incoming = settings, on_incoming
-        self.headers_out = settings.headers_out
+    def __init__(
+        self,
+        settings: Sip,
+        pipeline: Pipeline,
+        on_incoming: Callable[[Leg], None],
+        *,
+        proxy: tuple[str, int] | None = None,
+        most_incoming: int | None = None,
+        prepare: Callable[[], None] | None = None,
+        pulse: Callable[[], None] | None = None,
+    ) -> None:
+        self._settings, self._on_incoming, self._proxy = settings, on_incoming, proxy
+        self.headers_out = (*settings.headers_out, *(FRONT_HEADERS if proxy else ()))
         self.transfer_targets = settings.transfer_targets
-        self._stack = Stack(settings, pipeline, self._new_leg, self._admit, self._tell)
-        self._pump = Pump(self._stack)
+        route = f"sip:{proxy[0]}:{proxy[1]};lr" if proxy else None
+        self._stack = Stack(settings, pipeline, self, route)
+        self._stack.most_incoming = most_incoming
+        self._pump = Pump(self._stack, prepare, pulse)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._legs: dict[int, Leg] = {}
         self._busy = asyncio.Event()
@@ -57,6 +76,10 @@ class SipEndpoint:
     def active(self) -> int:
         return len(self._legs)
 
+    def take_no_more(self) -> None:
+        """From now on a new call is told 503; those that are up may still place calls."""
+        self._stack.most_incoming = 0
+
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         await self._pump.start()
@@ -72,14 +95,47 @@ class SipEndpoint:
             self._watch = None
         await self._pump.stop()
 
-    async def call(self, uri: str, headers: Mapping[str, str] | None = None) -> Leg:
-        """Place a call; the leg tells by its events what becomes of it."""
+    async def call(
+        self,
+        uri: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        caller_id: str | None = None,
+        replaces: str | None = None,
+    ) -> Leg:
+        """Place a call; the leg tells by its events what becomes of it, from Progress to Answered or Ended.
+
+        `caller_id`: the number shown (user part of From); without one the call is anonymous (RFC 3323). `replaces`:
+        take the place of a dialog that `uri` has with somebody else (RFC 3891), as TransferAsked gives it.
+        """
         if not is_target(uri):
             raise SipError("This is no SIP URI that can be called: it should look like sip:NUMBER@HOST.")
-        return await self._pump.run(partial(self._stack.dial, uri, outgoing(headers, self.headers_out)))
+        if not self._proxy:
+            uri = await _resolved(uri)
+        own = {} if caller_id else {"Privacy": "id"}
+        if replaces and read_replaces(replaces):
+            own["Replaces"] = replaces
+        order = Order(
+            uri=uri,
+            headers=outgoing(headers, self.headers_out) | own,
+            call_id=secrets.token_hex(16),
+            sender=from_value(caller_id, self._stack.host),
+        )
+        return await self._pump.run(partial(self._stack.dial, order))
+
+    async def alive(self, deadline_s: float = 2.0) -> bool:
+        """Whether the SIP stack still comes to what it is asked."""
+        try:
+            await self._pump.run(lambda: None, deadline_s)
+        except SipError:
+            return False
+        return True
 
     async def ask(self, number: int, question: Callable[[LiveCall], T]) -> T:
         return await self._pump.run(partial(self._stack.put, number, question))
+
+    async def ask_both(self, one: int, other: int, question: Callable[[LiveCall, LiveCall], T]) -> T:
+        return await self._pump.run(partial(self._stack.put_both, one, other, question))
 
     async def _watch_calls(self) -> None:
         """Once a second while there are calls; no wake-up at all while there are none."""
@@ -95,13 +151,13 @@ class SipEndpoint:
 
     # --- called in the pump; the rest of each runs in the event loop ---
 
-    def _new_leg(self, number: int, channel: Channel, facts: LegFacts) -> Leg:
+    def new_leg(self, number: int, channel: Channel, facts: LegFacts) -> Leg:
         return Leg(self, number, channel, facts)
 
-    def _admit(self, leg: Leg, incoming: bool) -> None:  # noqa: FBT001 - a callback
+    def admit(self, leg: Leg, incoming: bool) -> None:  # noqa: FBT001 - a callback
         self._soon(self._admitted, leg, incoming)
 
-    def _tell(self, leg: Leg, event: Event) -> None:
+    def tell(self, leg: Leg, event: Event) -> None:
         self._soon(self._told, leg, event)
 
     def _soon(self, function: Callable[..., None], *arguments: object) -> None:
@@ -118,3 +174,17 @@ class SipEndpoint:
         leg.take_event(event)
         if leg.ended:
             self._legs.pop(leg.number, None)
+
+
+async def _resolved(uri: str) -> str:
+    """With an IPv4 address for its host: PJSIP would look a name up while every call's audio waits."""
+    host = host_of(uri)
+    if not host or is_ipv4(host):
+        return uri
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_S):
+            found = await loop.getaddrinfo(host, None, family=socket.AF_INET)
+    except (OSError, TimeoutError):
+        raise SipError("The host of the number called is unknown; check its name and the name server.") from None
+    return with_host(uri, str(found[0][4][0]))

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
 from voiceedge.sip import library
 from voiceedge.sip.headers import is_key_relay, is_safe_sdp
@@ -24,9 +24,20 @@ _NO_SUCH_CALL = 481
 _TERMINATED = 487
 _NOT_ACCEPTABLE = 488
 _BUSY = 503
-_DECLINED = 603
 _SERVED = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER"})
 _ANYWHERE = frozenset({"ACK", "CANCEL", "OPTIONS"})
+
+
+class House(Protocol):
+    """What the gate asks about a request."""
+
+    def takes_no_more(self) -> bool: ...
+
+    def referred(self, request: int) -> None:
+        """Answer a REFER, or keep it."""
+
+    def replaced(self, request: int) -> int:
+        """0, or the status that refuses an INVITE with Replaces."""
 
 
 class Gate:
@@ -37,8 +48,8 @@ class Gate:
     from anybody; and is silent to methods it does not know. A burst of calls is let in one after another.
     """
 
-    def __init__(self, is_full: Callable[[], bool], retry_after_s: int) -> None:
-        self._is_full = is_full
+    def __init__(self, house: House, retry_after_s: int) -> None:
+        self._house = house
         self._retry_after = library.retry_after(retry_after_s)
         self._allow = library.allow()
         self._let_in: deque[float] = deque(maxlen=_NEW_CALLS)
@@ -65,7 +76,9 @@ class Gate:
         return True
 
     def _refuses_call(self, request: int) -> bool:
-        if self._is_full() or len(self._held) == _MOST_HELD:
+        if refusal := self._house.replaced(request):
+            library.respond(request, refusal)
+        elif self._house.takes_no_more() or len(self._held) == _MOST_HELD:
             library.respond(request, _BUSY, self._retry_after)
         elif self._crowded():
             if (invitation := library.invitation_of(request)) not in self._held:
@@ -80,8 +93,8 @@ class Gate:
         method = library.method_of(request)
         if method not in _SERVED:
             library.respond(request, _NOT_ALLOWED, self._allow)
-        elif method == "REFER":  # flows send callers on, callers do not send us
-            library.respond(request, _DECLINED)
+        elif method == "REFER":
+            self._house.referred(request)
         elif method == "CANCEL" and self._held:
             return self._cancels_held(request)
         elif method == "INFO" and not is_key_relay(library.key_relay_of(request)):

@@ -5,11 +5,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import structlog
 
+from voiceedge.errors import SipError
+
 log = structlog.get_logger()
+
+# Between us and the front, which strips them from whatever comes from outside.
+FRONT_HEADERS = ("X-VoiceEdge-Trunk", "X-VoiceEdge-Agent", "X-VoiceEdge-Source")
 
 LONGEST_VALUE = 1024
 LONGEST_USER = 128
@@ -22,7 +27,9 @@ _CONNECTION = re.compile(r"c=IN IP4 ([0-9.]+)(?:/[0-9/]+)? *")
 _RTCP = re.compile(r"a=rtcp:\d+(?: IN IP4 ([0-9.]+))? *")
 _LINE_END = re.compile(r"[\r\n]")  # either ends a line for PJSIP
 _KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
+_Q850 = re.compile(r"(?:^|,)\s*Q\.850\b[^,]*?;\s*cause\s*=\s*(\d{1,3})\b", re.IGNORECASE)
 _URI_HOST = re.compile(r"sips?:(?:[^@\s<>,]*@)?([^\s<>;:?,]+)", re.IGNORECASE)
+_CALLER = re.compile(r"[A-Za-z0-9+*#._~-]{1,64}\Z")
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
 _TARGET = re.compile(r"(?:sips?|tel):[^\s<>\"\x00-\x1f\x7f]{1,500}\Z", re.IGNORECASE)
 
@@ -41,10 +48,7 @@ class Request:
 
 def read_request(raw: str, wanted: Iterable[str]) -> Request:
     """Never raises: what cannot be read is empty. Header names come out as spelled in `wanted`."""
-    text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    head = text.partition("\r\n\r\n")[0]
-    first, _, rest = head.partition("\r\n")
-    lines = re.sub(r"\r\n[ \t]+", " ", rest).split("\r\n")
+    first, lines = _lines(raw)
     names = {name.casefold(): name for name in wanted}
     headers: dict[str, str] = {}
     call_id = sender = ""
@@ -57,13 +61,26 @@ def read_request(raw: str, wanted: Iterable[str]) -> Request:
         elif name in {"call-id", "i"} and not call_id:
             call_id = one_line(value, LONGEST_CALL_ID)
         elif name in {"contact", "m", "record-route", "route"}:
-            is_reachable = is_reachable and all(_is_ipv4(host) for host in _URI_HOST.findall(value))
+            is_reachable = is_reachable and all(is_ipv4(host) for host in _URI_HOST.findall(value))
         if (known := names.get(name)) is not None:
             joined = f"{headers[known]}, {value.strip()}" if known in headers else value
             headers[known] = one_line(joined)
     parts = first.split(" ")
     target = parts[1] if len(parts) > 1 else ""
     return Request(call_id, user_part(target), user_part(sender), sender, headers, is_reachable)
+
+
+def values(raw: str, *names: str) -> list[str]:
+    """All values of a header, given its name and short form in lower case, in the order of the message's lines."""
+    pairs = (line.partition(":") for line in _lines(raw)[1])
+    return [value.strip() for name, _, value in pairs if name.strip().casefold() in names]
+
+
+def _lines(raw: str) -> tuple[str, list[str]]:
+    """The first line of a message, and its headers unfolded."""
+    text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    first, _, rest = text.partition("\r\n\r\n")[0].partition("\r\n")
+    return first, re.sub(r"\r\n[ \t]+", " ", rest).split("\r\n")
 
 
 def address(value: str) -> str:
@@ -97,16 +114,8 @@ def is_safe_sdp(body: str) -> bool:
         form = _CONNECTION if line.startswith("c=") else _RTCP if line.startswith("a=rtcp:") else None
         if form:
             found = form.fullmatch(line)
-            if not found or (found[1] and not _is_ipv4(found[1])):
+            if not found or (found[1] and not is_ipv4(found[1])):
                 return False
-    return True
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
     return True
 
 
@@ -118,6 +127,15 @@ def one_line(value: str, longest: int = LONGEST_VALUE) -> str:
 def is_target(uri: str) -> bool:
     """Whether `uri` can stand in Refer-To or a request line without becoming anything else."""
     return _TARGET.match(uri) is not None
+
+
+def from_value(caller_id: str | None, host: str) -> str:
+    """What From says: that caller's number, or nobody (RFC 3323, 4.1.1.3). SipError where it is no number or name."""
+    if caller_id is None:
+        return '"Anonymous" <sip:anonymous@anonymous.invalid>'
+    if not _CALLER.match(caller_id):
+        raise SipError("This is no caller id: digits, letters and + * # . _ ~ - only.")
+    return f"<sip:{quote(caller_id, safe='+*._~-')}@{host}>"
 
 
 def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
@@ -135,6 +153,31 @@ def outgoing(headers: Mapping[str, str] | None, allowed: Iterable[str]) -> dict[
         else:
             log.warning("header_not_allowed", name=one_line(name, 64))
     return kept
+
+
+def q850_of(raw: str) -> int | None:
+    """The ITU-T Q.850 cause in a message's Reason headers (RFC 3326, RFC 6432)."""
+    found = _Q850.search(", ".join(values(raw, "reason")))
+    return int(found[1]) if found else None
+
+
+def host_of(uri: str) -> str:
+    found = _URI_HOST.match(uri)
+    return found[1] if found else ""
+
+
+def with_host(uri: str, host: str) -> str:
+    """`uri` with an address in place of its host's name."""
+    found = _URI_HOST.match(uri)
+    return uri[: found.start(1)] + host + uri[found.end(1) :] if found else uri
+
+
+def is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def reason(code: int, text: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,10 +14,13 @@ import structlog
 
 from voiceedge.audio.channel import Channel
 from voiceedge.errors import LegEndedError, SipError
-from voiceedge.sip.call import FORBIDDEN, OK, LiveCall
+from voiceedge.sip.call import FORBIDDEN, OK, REQUEST_PENDING, TRYING, LiveCall
+from voiceedge.sip.dialog import DialogId, refer_to
 from voiceedge.sip.events import Ended, Event, Key
 from voiceedge.sip.headers import is_allowed, is_target, outgoing
 from voiceedge.sip.keys import KEYS
+from voiceedge.sip.quality import Quality
+from voiceedge.sip.referral import DECLINED
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -24,7 +28,11 @@ log = structlog.get_logger()
 QUEUED_KEYS = 128  # that nobody has taken yet; a flood of further ones is dropped
 HANG_UP_S = 2.0  # how long hang_up waits for the other side's word
 TRANSFER_S = 30.0
+OFFER_S = 10.0  # for the other side to answer a hold
+GLARE_S = 2.1, 4.0  # before a hold that met the other side's is tried again (RFC 3261, 14.1)
+GLARE_ATTEMPTS = 3
 
+RINGING, SESSION_PROGRESS = 180, 183
 _TIMEOUT = 408
 _ACCEPTED = 202
 _MULTIPLE = 300
@@ -38,6 +46,9 @@ class Desk(Protocol):
 
     async def ask(self, number: int, question: Callable[[LiveCall], T]) -> T:
         """Ask in the pump; LegEndedError when the call is over."""
+
+    async def ask_both(self, one: int, other: int, question: Callable[[LiveCall, LiveCall], T]) -> T:
+        """The same of two calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,8 @@ class Leg:
         self.channel = channel
         self.received_ns = time.monotonic_ns()
         self.ended: Ended | None = None
+        self.may_transfer = False  # the other side's REFER is told (TransferAsked) instead of declined
+        self.may_be_replaced = False  # another call may take this one's place (Replaced) instead of being refused
         self._facts = facts
         self._desk = desk
         self._events: deque[Event] = deque()
@@ -98,7 +111,13 @@ class Leg:
                 return
 
     async def ringing(self) -> None:
-        await self._ask(LiveCall.ring)
+        await self.progress(RINGING)
+
+    async def progress(self, code: int = SESSION_PROGRESS) -> None:
+        """180 Ringing, or 183 with an answer: from MediaUp on the caller hears what is played, before we answer."""
+        if not TRYING < code < OK:
+            raise SipError("Progress is told by a status between 101 and 199.")
+        await self._ask(lambda call: call.progress(code))
 
     async def answer(self, headers: Mapping[str, str] | None = None) -> None:
         """200 OK. Audio may be played from MediaUp on, which comes at once."""
@@ -110,7 +129,7 @@ class Leg:
         await self._ask(lambda call: call.refuse(code, allowed))
 
     async def hang_up(self, code: int = 0, reason: str = "") -> None:
-        """BYE (with a Reason header where a reason is given), or the refusal `code` where we have not answered yet."""
+        """BYE or CANCEL (with a Reason header where a reason is given), or the refusal `code` of an unanswered call."""
         await self._ask(lambda call: call.end("us", code, reason))
         try:
             async with asyncio.timeout(HANG_UP_S):
@@ -129,14 +148,45 @@ class Leg:
     async def key_up(self, ended_ns: int) -> None:
         await self._ask(lambda call: call.key_up(ended_ns))
 
+    async def bridge(self, other: "Leg") -> None:
+        """Let both other sides hear each other, as soon as both legs have audio, and until `unbridge` or an end.
+
+        Each leg's channel goes on hearing its own other side alone, and speaking to it alone (a whisper). Holds and
+        re-INVITEs undo nothing. Several bridges of one leg at once make a conference: three parties are three bridges.
+        """
+        self._check_alive()
+        await self._desk.ask_both(self.number, other.number, lambda one, two: one.junction.add(two.junction))
+
+    async def unbridge(self, other: "Leg") -> None:
+        """Undo `bridge`; harmless where there is none, or where either leg has ended."""
+        with contextlib.suppress(LegEndedError):
+            await self._desk.ask_both(self.number, other.number, lambda one, two: one.junction.remove(two.junction))
+
+    async def hold(self) -> None:
+        """Put the other side on hold: it hears what we play, and we do not hear it. SipError where it refuses."""
+        await self._offer(hold=True)
+
+    async def resume(self) -> None:
+        await self._offer(hold=False)
+
+    async def quality(self) -> Quality | None:
+        """What RTP and RTCP count so far; `Ended` has the last of it. None before any audio is agreed."""
+        return await self._ask(LiveCall.quality)
+
     async def transfer(
-        self, target: str, headers: Mapping[str, str] | None = None, *, deadline_s: float = TRANSFER_S
+        self,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        replaces: "Leg | None" = None,
+        deadline_s: float = TRANSFER_S,
     ) -> int:
         """Send the other side on (REFER) and return what became of it, as a SIP status.
 
-        2xx: it took place, and the leg ends with cause `transfer`; 202 means that the other side accepted and hung up
-        before it told the end. 403: refused, or not in `sip.transfer_targets` and never sent. 408: no word within
-        `deadline_s`. Whatever is not 2xx leaves the leg as it was.
+        With `replaces` it shall take the place we have in that leg (attended). 2xx: it took place, and the leg ends
+        with cause `transfer`; 202 means that the other side accepted and hung up before it told the end. 403: refused,
+        or not in `sip.transfer_targets` and never sent. 408: no word within `deadline_s`. Whatever is not 2xx leaves
+        the leg as it was.
         """
         self._check_alive()
         if not is_target(target):
@@ -145,16 +195,12 @@ class Leg:
             log.warning("transfer_target_not_allowed", leg=self.number)
             return FORBIDDEN
         allowed = outgoing(headers, self._desk.headers_out)
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[int] = loop.create_future()
+        if replaces:
+            target = refer_to(target, await replaces.dialog())
+        told, result = self._promise()
         self._sent_on = result
-
-        def told(code: int) -> None:
-            if not result.done():
-                result.set_result(code)
-
         try:
-            await self._ask(lambda call: call.transfer(target, allowed, partial(_soon, loop, told)))
+            await self._ask(lambda call: call.transfer(target, allowed, told))
             async with asyncio.timeout(deadline_s):
                 code = await result
         except TimeoutError:
@@ -165,6 +211,17 @@ class Leg:
             with contextlib.suppress(LegEndedError):  # the other side's BYE may be here before ours is away
                 await self._ask(lambda call: call.end("transfer", OK, ""))
         return code
+
+    async def accept_transfer(self) -> None:
+        """202 to the TransferAsked, and the word that it is being tried."""
+        await self._ask(LiveCall.accept_transfer)
+
+    async def decline_transfer(self, code: int = DECLINED) -> None:
+        await self._ask(lambda call: call.referral.answer(code))
+
+    async def transfer_progress(self, code: int) -> None:
+        """Tell the other side how far its transfer is (NOTIFY): 180, then a final status; on 2xx it hangs up."""
+        await self._ask(lambda call: call.transfer_progress(code))
 
     async def send_key(self, key: str, duration_ms: int = 160) -> None:
         """Press a key (RFC 4733); returns when it has been queued behind keys still being sent."""
@@ -190,6 +247,41 @@ class Leg:
                     self._sent_on.set_exception(LegEndedError("The caller hung up before the transfer was accepted."))
         self._events.append(event)
         self._news.set()
+
+    async def _offer(self, *, hold: bool) -> None:
+        for attempt in range(GLARE_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(random.uniform(*GLARE_S))  # noqa: S311 - two sides shall not try in step
+            told, result = self._promise()
+            await self._ask(lambda call, told=told: call.offer(told, hold=hold))  # type: ignore[misc]
+            try:
+                async with asyncio.timeout(OFFER_S):
+                    code = await result
+            except TimeoutError:
+                code = _TIMEOUT
+            if code < _MULTIPLE:
+                return
+            if code != REQUEST_PENDING:
+                break
+        raise SipError(f"The other side does not {'go on hold' if hold else 'come back from hold'} (status {code}).")
+
+    async def dialog(self) -> DialogId:
+        """What names this leg to others; SipError before the other side has answered at all."""
+        dialog = await self._ask(lambda call: call.dialog)
+        if dialog is None:
+            raise SipError("This leg is not answered yet: nobody can be put in its place.")
+        return dialog
+
+    def _promise(self) -> tuple[Callable[[int], None], "asyncio.Future[int]"]:
+        """A status that the pump will tell, and how it does; LegEndedError where the leg ends before."""
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[int] = loop.create_future()
+
+        def settle(code: int) -> None:
+            if not result.done():
+                result.set_result(code)
+
+        return partial(_soon, loop, settle), result
 
     async def _ask(self, question: Callable[[LiveCall], T]) -> T:
         self._check_alive()

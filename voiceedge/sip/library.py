@@ -32,6 +32,8 @@ _c.pjsip_rdata_get_sdp_info.restype = ctypes.c_void_p
 _c.pjsip_rdata_get_sdp_info.argtypes = [ctypes.c_void_p]
 _c.pjsip_rdata_get_sdp_info2.restype = ctypes.c_void_p
 _c.pjsip_rdata_get_sdp_info2.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+_c.pjsip_msg_find_hdr_by_name.restype = ctypes.c_void_p
+_c.pjsip_msg_find_hdr_by_name.argtypes = [ctypes.c_void_p] * 3
 _c.pjsip_media_type_init2.restype = None
 _c.pjsip_media_type_init2.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
 _c.pjsip_get_invite_method.restype = ctypes.c_void_p
@@ -42,6 +44,7 @@ _c.pjsip_rx_data_free_cloned.argtypes = [ctypes.c_void_p]
 _c.pjsip_endpt_process_rx_data.argtypes = [ctypes.c_void_p] * 4
 _c.pjsua_call_set_user_data.argtypes = [ctypes.c_int, ctypes.c_void_p]
 _c.pjsip_tsx_set_timers.argtypes = [ctypes.c_uint] * 4
+_c.pjsua_conf_connect.argtypes = _c.pjsua_conf_disconnect.argtypes = [ctypes.c_int] * 2
 
 _key_relay = (ctypes.c_byte * 128)()  # a struct pjsip_media_type, which takes 80 bytes
 _key_relay_names = (b"application", b"dtmf-relay")  # it points to them
@@ -107,6 +110,18 @@ def calls_held() -> int:
     return int(_c.pjsua_call_get_count())
 
 
+def join_slots(one: int, other: int) -> None:
+    """Let two slots of the conference bridge hear each other; harmless when they do already."""
+    for source, sink in ((one, other), (other, one)):
+        if status := _c.pjsua_conf_connect(source, sink):
+            raise SipError(f"PJSIP refused to join two legs (status {status}).")
+
+
+def part_slots(one: int, other: int) -> None:
+    _c.pjsua_conf_disconnect(one, other)
+    _c.pjsua_conf_disconnect(other, one)
+
+
 class Headers:
     """A header list for stateless answers; PJSIP copies it into each."""
 
@@ -141,6 +156,49 @@ def method_of(request: int) -> str:
     """From PJSIP's own summary, `Request msg INVITE/cseq=1 (rdata0x…)`: no offset into its structures is needed."""
     summary = (_c.pjsip_rx_data_get_info(request) or b"").decode("ascii", "replace")
     return summary.removeprefix("Request msg ").partition("/")[0]
+
+
+# struct pjsip_rx_data holds the packet (4000 bytes) itself; pointer and length of the message in it follow thereafter.
+_TEXT_FROM, _TEXT_TO, _LONGEST_TEXT = 4000, 4800, 4000
+
+
+def text_of(request: int) -> str:
+    """The request as it came; empty where it does not lie where it should, in another build of PJSIP."""
+    offset, length = _text_in(request)
+    if not offset:
+        return ""
+    text = ctypes.string_at(ctypes.c_void_p.from_address(request + offset).value or 0, length)
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _message_of(request: int) -> int:
+    """The parsed message, which follows pointer and length of its text."""
+    offset, _ = _text_in(request)
+    if not offset:
+        raise SipError("struct pjsip_rx_data has another layout: this pjsua2 build is not the one we were made for.")
+    return ctypes.c_uint64.from_address(request + offset + 16).value
+
+
+def _text_in(request: int) -> tuple[int, int]:
+    """Where in the structure the pointer to the message's text lies, and the text's length; 0, 0: nowhere."""
+    start = f"{method_of(request)} ".encode()
+    for offset in range(_TEXT_FROM, _TEXT_TO, 8):
+        pointer = ctypes.c_uint64.from_address(request + offset).value
+        length = ctypes.c_int.from_address(request + offset + 8).value
+        within = request < pointer < request + _TEXT_FROM + _TEXT_TO - _LONGEST_TEXT
+        if within and len(start) < length <= _LONGEST_TEXT and ctypes.string_at(pointer, len(start)) == start:
+            return offset, length
+    return 0, 0
+
+
+def take_header(request: int, name: bytes) -> None:
+    """Take a header out of a request before PJSIP sees it."""
+    wanted = _Text(ctypes.cast(ctypes.c_char_p(name), ctypes.c_void_p), len(name))
+    message = _message_of(request)
+    while found := _c.pjsip_msg_find_hdr_by_name(message, ctypes.addressof(wanted), None):
+        header = _List.from_address(found)
+        _List.from_address(header.previous).next = header.next
+        _List.from_address(header.next).previous = header.previous
 
 
 _registered: list[tuple[bytes, _Module]] = []  # PJSIP keeps the address: these live as long as the process

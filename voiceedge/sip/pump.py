@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +17,9 @@ from voiceedge.errors import SipError
 T = TypeVar("T")
 log = structlog.get_logger()
 
-SLEEP_MS = 500  # an upper bound only: packets, PJSIP's timers and posted functions end it
+PULSE_S = 2.0  # how often the pump shows that it turns
+PULSE_EARLY_S = 0.1  # a poll may end a little before its time
+SLEEP_MS = int(PULSE_S * 1000)  # an upper bound only: packets, PJSIP's timers and posted functions end it
 DEADLINE_S = 5.0
 
 
@@ -40,8 +43,11 @@ class Pump:
     nobody calls.
     """
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(
+        self, machine: Machine, prepare: Callable[[], None] | None = None, pulse: Callable[[], None] | None = None
+    ) -> None:
+        """`prepare` is called first in the pump's thread; `pulse` in the event loop, while both turn."""
+        self._machine, self._prepare, self._pulse = machine, prepare, pulse
         self._jobs: deque[Callable[[], None]] = deque()
         self._waker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._waker.setblocking(False)
@@ -92,6 +98,8 @@ class Pump:
             raise SipError("The SIP stack did not answer in time; restart the worker.") from None
 
     def _main(self, loop: asyncio.AbstractEventLoop, ready: "asyncio.Future[None]") -> None:
+        if self._prepare:
+            self._prepare()
         try:
             self._address = self._machine.set_up()
         except Exception as error:  # noqa: BLE001 - every failure goes to whoever awaits the start
@@ -100,10 +108,14 @@ class Pump:
             self._hand_over(loop, self._over, None)
             return
         self._hand_over(loop, ready, None)
+        pulse_at = 0.0
         while self._running:
             self._woken = False  # before the jobs are read: one posted after the reading sends its own wake-up
             while self._jobs:
                 self._jobs.popleft()()
+            if self._pulse and (now := time.monotonic()) >= pulse_at:
+                pulse_at = now + PULSE_S - PULSE_EARLY_S
+                loop.call_soon_threadsafe(self._pulse)
             self._machine.poll(SLEEP_MS if self._running else 0)
         self._machine.tear_down()
         self._hand_over(loop, self._over, None)

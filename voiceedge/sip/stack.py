@@ -5,9 +5,9 @@ import ipaddress
 import itertools
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pjsua2 as pj
 import structlog
@@ -17,11 +17,13 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.sip import library
-from voiceedge.sip.call import LiveCall, never_raises
+from voiceedge.sip.call import FORBIDDEN, REQUEST_PENDING, LiveCall, Order, never_raises
+from voiceedge.sip.dialog import DialogId, read_refer, read_replaces
 from voiceedge.sip.events import Ended, Event
 from voiceedge.sip.gate import Gate
-from voiceedge.sip.headers import read_request, user_part
+from voiceedge.sip.headers import FRONT_HEADERS, host_of, is_allowed, is_ipv4, read_request, user_part, values
 from voiceedge.sip.leg import Leg, LegFacts
+from voiceedge.sip.referral import DECLINED
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -35,9 +37,15 @@ MORE_CALLS_THAN_ANY = 10_000  # PJSIP lowers it to what it was built for
 _CODECS = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/16000"}
 _HIGHEST_PRIORITY = 250
 
-NewLeg = Callable[[int, Channel, LegFacts], Leg]
-Admit = Callable[[Leg, bool], None]
-Tell = Callable[[Leg, Event], None]
+
+class Desk(Protocol):
+    """The endpoint, as the pump needs it: `admit` and `tell` carry a leg and its events to the event loop, in order."""
+
+    def new_leg(self, number: int, channel: Channel, facts: LegFacts) -> Leg: ...
+
+    def admit(self, leg: Leg, incoming: bool) -> None: ...  # noqa: FBT001
+
+    def tell(self, leg: Leg, event: Event) -> None: ...
 
 
 class _Account(pj.Account):  # type: ignore[misc]
@@ -51,13 +59,16 @@ class _Account(pj.Account):  # type: ignore[misc]
 
 
 class Stack:
-    """`new_leg` makes a leg, `admit` and `tell` carry it and its events to the event loop in that order."""
+    """`proxy`: a Route through which every call goes out."""
 
-    def __init__(self, settings: Sip, pipeline: Pipeline, new_leg: NewLeg, admit: Admit, tell: Tell) -> None:
-        self._settings, self._pipeline = settings, pipeline
-        self._new_leg, self._admit, self._tell = new_leg, admit, tell
+    def __init__(self, settings: Sip, pipeline: Pipeline, desk: Desk, proxy: str | None) -> None:
+        self._settings, self._pipeline, self._proxy = settings, pipeline, proxy
+        self._headers_in = (*settings.headers_in, *(FRONT_HEADERS if proxy else ()))
+        self._desk = desk
         self.port = 0
+        self.host = ""  # as From names us: address and port
         self.capacity = 0
+        self.most_incoming: int | None = None
         self._endpoint: pj.Endpoint | None = None
         self._account: _Account | None = None
         self._gate: Gate | None = None
@@ -82,7 +93,7 @@ class Stack:
         address = self._listen()
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNoDev()  # no sound clock while nobody calls
-        self._gate = Gate(self._is_full, self._settings.retry_after_s)
+        self._gate = Gate(self, self._settings.retry_after_s)
         return address
 
     def poll(self, timeout_ms: int) -> None:
@@ -127,21 +138,25 @@ class Stack:
                 raise LegEndedError("This leg is over.") from None
             raise
 
-    def dial(self, uri: str, headers: Mapping[str, str]) -> Leg:
-        if self._is_full():
+    def put_both(self, one: int, other: int, question: Callable[[LiveCall, LiveCall], T]) -> T:
+        return self.put(one, lambda first: self.put(other, lambda second: question(first, second)))
+
+    def dial(self, order: Order) -> Leg:
+        if self.is_full():
             raise SipError("No line is free: wait for a call to end, or raise sip.max_calls.")
         self._run_clock()
         channel = self._pipeline.channel(rate=BRIDGE_RATE, frame_ms=FRAME_MS)
         number = next(self._numbers)
-        leg = self._new_leg(number, channel, LegFacts("", "", user_part(uri), uri))
+        facts = LegFacts(order.call_id, "", user_part(order.uri), order.uri)
+        leg = self._desk.new_leg(number, channel, facts)
         call = self._enter(leg, incoming=False)
         try:
-            call.dial(uri, headers)
+            call.dial(order)
         except pj.Error as error:
             if number in self._calls:
                 library.retire(call)
                 self.over(call)
-                self._tell(leg, Ended("failed", pj.PJSIP_SC_SERVICE_UNAVAILABLE, "not sent"))
+                self._desk.tell(leg, Ended("failed", pj.PJSIP_SC_SERVICE_UNAVAILABLE, "not sent"))
             raise SipError(f"The call could not be placed: {error.reason}") from None
         return leg
 
@@ -150,6 +165,7 @@ class Stack:
         now = time.monotonic()
         for call in list(self._calls.values()):
             try:
+                call.tick()
                 if call.silent_for(now) >= self._settings.no_rtp_s:
                     call.end("no_rtp", pj.PJSIP_SC_REQUEST_TIMEOUT, "no audio received")
             except pj.Error as error:  # of this call only
@@ -164,6 +180,51 @@ class Stack:
         del self._calls[call.number]
         self._ended.append(call)
 
+    def may_follow(self, uri: str) -> bool:
+        is_reachable = self._proxy is not None or is_ipv4(host_of(uri))
+        return is_reachable and is_allowed(uri, self._settings.transfer_targets)
+
+    # --- asked by the gate ---
+
+    def referred(self, request: int) -> None:
+        """A REFER, answered here and now or by the leg's owner later."""
+        refer = read_refer(library.text_of(request))
+        call = self._of_dialog(refer.dialog) if refer else None
+        if refer is None or call is None or not call.confirmed or not call.leg.may_transfer:
+            library.respond(request, DECLINED)
+            return
+        if former := call.repeated(refer.sequence):
+            former.repeat(request)
+        elif call.referral_open:
+            library.respond(request, REQUEST_PENDING)
+        else:
+            named = read_replaces(refer.replaces) if refer.replaces else None
+            known = self._of_dialog(named) if named else None
+            elsewhere = "" if known else refer.replaces or ""
+            call.refer(request, refer, known.leg if known else None, elsewhere)
+
+    def replaced(self, request: int) -> int:
+        """Whether an INVITE may take the place of the call that its Replaces names: 0 yes, or the refusing status.
+
+        PJSIP must not see the header then: it would take the place for it, and the new call would have no object.
+        """
+        named = values(library.text_of(request), "replaces")
+        if not named:
+            return 0
+        dialog = read_replaces(named[0]) if len(named) == 1 else None
+        call = self._of_dialog(dialog) if dialog else None
+        if dialog is None:
+            return int(pj.PJSIP_SC_BAD_REQUEST)
+        if call is None or not call.confirmed:
+            return int(pj.PJSIP_SC_CALL_TSX_DOES_NOT_EXIST)
+        if not call.leg.may_be_replaced:
+            return FORBIDDEN
+        library.take_header(request, b"Replaces")
+        return 0
+
+    def _of_dialog(self, dialog: DialogId) -> LiveCall | None:
+        return next((call for call in self._calls.values() if call.dialog == dialog), None)
+
     # --- inside ---
 
     def _pj(self) -> pj.Endpoint:
@@ -171,26 +232,33 @@ class Stack:
             raise SipError("The SIP endpoint is not running.")
         return self._endpoint
 
-    def _is_full(self) -> bool:
+    def is_full(self) -> bool:
         return max(len(self._calls), library.calls_held()) >= self.capacity
 
+    def takes_no_more(self) -> bool:
+        incoming = sum(call.is_incoming for call in self._calls.values())
+        return self.is_full() or (self.most_incoming is not None and incoming >= self.most_incoming)
+
     def _invited(self, call_id: int, raw: str) -> None:
-        request = read_request(raw, self._settings.headers_in)
+        request = read_request(raw, self._headers_in)
         self._run_clock()
         channel = self._pipeline.channel(rate=BRIDGE_RATE, frame_ms=FRAME_MS)
         facts = LegFacts(request.call_id, request.caller, request.called, request.remote_uri, request.headers)
-        call = self._enter(
-            self._new_leg(next(self._numbers), channel, facts), incoming=request.is_reachable, call_id=call_id
-        )
+        named = values(raw, "replaces")
+        dialog = read_replaces(named[0]) if named else None
+        former = self._of_dialog(dialog) if dialog else None
+        incoming = request.is_reachable and former is None
+        call = self._enter(self._desk.new_leg(next(self._numbers), channel, facts), incoming=incoming, call_id=call_id)
         if not request.is_reachable:  # PJSIP would look the name up while every call's audio waits
             log.warning("sip_name_in_contact", remedy="let the other side write its IPv4 address into Contact")
             call.refuse(pj.PJSIP_SC_BAD_REQUEST, {})
+        elif former:
+            former.replace_by(call)
 
     def _enter(self, leg: Leg, *, incoming: bool, call_id: int | None = None) -> LiveCall:
-        report = partial(self._tell, leg)
-        call = LiveCall(self._account, self, leg.number, channel=leg.channel, report=report, call_id=call_id)
+        call = LiveCall(self._account, self, leg, report=partial(self._desk.tell, leg), call_id=call_id)
         self._calls[leg.number] = call
-        self._admit(leg, incoming)
+        self._desk.admit(leg, incoming)
         return call
 
     def _run_clock(self) -> None:
@@ -227,14 +295,19 @@ class Stack:
     def _listen(self) -> tuple[str, int]:
         """Open the SIP sockets and the account behind them; returns an address that reaches the UDP one from here."""
         endpoint, settings = self._pj(), self._settings
-        host = _resolve(settings.host)
-        any_address = ipaddress.ip_address(host).is_unspecified
-        self.port = settings.port or _free_port(host)
+        host, public_host = _resolve(settings.host), settings.public_host or ""
+        media = pj.TransportConfig()
+        media.boundAddress, media.publicAddress = _bound(host), public_host
+        media.port, last = settings.rtp_ports
+        media.portRange = last - media.port
+        if self._proxy:
+            host, public_host = "127.0.0.1", ""
+        self.port = (0 if self._proxy else settings.port) or _free_port(host)
         here = pj.TransportConfig()
         here.port = self.port
-        here.boundAddress = "" if any_address else host
-        here.publicAddress = settings.public_host or ""
-        kinds = [(pj.PJSIP_TRANSPORT_UDP, "UDP")] + [(pj.PJSIP_TRANSPORT_TCP, "TCP")] * settings.tcp
+        here.boundAddress, here.publicAddress = _bound(host), public_host
+        has_tcp = settings.tcp and not self._proxy
+        kinds = [(pj.PJSIP_TRANSPORT_UDP, "UDP")] + [(pj.PJSIP_TRANSPORT_TCP, "TCP")] * has_tcp
         opened = []
         for kind, name in kinds:
             try:
@@ -245,16 +318,17 @@ class Stack:
                     "Stop what uses it, or set sip.host and sip.port."
                 ) from None
         account = pj.AccountConfig()
-        account.idUri = f"sip:voiceedge@{endpoint.transportGetInfo(opened[0]).localName}"
+        self.host = endpoint.transportGetInfo(opened[0]).localName
+        account.idUri = f"sip:voiceedge@{self.host}"
+        if self._proxy:
+            account.sipConfig.proxies.push_back(self._proxy)
+        account.callConfig.prackUse = pj.PJSUA_100REL_OPTIONAL  # reliable where the caller knows it, never demanded
         account.mediaConfig.lockCodecEnabled = False  # one codec is agreed in the answer; no re-INVITE to say it again
-        audio = account.mediaConfig.transportConfig
-        first, last = settings.rtp_ports
-        audio.port, audio.portRange = first, last - first
-        audio.boundAddress, audio.publicAddress = here.boundAddress, here.publicAddress
+        account.mediaConfig.transportConfig = media
         self._account = _Account(self._invited)
         self._account.create(account, True)
         library.check_call_layout(self._account)
-        return ("127.0.0.1" if any_address else host), self.port
+        return (host if _bound(host) else "127.0.0.1"), self.port
 
 
 def _resolve(host: str) -> str:
@@ -262,6 +336,11 @@ def _resolve(host: str) -> str:
         return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]  # type: ignore[return-value]
     except OSError as error:
         raise SipError(f"sip.host {host!r} is no IPv4 address of this machine: {error}") from error
+
+
+def _bound(host: str) -> str:
+    """As PJSIP wants it: nothing for all addresses."""
+    return "" if ipaddress.ip_address(host).is_unspecified else host
 
 
 def _free_port(host: str) -> int:
