@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock, timeout
-from voiceedge.flow.call import CallEnded
+from voiceedge.flow.call import CallEnded, DialResult
 from voiceedge.sip.events import Event
 from voiceedge.speech.heard import Heard
 
@@ -38,10 +38,17 @@ class Told:
     signal: "Signal"
 
 
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Somebody was rung while the caller talked or waited: they answered, or why nobody did."""
+
+    found: "Party | DialResult"
+
+
 # How a call's helpers run side by side with it: in its TaskGroup, so that nothing outlives the call.
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
-Signal = Event | AudioEvent | Fed | Decided | Told
+Signal = Event | AudioEvent | Fed | Decided | Told | Rung
 
 
 class Inbox:

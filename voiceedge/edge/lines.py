@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -20,6 +20,9 @@ from voiceedge.switch.guard import Guard, Reason, Refusal
 from voiceedge.switch.outgoing import Outgoing
 from voiceedge.switch.plan import AgentEntry, Plan
 
+if TYPE_CHECKING:
+    from voiceedge.edge.talk import Talk
+
 RING_S = 20.0
 
 log = structlog.get_logger()
@@ -32,6 +35,7 @@ class Way:
     uri: str
     headers: Mapping[str, str] = field(default_factory=dict)
     caller_id: str | None = None
+    replaces: str | None = None  # a dialog whose place it takes (RFC 3891)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ class Candidate:
     ways: tuple[Way, ...]
     agent: str | None = None
     ring_s: float = RING_S
+
+    def in_place_of(self, dialog: str) -> "Candidate":
+        return replace(self, ways=tuple(replace(way, replaces=dialog) for way in self.ways))
 
 
 class Lines:
@@ -54,6 +61,7 @@ class Lines:
         self._outgoing = Outgoing(plan, Guard(plan))
         self._endpoint: SipEndpoint | None = None
         self._ears: dict[int, Hear] = {}
+        self.talks: dict[int, Talk] = {}  # by the number of the caller's leg
 
     def open(self, endpoint: SipEndpoint) -> None:
         self._endpoint = endpoint
@@ -102,7 +110,7 @@ class Lines:
         """Raises SipError."""
         if self._endpoint is None:
             raise SipError("The SIP endpoint is not running.")
-        leg = await self._endpoint.call(way.uri, way.headers, caller_id=way.caller_id)
+        leg = await self._endpoint.call(way.uri, way.headers, caller_id=way.caller_id, replaces=way.replaces)
         return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn)
 
     def listen(self, channel: Channel, hear: Hear) -> None:

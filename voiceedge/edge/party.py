@@ -9,13 +9,15 @@ import structlog
 from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent, KeyDown, KeyUp, Level, Played, ToneBegun, ToneEnded
 from voiceedge.clock import Clock, timeout
+from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge.inbox import Inbox, Signal, Spawn, Told
 from voiceedge.edge.line import HUNG_UP
+from voiceedge.edge.sound import Sound
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.call import CallEnded, Utterance
-from voiceedge.sip.events import Answered, Ended, Key, Progress
+from voiceedge.sip.events import Answered, Ended, Key, Progress, Replaced
 from voiceedge.sip.leg import Leg
 
 LONGEST_WHISPER_S = 30.0
@@ -42,12 +44,13 @@ class Party:
     ) -> None:
         self.leg, self.agent = leg, agent
         self.inbox = Inbox(clock)
+        self.sound = Sound(leg.channel)
         self.ended: Ended | None = None
         self.has_progressed = self._has_accepted = False
         self._clock, self._spawn, self._ears = clock, spawn, ears
         self._speaker = Speaker(leg.channel, voice, self.inbox.post, spawn)
         self._post: Callable[[Signal], None] | None = None
-        self._watching = spawn(self._watch())
+        self._watching = spawn(self._watch(leg))
         ears.listen(leg.channel, self._hear)
 
     async def answered(self, progressed: Callable[["Party", Progress], None]) -> None:
@@ -96,6 +99,20 @@ class Party:
             self._spawn(self._pass_on())
         self._post = post
 
+    @property
+    def masked(self) -> str:
+        """Who they are, for others to read."""
+        return self.agent or mask(self.leg.called, PersonalDataClass.PERSONAL)
+
+    async def quietly(self, work: Coroutine[None, None, None]) -> None:
+        """Ask it of the leg; that it has ended is told elsewhere, and what its phone refuses is only logged."""
+        try:
+            await work
+        except LegEndedError:
+            return
+        except SipError as error:
+            log.info("phone_refused", problem=str(error))
+
     async def close(self) -> None:
         """Hang up, or take the call back where it was not answered. Harmless when they have hung up."""
         self._speaker.abandon()
@@ -114,15 +131,21 @@ class Party:
         if self.ended:
             self._post(Told(self, self.ended))
 
-    async def _watch(self) -> None:
-        async for event in self.leg.events():
-            if isinstance(event, Ended):
-                self.ended = event
-                self._speaker.abandon()
-                self._ears.forget(self.leg.channel)
-                self.inbox.end()
-                return
-            self.inbox.post(event)
+    async def _watch(self, leg: Leg) -> None:
+        async for event in leg.events():
+            match event:
+                case Replaced(by=heir):  # they have taken the call to another phone
+                    self.leg, self.sound = heir, Sound(heir.channel)
+                    self._ears.listen(heir.channel, self._hear)
+                    self._watching = self._spawn(self._watch(heir))
+                    self.inbox.post(event)
+                case Ended() if leg is self.leg:
+                    self.ended = event
+                    self._speaker.abandon()
+                    self.inbox.end()
+                case _ if leg is self.leg:
+                    self.inbox.post(event)
+        self._ears.forget(leg.channel)
 
     def _hear(self, event: AudioEvent) -> None:
         match event:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from voiceedge.audio.channel import Channel
 from voiceedge.audio.recording import Recorder, Recording
 from voiceedge.audio.sealed import SUFFIX
 from voiceedge.clock import Clock, timeout
@@ -53,6 +54,15 @@ class CallRecordings:
         self._leg, self._facts, self._journal, self._clock = leg, facts, journal, clock
         self._begun = 0
         self._file: _File | None = None
+        self._overheard: list[Channel] = []
+
+    @property
+    def running(self) -> bool:
+        return self._file is not None
+
+    def overhear(self, other: Channel | None) -> None:
+        """Whoever speaks on `other` is heard by the caller, and so recorded with what we say; None: nobody any more."""
+        self._overheard = [*self._overheard, other] if other else []
 
     async def take(self, action: RecordAction) -> None:
         match action:

@@ -1,0 +1,102 @@
+"""A flow's `dial` on a live call: who is meant, ringing for the caller to hear, the talk, and what came of it."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from voiceedge.edge.lines import Candidate
+from voiceedge.edge.party import Party
+from voiceedge.edge.ringing import Ringing
+from voiceedge.edge.talk import Caller, Parted, Talk
+from voiceedge.errors import LegEndedError, SipError
+from voiceedge.flow.call import Dial, DialResult, RecordAction
+from voiceedge.sip.events import Progress
+from voiceedge.switch.guard import Refusal
+
+log = structlog.get_logger()
+
+
+class EarlyAudio:
+    """Lets the caller hear what the other side sends before it answers: an announcement, its own ringing."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def progressed(self, party: Party, progress: Progress) -> None:
+        if progress.early_media:
+            self._caller.lines.spawn(self._join(party))
+        elif not self._caller.sound.sounds:  # a trunk before this one had something to say
+            self._caller.sound.ringing()
+
+    async def _join(self, party: Party) -> None:
+        self._caller.sound.quiet()
+        with contextlib.suppress(LegEndedError, SipError):
+            await self._caller.leg.bridge(party.leg)
+
+
+class Dialling:
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def dial(self, wish: Dial) -> DialResult:
+        """Raises CallEnded."""
+        found = [
+            self._caller.lines.find(target, caller=self._caller.facts.caller, caller_id=wish.caller_id)
+            for target in wish.targets
+        ]
+        for nobody in found:
+            if not isinstance(nobody, Candidate):
+                why = nobody.why if isinstance(nobody, Refusal) else "the switch plan has nobody of that name"
+                log.warning("dial_refused", why=why)
+        candidates = [replace(one, ring_s=wish.ring_s or one.ring_s) for one in found if isinstance(one, Candidate)]
+        if not candidates:
+            return DialResult.REFUSED if any(isinstance(one, Refusal) for one in found) else DialResult.FAILED
+        began = self._caller.clock.monotonic()
+        party = await self._ring(candidates, wish)
+        if isinstance(party, DialResult):
+            return party
+        wait_ms = round((self._caller.clock.monotonic() - began) * 1000)
+        recorded = wish.recorded and not self._caller.recordings.running
+        if recorded:
+            await self._caller.recordings.take(RecordAction.START)
+        parted = await Talk(self._caller).run(party, "dial", wait_ms)
+        if recorded:
+            await self._caller.recordings.take(RecordAction.STOP)
+        return DialResult.TALKED if parted is Parted.HUNG_UP else DialResult.FAILED
+
+    async def _ring(self, candidates: Sequence[Candidate], wish: Dial) -> Party | DialResult:
+        quiet = len(candidates) > 1 or wish.whisper or wish.accept
+        early = None if quiet else EarlyAudio(self._caller)
+        ringing = Ringing(
+            self._caller.lines,
+            self._caller.clock,
+            whisper=wish.whisper,
+            accept=wish.accept,
+            progressed=early.progressed if early else None,
+        )
+        self._caller.sound.ringing()
+        try:
+            return await ring(self._caller, ringing, candidates)
+        finally:
+            self._caller.sound.quiet()
+
+
+async def ring(caller: Caller, ringing: Ringing, candidates: Sequence[Candidate]) -> Party | DialResult:
+    """For as long as the caller waits. Raises CallEnded, and nobody rings any more."""
+    found: list[Party | DialResult] = []
+
+    async def work() -> None:
+        found.append(await ringing.ring(candidates))
+
+    has_result = False
+    try:
+        await caller.inbox.unless_over(work())
+        has_result = True
+    finally:
+        if not has_result:
+            for party in found:
+                if isinstance(party, Party):
+                    caller.lines.spawn(party.close())
+    return found[0]

@@ -1,0 +1,408 @@
+"""A caller and whoever was called for them, from the moment they hear each other until they part (docs/bridges.md).
+
+talking ── hold ──► music ──► talking          the caller's leg outlives all others
+   │ ── consult ──► asking ── hangs up ──► talking (to the third)
+   │                  │  └── *3 ──► all three
+   └── send on ──► ringing ── answered ──► talking (to the third)
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import structlog
+
+from voiceedge.clock import Clock
+from voiceedge.context.events import BridgeEnded, BridgeStarted, CallTransferred, Journal
+from voiceedge.edge.agent_keys import PATIENCE_S, AgentKeys, BackToCaller, Command, Consult, SendOn, TalkAll
+from voiceedge.edge.inbox import Inbox, Rung, Signal, Told
+from voiceedge.edge.lines import Candidate, Lines
+from voiceedge.edge.party import Party
+from voiceedge.edge.recordings import CallRecordings
+from voiceedge.edge.ringing import Ringing
+from voiceedge.edge.sound import Sound
+from voiceedge.errors import LegEndedError, SipError
+from voiceedge.flow.call import CallFacts, DialResult
+from voiceedge.sip.events import Ended, Held, Key, Resumed, TransferAsked
+from voiceedge.sip.leg import Leg
+from voiceedge.switch.guard import Refusal
+
+_CODES = {
+    DialResult.BUSY: 486,
+    DialResult.NO_ANSWER: 480,
+    DialResult.REFUSED: 603,
+    DialResult.FAILED: 503,
+}
+_OK, _TAKEN_BACK = 200, 487
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom others are called for."""
+
+    leg: Leg
+    facts: CallFacts
+    inbox: Inbox
+    journal: Journal
+    clock: Clock
+    lines: Lines
+    recordings: CallRecordings
+    sound: Sound
+
+
+class Parted(StrEnum):
+    """How a talk ended while the caller stayed. `BROKE`: the other side's line failed, or a transfer led nowhere."""
+
+    HUNG_UP = "hung_up"
+    BROKE = "broke"
+
+
+class Mode(StrEnum):
+    TALKING = "talking"
+    RINGING = "ringing"  # a third party, to whom the caller is to be sent
+    CONSULTING = "consulting"  # a third party is rung, or talks with the partner
+    ALL = "all"
+
+
+@dataclass(slots=True)
+class _Bridge:
+    """What of the caller's talk with one party is to be told when it ends."""
+
+    party: Party
+    since: float
+
+
+class Talk:
+    def __init__(
+        self, caller: Caller, *, queue: str | None = None, left: Callable[[Party], None] | None = None
+    ) -> None:
+        """`left` hears of the first partner's leaving, which may be long before the talk is over."""
+        self._caller, self._inbox, self._lines = caller, caller.inbox, caller.lines
+        self._partner: Party | None = None
+        self._third: Party | None = None
+        self._first: Party | None = None
+        self._queue = queue
+        self._left = left or (lambda _: None)
+        self._mode = Mode.TALKING
+        self._keys = AgentKeys()
+        self._ringing: asyncio.Task[None] | None = None
+        self._unclaimed: Party | None = None  # has answered, which is still in the inbox
+        self._asked: Party | None = None  # whose REFER waits for its end
+        self._bridge: _Bridge | None = None
+        self._parted: Parted | None = None
+
+    async def run(self, partner: Party, by: Literal["dial", "queue"], wait_ms: int) -> Parted:
+        """Until they part. Raises CallEnded when it is the caller who hangs up."""
+        self._partner = self._first = partner
+        ended_by: Literal["caller", "other", "failed"] = "caller"
+        try:
+            await self._join(self._adopt(partner), by, wait_ms)
+            while self._parted is None:
+                signal = await self._inbox.next(PATIENCE_S if self._keys.pending else None)
+                await self._take(signal)
+            ended_by = "other" if self._parted is Parted.HUNG_UP else "failed"
+            return self._parted
+        finally:
+            self._note_end(ended_by)
+            self._lines.talks.pop(self._caller.leg.number, None)
+            if self._ringing:
+                self._ringing.cancel()
+            for party in (self._partner, self._third, self._unclaimed):
+                if party:
+                    self._leave(party)
+
+    def give_up(self) -> Party | None:
+        """Somebody else's caller takes over whom ours talks with (attended transfer); our own talk is over."""
+        if self._mode is not Mode.TALKING or self._parted:
+            return None
+        partner, self._partner = self._partner, None
+        self._parted = Parted.HUNG_UP
+        self._inbox.post(Rung(DialResult.FAILED))  # so that it is noticed
+        return partner
+
+    # --- what happens ---
+
+    async def _take(self, signal: Signal | None) -> None:
+        match signal:
+            case None:
+                self._keys.forget()
+            case Told(party=party, signal=Ended() as ended):
+                await self._gone(party, ended)
+            case Told(party=party, signal=inner) if party in (self._partner, self._third):
+                await self._told(party, inner)
+            case Rung(found=found):
+                self._ringing = self._unclaimed = None
+                await self._rung(found)
+            case Key(key=key, method=method) if method != "in_band":  # which is audio, and heard as such
+                self._relay(key, self._partner)
+            case Held() if self._mode is Mode.TALKING and self._partner:
+                await self._part_audio()
+                self._partner.sound.music()
+            case Resumed() if self._mode is Mode.TALKING:
+                await self._join_audio()
+
+    async def _told(self, party: Party, signal: Signal) -> None:
+        match signal:
+            case Key(key=key, method=method) if method != "in_band" and party is self._partner:
+                await self._key(key)
+            case Held() if self._mode is Mode.TALKING:
+                await self._part_audio()
+                self._caller.sound.music()
+            case Resumed() if self._mode is Mode.TALKING:
+                await self._join_audio()
+            case TransferAsked() if party is self._partner and self._mode is Mode.TALKING:
+                await self._refer(party, signal)
+            case TransferAsked():
+                await party.quietly(party.leg.decline_transfer())
+
+    async def _key(self, key: str) -> None:
+        was_pending = self._keys.pending
+        command = self._keys.press(key)
+        if command:
+            await self._obey(command)
+        elif not was_pending and not self._keys.pending:
+            self._relay(key, None)
+
+    async def _obey(self, command: Command) -> None:
+        match command, self._mode:
+            case SendOn(number=number), Mode.TALKING:
+                await self._ring(number, Mode.RINGING)
+            case Consult(number=number), Mode.TALKING:
+                await self._ring(number, Mode.CONSULTING)
+            case TalkAll(), Mode.CONSULTING if self._third:
+                await self._join_all()
+            case BackToCaller(), Mode.CONSULTING | Mode.ALL | Mode.RINGING:
+                await self._back()
+
+    async def _gone(self, party: Party, ended: Ended) -> None:
+        if party is self._third:
+            self._third = None
+            if self._partner:
+                await self._back()
+            else:
+                self._parted = Parted.HUNG_UP
+            return
+        if party is not self._partner:
+            return
+        self._leave(party)
+        self._partner = None
+        if self._third:
+            await self._take_over(self._third, "consultation")
+        elif self._ringing is None:
+            self._parted = Parted.HUNG_UP if ended.cause in {"caller", "transfer"} else Parted.BROKE
+        # else the caller is being sent on: whoever is rung decides
+
+    # --- sending the caller on ---
+
+    async def _ring(self, target: str, mode: Mode) -> bool:
+        found = self._lines.find(target, caller=self._name())
+        if not isinstance(found, Candidate):
+            why = found.why if isinstance(found, Refusal) else "nobody has that name or number"
+            log.warning("transfer_refused", why=why)
+            return False
+        await self._part_audio()
+        self._mode = mode
+        if mode is Mode.CONSULTING:
+            self._caller.sound.music()
+        else:
+            self._caller.sound.ringing()
+        if self._partner:
+            self._partner.sound.ringing()
+        self._start_ringing(found)
+        return True
+
+    def _start_ringing(self, candidate: Candidate) -> None:
+        ringing = Ringing(self._lines, self._caller.clock)
+
+        async def ring() -> None:
+            found: Party | DialResult = DialResult.FAILED
+            try:
+                found = await ringing.ring([candidate])
+            except Exception:
+                log.exception("ringing_failed")  # whoever waits for its end must not wait for ever
+            self._unclaimed = found if isinstance(found, Party) else None
+            self._inbox.post(Rung(found))
+
+        self._ringing = self._lines.spawn(ring())
+
+    async def _rung(self, found: Party | DialResult) -> None:
+        if isinstance(found, DialResult):
+            await self._nobody(found)
+            return
+        if self._mode is Mode.CONSULTING and self._partner:
+            self._third = self._adopt(found)
+            self._partner.sound.quiet()
+            await self._bridge_legs(self._partner.leg, found.leg)
+        elif self._mode in {Mode.CONSULTING, Mode.RINGING}:
+            await self._take_over(self._adopt(found), "transfer")
+        else:  # taken back in the meantime
+            self._lines.spawn(found.close())
+
+    async def _nobody(self, result: DialResult) -> None:
+        if self._parted or self._mode not in {Mode.CONSULTING, Mode.RINGING}:
+            return
+        await self._report(_CODES.get(result, 503))
+        if self._partner:
+            await self._back()
+        else:
+            self._parted = Parted.BROKE
+
+    async def _take_over(self, heir: Party, by: Literal["transfer", "consultation"]) -> None:
+        """The caller talks with `heir` from now on, and whoever sent them on is let go."""
+        self._note_end("transfer")
+        old, self._third = self._partner, None
+        self._partner, self._mode = heir, Mode.TALKING
+        result: Literal["done"] = "done"
+        self._caller.journal.record(
+            CallTransferred(call_id=self._caller.facts.call_id, target=heir.agent or heir.masked, result=result)
+        )
+        if old:
+            await self._report(_OK)
+            self._leave(old)
+        await self._join(heir, by, 0)
+
+    async def _refer(self, partner: Party, wish: TransferAsked) -> None:
+        """The partner's phone sends the caller on (RFC 3515), perhaps to whom it talks with on another line."""
+        if wish.replaces:
+            other = self._lines.talks.get(wish.replaces.number)
+            heir = other.give_up() if other and other is not self else None
+            if heir is None:
+                await partner.quietly(partner.leg.decline_transfer())
+                return
+            await partner.quietly(partner.leg.accept_transfer())
+            self._asked = partner
+            await self._take_over(self._adopt(heir), "transfer")
+            return
+        self._asked = partner
+        if wish.elsewhere:
+            accepted = await self._ring_elsewhere(wish)
+        else:
+            accepted = await self._ring(wish.target, Mode.RINGING)
+        if accepted:
+            partner.sound.quiet()
+            await partner.quietly(partner.leg.accept_transfer())
+        else:
+            self._asked = None
+            await partner.quietly(partner.leg.decline_transfer())
+
+    async def _ring_elsewhere(self, wish: TransferAsked) -> bool:
+        found = self._lines.find(wish.target, caller=self._name())
+        if not isinstance(found, Candidate):
+            return False
+        await self._part_audio()
+        self._mode = Mode.RINGING
+        self._caller.sound.music()
+        self._start_ringing(found.in_place_of(wish.elsewhere))
+        return True
+
+    async def _report(self, code: int) -> None:
+        if asked := self._asked:
+            self._asked = None
+            await asked.quietly(asked.leg.transfer_progress(code))
+
+    async def _back(self) -> None:
+        """The partner and the caller alone again."""
+        if self._ringing:
+            self._ringing.cancel()
+            self._ringing = None
+        if third := self._third:
+            self._third = None
+            self._lines.spawn(third.close())
+        self._mode = Mode.TALKING
+        self._keys.forget()
+        await self._report(_TAKEN_BACK)
+        await self._join_audio()
+
+    async def _join_all(self) -> None:
+        self._mode = Mode.ALL
+        await self._join_audio()
+        if self._third:
+            await self._bridge_legs(self._caller.leg, self._third.leg)
+            self._caller.recordings.overhear(self._third.leg.channel)
+
+    # --- audio ---
+
+    async def _join(self, party: Party, by: Literal["dial", "queue", "transfer", "consultation"], wait_ms: int) -> None:
+        await self._join_audio()
+        self._lines.talks[self._caller.leg.number] = self
+        self._bridge = _Bridge(party, self._caller.clock.monotonic())
+        self._caller.journal.record(
+            BridgeStarted(
+                call_id=self._caller.facts.call_id,
+                with_leg=party.leg.id,
+                agent=party.agent,
+                queue=self._queue,
+                by=by,
+                wait_ms=wait_ms,
+            )
+        )
+
+    async def _join_audio(self) -> None:
+        self._caller.sound.quiet()
+        if self._partner:
+            self._partner.sound.quiet()
+            await self._bridge_legs(self._caller.leg, self._partner.leg)
+            self._caller.recordings.overhear(self._partner.leg.channel)
+
+    async def _part_audio(self) -> None:
+        if self._partner:
+            self._caller.recordings.overhear(None)
+            await self._caller.leg.unbridge(self._partner.leg)
+
+    @staticmethod
+    async def _bridge_legs(one: Leg, other: Leg) -> None:
+        try:
+            await one.bridge(other)
+        except LegEndedError:
+            return  # its Ended is on its way to us
+        except SipError as error:
+            log.error("bridge_failed", problem=str(error))  # noqa: TRY400 - the message says it all
+
+    def _relay(self, key: str, party: Party | None) -> None:
+        """Whoever talks with a machine presses keys for it: those of RFC 4733 are not in the audio."""
+        leg = party.leg if party else self._caller.leg
+        if self._mode is Mode.TALKING:
+            self._lines.spawn(_send_key(leg, key))
+
+    # --- coming and going ---
+
+    def _adopt(self, party: Party) -> Party:
+        party.tell(self._inbox.post)
+        party.leg.may_transfer = True
+        return party
+
+    def _leave(self, party: Party) -> None:
+        if party is self._first:
+            self._left(party)
+            self._first = None
+        self._lines.spawn(party.close())
+
+    def _note_end(self, ended_by: Literal["caller", "other", "transfer", "failed"]) -> None:
+        if bridge := self._bridge:
+            self._bridge = None
+            self._caller.recordings.overhear(None)
+            self._caller.journal.record(
+                BridgeEnded(
+                    call_id=self._caller.facts.call_id,
+                    with_leg=bridge.party.leg.id,
+                    agent=bridge.party.agent,
+                    queue=self._queue,
+                    ended_by=ended_by,
+                    talk_ms=round((self._caller.clock.monotonic() - bridge.since) * 1000),
+                )
+            )
+
+    def _name(self) -> str:
+        """Of whoever pays for a further call: the partner who asks for it."""
+        return (self._partner and self._partner.agent) or self._caller.facts.caller
+
+
+async def _send_key(leg: Leg, key: str) -> None:
+    try:
+        await leg.send_key(key)
+    except (LegEndedError, SipError):
+        return  # nobody is there to hear it
