@@ -21,12 +21,11 @@ from voiceedge.switch.queues.messages import (
     TicketState,
 )
 from voiceedge.switch.queues.model import REST_MS, Agent, Ticket
-from voiceedge.switch.queues.rules import AT_WORK, Rules
+from voiceedge.switch.queues.rules import Rules
 
 RING_GRACE_MS = 10_000  # beyond ring_s until the worker that rings is no longer waited for
 CUSTOMER_RINGS_MS = 60_000  # a call-back reserves its agent while the customer's phone rings
 CALL_BACK_KEPT_MS = 2 * 86_400_000
-FIRST_GUESS_S = 180.0  # of an agent's time that a caller takes, before anything was measured
 
 
 class QueueError(VoiceEdgeError):
@@ -66,6 +65,10 @@ class Board:
     @property
     def state(self) -> State:
         return State(self.tickets, self.agents)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.tickets_changed or self.agents_changed)
 
     # What is asked.
 
@@ -203,7 +206,7 @@ class Board:
                 self._end(ticket, TicketState.NOT_REACHED)
         elif self._now - ticket.joined_ms >= queue.longest_wait_s * 1000:
             self._end(ticket, TicketState.TIMEOUT)
-        elif not self._anyone_logged_in(ticket.queue):
+        elif not self._rules.logged_in(ticket.queue, self.agents):
             self._end(ticket, TicketState.NO_AGENT)
 
     def _match(self) -> None:
@@ -239,10 +242,6 @@ class Board:
     def agent(self, name: str) -> Agent:
         return self.agents.get(name) or Agent(name, self._now)
 
-    def expected_wait_s(self, queue: str, position: int) -> float | None:
-        staffed = self._staffed(queue)
-        return self._pace.get(queue, FIRST_GUESS_S) * position / staffed if staffed else None
-
     def _queue(self, name: str) -> QueueEntry:
         if name not in self._rules.queues:
             raise QueueError(f"the switch plan has no queue {name}; it has {', '.join(self._rules.queues) or 'none'}.")
@@ -251,19 +250,13 @@ class Board:
     def _no_place(self, name: str, queue: QueueEntry, waiting: int) -> TicketState | None:
         if not self._rules.is_open(queue, self._at):
             return TicketState.CLOSED
-        if not self._anyone_logged_in(name):
+        if not self._rules.logged_in(name, self.agents):
             return TicketState.NO_AGENT
         return TicketState.FULL if waiting >= queue.most_waiting else None
 
     @staticmethod
     def _waits(ticket: Ticket, queue: str) -> bool:
         return ticket.queue == queue and ticket.state is TicketState.WAITING
-
-    def _anyone_logged_in(self, queue: str) -> bool:
-        return any(self.agent(name).state is not AgentState.LOGGED_OUT for name in self._rules.agents_of[queue])
-
-    def _staffed(self, queue: str) -> int:
-        return sum(self.agent(name).state in AT_WORK for name in self._rules.agents_of[queue])
 
     def _rings_until(self, agent: Agent, ticket: Ticket) -> int:
         entry = self._rules.agents.get(agent.name)
@@ -273,7 +266,7 @@ class Board:
     def _talk(self, ticket: Ticket, agent: Agent) -> None:
         self._put(agent.answered(ticket.id, self._now))
         self._spare_all(ticket)
-        self._keep(ticket.answered(agent.name, self._staffed(ticket.queue), self._now))
+        self._keep(ticket.answered(agent.name, self._rules.staffed(ticket.queue, self.agents), self._now))
         self._tell_left(ticket, TicketState.ANSWERED, agent.name)
 
     def _not_taken(self, ticket: Ticket, agent: Agent, *, no_line: bool = False) -> None:
@@ -338,7 +331,8 @@ class Board:
         self.agents[agent.name] = self.agents_changed[agent.name] = agent
         if (before.state, before.reason) == (agent.state, agent.reason):
             return
-        self.spans.append(Span(agent.name, before.state, before.reason, before.since_ms, self._now))
+        if before.state is not AgentState.LOGGED_OUT:
+            self.spans.append(Span(agent.name, before.state, before.reason, before.since_ms, self._now))
         ticket = self.tickets.get(agent.ticket or "")
         changed = AgentStateChanged(
             agent=agent.name, state=agent.state.value, reason=agent.reason, was=before.state.value,
@@ -349,7 +343,7 @@ class Board:
 
     def _tell_joined(self, ticket: Ticket, *, returned: bool = False) -> None:
         position = sum(o.order <= ticket.order for o in self.tickets.values() if self._waits(o, ticket.queue))
-        wait_s = self.expected_wait_s(ticket.queue, position)
+        wait_s = self._rules.expected_wait_s(ticket.queue, position, self.agents, self._pace)
         joined = QueueJoined(
             call_id=ticket.call, queue=ticket.queue, priority=ticket.priority, position=position, returned=returned,
             expected_wait_s=None if wait_s is None else round(wait_s),

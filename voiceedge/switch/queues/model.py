@@ -44,6 +44,11 @@ class Ticket:
         return self.over_ms is None
 
     @property
+    def held(self) -> bool:
+        """Whether a worker has its call, or should."""
+        return self.live and not (self.call_back and self.state is TicketState.WAITING)
+
+    @property
     def order(self) -> tuple[int, str]:
         return self.rank_ms, self.id
 

@@ -1,13 +1,16 @@
 """The switch plan as the queues ask it."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from voiceedge.switch.hours import is_open
 from voiceedge.switch.plan import Hours, Plan, QueueEntry
 from voiceedge.switch.queues.messages import AgentState
+from voiceedge.switch.queues.model import Agent
 
+FIRST_GUESS_S = 180.0  # a caller's share of an agent's time, before anything was measured
 AT_WORK = frozenset({AgentState.AVAILABLE, AgentState.RINGING, AgentState.TALKING, AgentState.AFTER_CALL})
 
 
@@ -39,6 +42,22 @@ class Rules:
     def after_call_ms(self, agent: str) -> int:
         entry = self.agents.get(agent)
         return round(entry.after_call_s * 1000) if entry else 0
+
+    def logged_in(self, queue: str, agents: Mapping[str, Agent]) -> bool:
+        """Whether anybody who serves the queue is, be it on a break."""
+        states = (agents[name].state for name in self.agents_of.get(queue, ()) if name in agents)
+        return any(state is not AgentState.LOGGED_OUT for state in states)
+
+    def staffed(self, queue: str, agents: Mapping[str, Agent]) -> int:
+        """How many are at work for the queue, with a caller or ready for one."""
+        return sum(agents[name].state in AT_WORK for name in self.agents_of.get(queue, ()) if name in agents)
+
+    def expected_wait_s(
+        self, queue: str, position: int, agents: Mapping[str, Agent], pace: Mapping[str, float]
+    ) -> float | None:
+        """`pace`: seconds of an agent's time that a place in the queue takes. None: nobody is at work."""
+        staffed = self.staffed(queue, agents)
+        return pace.get(queue, FIRST_GUESS_S) * position / staffed if staffed else None
 
     def _hours_of(self, queue: QueueEntry) -> Hours | None:
         return self._hours.get(queue.hours) if queue.hours else None
