@@ -1,6 +1,6 @@
 """A raw SIP user agent for tests: says exactly what it is told to, right or wrong, and remembers all that it was told.
 
-    async with Peer() as peer:                        # UDP on a free port of 127.0.0.1; any number side by side
+    async with Peer() as peer:                        # UDP, a free port of 127.0.0.1; any number side by side
         call = await peer.invite("sip:1000@127.0.0.1:5060", headers={"X-Customer-Ref": "7"})
         response = await call.final()                 # 200 is acknowledged, and audio runs, by itself
         call.rtp.say(pcm)                             # see rtp.RtpStream: say, press, heard, sound_ns, silence_ns
@@ -126,10 +126,14 @@ class Peer:
     """A user agent with one UDP socket. `on_invite`, where set, is given each incoming call; else use `incoming()`."""
 
     def __init__(
-        self, host: str = "127.0.0.1", user: str = "01012345678", new_stream: Callable[[str], RtpStream] = RtpStream
+        self,
+        host: str = "127.0.0.1",
+        user: str = "01012345678",
+        new_stream: Callable[[str], RtpStream] = RtpStream,
+        port: int = 0,
     ) -> None:
         self.host, self.user, self.new_stream = host, user, new_stream
-        self.port = 0
+        self.port = port
         self.refer = ReferPlan()
         self.stray: list[Message] = []  # what belonged to no call and no request of ours
         self.on_invite: Callable[[PeerCall], object] | None = None
@@ -141,7 +145,9 @@ class Peer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: _Receiver(self), local_addr=(self.host, 0))
+        self._transport, _ = await loop.create_datagram_endpoint(
+            lambda: _Receiver(self), local_addr=(self.host, self.port)
+        )
         self.port = self._transport.get_extra_info("sockname")[1]
         return self
 
@@ -319,6 +325,7 @@ class PeerCall:
         self.provisional: list[Message] = []
         self.invited_ns = 0  # when the INVITE went out
         self.media: Media | None = None  # what the other side last said of its audio
+        self.refusals: dict[str, list[int]] = {}  # by method: what the next such requests are answered
         self._acknowledge = acknowledge
         self._final: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
@@ -404,9 +411,11 @@ class PeerCall:
     async def answer(
         self, status: int = 200, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Provisional or final. With 200 audio runs; `body` unset: the first codec offered that we know."""
+        """Provisional or final. With 200, or a `body`, audio runs; unset: the first codec offered that we know."""
         assert self.invitation
         if not 200 <= status < 300:
+            if body:
+                self._listen_to(self.invitation.body)
             self.peer.respond(self.invitation, status, body or "", headers, self._tag)
             return
         self._listen_to(self.invitation.body)
@@ -495,8 +504,18 @@ class PeerCall:
             case "REFER":
                 self._refer(request)
                 return
-        answer = self._answer if request.method == "INVITE" or (request.method == "UPDATE" and request.body) else ""
-        self.peer.respond(request, 200, answer)
+        if refusals := self.refusals.get(request.method):
+            self.peer.respond(request, refusals.pop(0))
+            return
+        answers = request.method == "INVITE" or (request.method == "UPDATE" and request.body)
+        self.peer.respond(request, 200, self._answer_to(request.body) if answers else "")
+
+    def _answer_to(self, offer: str) -> str:
+        """What we last said of our audio, in the direction that fits the offer (RFC 3264, 6.1)."""
+        offered = Media.read(offer)
+        turned = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+        direction = turned.get(offered.direction, "sendrecv") if offered else "sendrecv"
+        return re.sub(r"^a=(sendrecv|sendonly|recvonly|inactive)", f"a={direction}", self._answer, flags=re.MULTILINE)
 
     def _hung_up(self, request: Message) -> None:
         self.rtp.pause()
