@@ -9,12 +9,12 @@ from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.service import ContextService
 from voiceedge.edge import keeping, paths
 from voiceedge.edge.link import Head, LinkServer
-from voiceedge.edge.supervisor import Facts, Reporter
+from voiceedge.edge.member import Facts, Reporter
 
 
 async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) -> None:
     """`before` holds the embedded broker's port, kept over a restart so that subscribers find it again."""
-    mqtt = config.mqtt.model_copy(update={"embedded_port": before.get("mqtt_port", config.mqtt.embedded_port)})
+    mqtt = config.mqtt.model_copy(update={"embedded_port": config.mqtt.embedded_port or before.get("mqtt_port", 0)})
     async with ContextService(config.model_copy(update={"mqtt": mqtt}), clock) as service:
 
         async def ingest(head: Head, _: bytes) -> Head:

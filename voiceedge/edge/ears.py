@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from voiceedge.audio.synthesis import Pcm
+from voiceedge.edge import priority
 from voiceedge.edge.link import LinkClient
 from voiceedge.edge.wire import expectation_to_json
 from voiceedge.errors import LinkError
@@ -17,7 +18,7 @@ log = structlog.get_logger()
 
 class WorkerEars:
     def __init__(self, vosk: VoskModel | None, speech: LinkClient, decide_s: float) -> None:
-        self.threads = ThreadPoolExecutor(2, "vosk")
+        self.threads = ThreadPoolExecutor(2, "vosk", initializer=priority.step_back)
         self._vosk, self._speech, self._decide_s = vosk, speech, decide_s
 
     def listen(self, expectation: Expectation) -> Listener | None:

@@ -2,36 +2,83 @@
 
 import functools
 import gc
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import structlog
 
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
-from voiceedge.edge import control, logs, paths, speech_process, worker
-from voiceedge.edge.supervisor import Member, Supervisor
-from voiceedge.errors import ModelMissingError
+from voiceedge.edge import blueprint, control, logs, paths, priority, speech_process, systemd, worker
+from voiceedge.edge.blueprint import Blueprint
+from voiceedge.edge.front import process as front
+from voiceedge.edge.handover import Handover
+from voiceedge.edge.member import EXIT_CONFIG
+from voiceedge.edge.pool import Pool, Process
+from voiceedge.edge.reload import Reload, Reloads
+from voiceedge.edge.supervisor import Supervisor
+from voiceedge.errors import ConfigError, ModelMissingError
 from voiceedge.speech.models import vosk_directory
 from voiceedge.speech.streaming import VoskModel
+from voiceedge.switch.plan import load_plan
 
 log = structlog.get_logger()
 
 
-def run(config: Config) -> int:
-    """Serve until told to stop; return the process's exit code."""
+def run(config: Config, file: Path | None) -> int:
+    """Serve until told to stop; return the process's exit code. `file` is where `config` was read, for reloads."""
     logs.configure(config.log)
+    try:
+        plan = blueprint.draw(config)
+    except ConfigError as error:
+        log.error("settings_wrong", problem=str(error))  # noqa: TRY400 - a message for people, not a trace
+        return EXIT_CONFIG
     for directory in (config.site.data_dir, config.site.run_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    clock = RealClock()
-    vosk, silero = _vosk(config), _silero()
+    return _supervise(plan, file, Reload(), ())
+
+
+def go_on(left: Handover, file: Path | None) -> int:
+    """The same after the supervisor's exec of itself, with the children it had and as it found good to be."""
+    plan = Blueprint.model_validate(left.blueprint)
+    logs.configure(plan.config.log)
+    return _supervise(plan, file, Reload(**left.reload), left.processes)
+
+
+def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequence[Process]) -> int:
+    check = [sys.executable, "-m", blueprint.__name__, *([str(file)] if file else [])]
+    reloads = Reloads(check, plan.model_dump(mode="json"), reload)
+    pools = list(_pools(plan))
     gc.collect()
     gc.freeze()  # what is loaded by now stays shared with the children
-    members = [
-        Member("control", functools.partial(control.main, config, clock), stop_rank=1),
-        Member("speech", functools.partial(speech_process.main, config, clock), stop_rank=1),
-        Member("worker-1", functools.partial(worker.main, config, clock, vosk=vosk, silero=silero)),
-    ]
-    return Supervisor(members, paths.status_file(config)).run()
+    return Supervisor(pools, paths.status_file(plan.config), reloads=reloads, adopted=adopted).run()
+
+
+def _pools(plan: Blueprint) -> Iterator[Pool]:
+    config, clock, made_of = plan.config, RealClock(), plan.fingerprints
+    if plan.front:
+        settled = config.model_copy(update={"front": config.front.model_copy(update={"inner_port": plan.inner_port})})
+        main = functools.partial(front.main, settled, functools.partial(load_plan, config.switch.plan), clock)
+        yield Pool("front", main, made_of["front"], informed=True, stop_rank=1)
+    yield Pool("control", functools.partial(control.main, config, clock), made_of["control"], stop_rank=1)
+    # Two seats: the next one loads Whisper while the old one still decides.
+    yield Pool("speech", functools.partial(speech_process.main, config, clock), made_of["speech"], seats=2, stop_rank=1)
+    systemd.notify("WATCHDOG=1")
+    vosk = _vosk(config)
+    systemd.notify("WATCHDOG=1")
+    media = priority.of_media(config.workers.media_priority)
+    yield Pool(
+        "worker",
+        functools.partial(worker.main, plan, clock, vosk=vosk, silero=_silero(), prepare_media=media),
+        made_of["worker"],
+        count=plan.workers,
+        seats=plan.seats,
+        numbered=True,
+        drain_s=config.workers.drain_s,
+        beats_itself=True,
+    )
 
 
 def _vosk(config: Config) -> VoskModel | None:

@@ -18,7 +18,7 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.edge import paths
 from voiceedge.edge.link import Handler, Head, LinkServer
-from voiceedge.edge.supervisor import Facts, Reporter
+from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.wire import expectation_from_json, piece_from_json
 from voiceedge.errors import FlowError, ModelMissingError, SpeechBusyError
 from voiceedge.flow.book import FlowBook

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 import structlog
@@ -19,11 +19,14 @@ from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.journal import Outgoing, QueueJournal
 from voiceedge.context.pii import pseudonym, pseudonym_key
 from voiceedge.edge import keeping, paths
+from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.line import channel_settings
+from voiceedge.edge.lines import Lines
 from voiceedge.edge.link import LinkClient
+from voiceedge.edge.member import Facts, Reporter
+from voiceedge.edge.origin import wanted_headers
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
-from voiceedge.edge.supervisor import Facts, Reporter
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
@@ -32,21 +35,40 @@ from voiceedge.flow.look_up import HttpLookUps
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.leg import Leg
 from voiceedge.speech.streaming import VoskModel
+from voiceedge.switch.plan import load_plan
+from voiceedge.switch.routing import Router
 
 INGEST_S = 10.0
 FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
 RECORDINGS_S = 1.0  # … what of them is not yet on disk …
 FLUSH_S = 3.0  # … and for the last events
+RETIRED_FLUSH_S = 60.0  # for those of a worker that nobody waits for
 
 log = structlog.get_logger()
 
 
 async def main(
-    config: Config, clock: Clock, reporter: Reporter, before: Facts, *, vosk: VoskModel | None, silero: Silero | None
+    blueprint: Blueprint,
+    clock: Clock,
+    reporter: Reporter,
+    before: Facts,
+    *,
+    vosk: VoskModel | None,
+    silero: Silero | None,
+    prepare_media: Callable[[], None],
 ) -> None:
-    """`before` holds the SIP port of a predecessor, kept over a restart so that the world finds it again."""
-    sip = config.sip.model_copy(update={"port": before.get("sip_port", config.sip.port)})
-    book = _book(config)
+    """`before` holds the SIP port of a predecessor: without a front it is kept, so that the world finds it again.
+
+    SIGUSR1: end with the last call. Behind the front no new call is taken meanwhile, as others take them.
+    """
+    config = blueprint.config
+    port = config.sip.port or before.get("sip_port", 0)
+    headers = wanted_headers(config.sip.headers_in, behind_front=blueprint.front)
+    rtp_ports = blueprint.rtp_ports(reporter.seat)
+    sip = config.sip.model_copy(update={"port": port, "rtp_ports": rtp_ports, "headers_in": headers})
+    if blueprint.front:
+        sip = sip.model_copy(update={"max_calls": None})  # the front counts all workers' calls
+    book, switch = _book(config), load_plan(config.switch.plan)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, book.reload)
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
     outgoing = Outgoing(clock)
@@ -60,30 +82,54 @@ async def main(
 
     async with httpx.AsyncClient() as http, asyncio.TaskGroup() as group:
         draining = group.create_task(outgoing.drain(send))
+        voice = WorkerVoice(library, speech)
+        lines = Lines(config, switch, voice=voice, clock=clock, group=group)
         around = Surroundings(
             config=config,
+            plan=switch,
+            router=Router(switch, config.flows, clock),
             clock=clock,
             book=book,
             ears=WorkerEars(vosk, speech, config.speech.decide_s),
-            voice=WorkerVoice(library, speech),
+            voice=voice,
             recorder=recorder,
+            lines=lines,
             tickets=TicketOffice(control, clock),
             look_ups=HttpLookUps(http, clock),
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
             customer_of=lambda number: pseudonym(number, key) if any(map(str.isdigit, number)) else None,
         )
         switchboard = Switchboard(around, group, silero)
-        endpoint = SipEndpoint(sip, switchboard.pipeline, switchboard.take)
+        endpoint = SipEndpoint(
+            sip,
+            switchboard.pipeline,
+            switchboard.take,
+            proxy=("127.0.0.1", blueprint.inner_port) if blueprint.front else None,
+            most_incoming=blueprint.calls_each,
+            prepare=prepare_media,
+            pulse=Pulse(reporter, switchboard),
+        )
+        lines.open(endpoint)
         await endpoint.start()
+
+        def retire() -> None:
+            if blueprint.front:
+                endpoint.take_no_more()
+            switchboard.retire()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, retire)
+        flush_s = FLUSH_S
         try:
-            reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity})
-            await asyncio.Event().wait()
+            calls_each = min(endpoint.capacity, blueprint.calls_each or endpoint.capacity)
+            reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity, "calls_each": calls_each})
+            await switchboard.retired()
+            flush_s = RETIRED_FLUSH_S
         finally:
             switchboard.stopping = True
             await endpoint.stop()
             await switchboard.all_over(FAREWELL_S)
             await asyncio.to_thread(recorder.stop, RECORDINGS_S)
-            await outgoing.flushed(FLUSH_S)
+            await outgoing.flushed(flush_s)
             draining.cancel()
 
 
@@ -92,6 +138,22 @@ def _book(config: Config) -> FlowBook:
         return FlowBook(config.flows.dir, config.flows.values)
     except FlowError as error:
         raise ConfigError(str(error)) from error
+
+
+class Pulse:
+    """The worker's heartbeat, driven by the SIP pump so that it stops with it; tells the number of calls too."""
+
+    def __init__(self, reporter: Reporter, switchboard: "Switchboard") -> None:
+        self._reporter, self._switchboard = reporter, switchboard
+        self._told = 0
+
+    def __call__(self) -> None:
+        calls = self._switchboard.calls
+        if calls == self._told:
+            self._reporter.beat()
+        else:
+            self._told = calls
+            self._reporter.tell({"calls": calls})
 
 
 class Switchboard:
@@ -103,12 +165,31 @@ class Switchboard:
         self._around, self._group = around, group
         self._sessions: dict[int, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring, self._empty = False, asyncio.Event()
         asyncio.get_running_loop().add_reader(self.pipeline.fileno(), self._hear)
+
+    @property
+    def calls(self) -> int:
+        return len(self._tasks)
 
     def take(self, leg: Leg) -> None:
         task = self._group.create_task(self._serve(leg))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def retire(self) -> None:
+        self._retiring = True
+        if not self._tasks:
+            self._empty.set()
+
+    async def retired(self) -> None:
+        """Wait until it is asked to retire and no call is left."""
+        await self._empty.wait()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._retiring and not self._tasks:
+            self._empty.set()
 
     async def all_over(self, within_s: float) -> None:
         if self._tasks:
@@ -129,3 +210,5 @@ class Switchboard:
         for event in self.pipeline.read_events():
             if session := self._sessions.get(id(event.channel)):
                 session.hear(event)
+            else:
+                self._around.lines.hear(event)
