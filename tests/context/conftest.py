@@ -14,14 +14,20 @@ from voiceedge.context.store import Store
 NewDatabase = Callable[..., Database]
 
 
+@pytest.fixture
+def new_node(postgres: PostgresServer) -> NewDatabase:
+    """Another node's way into one database of PostgreSQL each time, not open yet."""
+    name = postgres.new_database()
+    return lambda node="node-1": Database(Postgres(postgres.url(name), postgres.password_file, node))
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
     """Another way into the same database each time, not open yet: as after a restart, or of another node."""
     if request.param == "sqlite":
         return lambda _node="node-1": Database(Sqlite(tmp_path / FILE))
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = server.new_database()
-    return lambda node="node-1": Database(Postgres(server.url(name), server.password_file, node))
+    new: NewDatabase = request.getfixturevalue("new_node")
+    return new
 
 
 @pytest.fixture

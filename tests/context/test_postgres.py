@@ -22,13 +22,6 @@ NewDatabase = Callable[..., Database]
 
 
 @pytest.fixture
-def new_database(postgres: PostgresServer) -> NewDatabase:
-    """Of the server that all share."""
-    name = postgres.new_database()
-    return lambda node="node-1": Database(Postgres(postgres.url(name), postgres.password_file, node))
-
-
-@pytest.fixture
 def own_server() -> Iterator[PostgresServer]:
     """One that a test may stop, freeze and set up as it likes."""
     server = PostgresServer()
@@ -106,8 +99,8 @@ async def test_a_user_without_rights_is_told(postgres: PostgresServer) -> None:
     assert "owner" in await refusal(url, postgres.password_file)
 
 
-async def test_a_value_that_is_none_for_it_can_not_be_retried(new_database: NewDatabase) -> None:
-    database = new_database()
+async def test_a_value_that_is_none_for_it_can_not_be_retried(new_node: NewDatabase) -> None:
+    database = new_node()
     await database.open()
     with pytest.raises(RefusedError) as caught:
         async with database.begin() as connection:
@@ -129,6 +122,7 @@ async def test_a_server_that_was_restarted_is_reached_again_by_the_next_who_asks
         assert await store.count_pending() == 2
 
 
+@pytest.mark.slow
 async def test_a_server_that_stands_still_keeps_nobody_waiting(
     own_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,10 +157,10 @@ async def test_a_server_that_is_away_at_the_start_is_used_when_it_comes(own_serv
 
 
 async def test_a_node_that_stops_in_mid_transaction_does_not_hold_up_the_others(
-    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+    new_node: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(module._SESSION, "idle_in_transaction_session_timeout", "300ms")
-    stopped, other = new_database("stopped"), new_database("other")
+    stopped, other = new_node("stopped"), new_node("other")
     await stopped.open()
     await other.open()
     with pytest.raises(StoreError):  # noqa: PT012 - the end of the outer block fails too

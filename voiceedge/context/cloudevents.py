@@ -85,8 +85,9 @@ def events_topic(site: str, conversation: str) -> str:
     return f"voiceedge/{site}/v1/events/{conversation}"
 
 
-def status_topic(site: str) -> str:
-    return f"voiceedge/{site}/v1/status"
+def status_topic(site: str, node: str) -> str:
+    """`node` is empty where the site has only one."""
+    return f"voiceedge/{site}/v1/status/{node}".rstrip("/")
 
 
 def new_id(clock: Clock) -> str:

@@ -7,12 +7,13 @@ What is written against it must run on both. Tables are described in `tables` an
   transaction is the only one.
 - On PostgreSQL other nodes write in between two statements: lock first what is read to be changed, several rows in the
   order of their key, or let the UPDATE's WHERE decide and look at its `rowcount`.
+- `Database.lock` locks what is no row yet, by a name.
 - A transaction is short: no waiting for a call, a broker or a person in it. After `deadline_s` it is given up.
 - A commit whose answer is lost may have happened: what is tried again must not harm when done twice.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -39,14 +40,17 @@ Result = TypeVar("Result")
 
 
 class Backend(Protocol):
-    """`shared`: other nodes use it too. Its text names it in errors, without a secret."""
+    """`node` names this one among those that share it. Its text names the database in errors, without a secret."""
 
     @property
     def shared(self) -> bool: ...
     @property
+    def node(self) -> str: ...
+    @property
     def deadline_s(self) -> float | None: ...
     def engine(self) -> AsyncEngine: ...
     async def before_migrating(self, connection: AsyncConnection) -> None: ...
+    async def lock(self, connection: AsyncConnection, names: Iterable[str], *, share: bool) -> None: ...
     def explained(self, error: Exception) -> StoreError | None: ...
 
 
@@ -68,6 +72,11 @@ class Database:
     def shared(self) -> bool:
         """Whether other nodes write to it too."""
         return self._backend.shared
+
+    @property
+    def node(self) -> str:
+        """This node's name in the database; where there is no other, none."""
+        return self._backend.node
 
     async def open(self) -> None:
         """Raises StoreError; a shared database may be used all the same, and is then reached when it is back."""
@@ -105,6 +114,13 @@ class Database:
                 await asyncio.sleep(next(delays))
         async with self.begin() as connection:
             return await work(connection)
+
+    async def lock(self, connection: AsyncConnection, names: Iterable[str], *, share: bool = False) -> None:
+        """Hold what these names stand for until the transaction's end, alone, or with all others who `share` it.
+
+        For what is no row yet. On SQLite each transaction has everything for itself.
+        """
+        await self._backend.lock(connection, names, share=share)
 
     @asynccontextmanager
     async def _transaction(self, deadline_s: float | None) -> AsyncIterator[AsyncConnection]:

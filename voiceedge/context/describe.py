@@ -70,10 +70,20 @@ def asyncapi() -> Json:
                 "parameters": {"site": {"description": "site.name of the configuration."}},
                 "messages": {"Status": _ref("messages", "Status")},
             },
+            "nodeStatus": {
+                "address": "voiceedge/{site}/v1/status/{node}",
+                "description": "The same of each node, in its place where several nodes share a PostgreSQL.",
+                "parameters": {
+                    "site": {"description": "site.name of the configuration."},
+                    "node": {"description": "switch.node of the configuration."},
+                },
+                "messages": {"Status": _ref("messages", "Status")},
+            },
         },
         "operations": {
             "publishEvents": _operation("events", retain=False),
             "publishStatus": _operation("status", retain=True),
+            "publishNodeStatus": _operation("nodeStatus", retain=True),
         },
         "components": {
             "messages": {

@@ -1,5 +1,6 @@
 """Secret keys of this installation: made at first use, kept in the data directory, readable by its owner only."""
 
+import hashlib
 import os
 import secrets
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from voiceedge.errors import StoreError
 
 KEY_BYTES = 32
+SHARED_KEYS = "token", "pseudonym"  # nodes of one site must have the same: copied from the first to the others
 
 
 def load_key(data_dir: Path, name: str) -> bytes:
@@ -22,6 +24,11 @@ def load_key(data_dir: Path, name: str) -> bytes:
     if len(key) != KEY_BYTES:
         raise StoreError(f"{path}: is not a key of {KEY_BYTES} bytes: restore it, or remove it for a new one.")
     return key
+
+
+def fingerprint(key: bytes) -> str:
+    """Tells keys apart and gives none away: 64 bits."""
+    return hashlib.sha256(key).hexdigest()[:16]
 
 
 def _create(path: Path) -> None:

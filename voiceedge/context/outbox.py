@@ -18,6 +18,7 @@ from voiceedge.bus.backoff import backoff
 from voiceedge.bus.client import IN_FLIGHT, Connection, Message
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import events_topic, status_topic
+from voiceedge.context.lease import Lease
 from voiceedge.context.store import Store
 from voiceedge.errors import BusError, StoreError
 
@@ -29,6 +30,7 @@ PRUNE_EVERY_S = 60.0
 # otherwise by max_queued_messages, beyond 1000 messages), although it has acknowledged it.
 PACE_PER_S = 2_000
 GOODBYE_S = 1.0
+LOOK_S = 1.0
 
 log = structlog.get_logger()
 
@@ -51,10 +53,12 @@ class Outbox:
         *,
         site: str,
         keep: int,
+        lease: Lease | None = None,
         settle_s: float = SETTLE_S,
     ) -> None:
-        self._store, self._connect, self._clock = store, connect, clock
-        self._site, self._keep, self._settle_s = site, keep, settle_s
+        """`lease`: where several nodes share the store."""
+        self._store, self._connect, self._clock, self._lease = store, connect, clock, lease
+        self._site, self._node, self._keep, self._settle_s = site, store.node, keep, settle_s
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._unmarked: set[int] = set()  # acknowledged, but the disk would not take that yet
         self._pruned_at = clock.monotonic()
@@ -92,14 +96,14 @@ class Outbox:
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            await connection.publish([status_message(self._site, online=True)], _nobody)
+            await connection.publish([status_message(self._site, self._node, online=True)], _nobody)
             if not connection.session_present:
                 await self._offer_again(connection)
             await self._publish_all(connection)
         except asyncio.CancelledError:
             with suppress(BusError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
-                    await connection.publish([status_message(self._site, online=False)], _nobody)
+                    await connection.publish([status_message(self._site, self._node, online=False)], _nobody)
             raise
 
     async def _offer_again(self, connection: Connection) -> None:
@@ -122,7 +126,7 @@ class Outbox:
                     if not self._wake.is_set():
                         self._idle.set()
                     await self._prune_now_and_then()
-                    await self._until_lost(connection, self._wake.wait())
+                    await self._until_lost(connection, self._more())
             except StoreError as error:
                 self._note(error)
                 await self._until_lost(connection, sleep(self._clock, next(delays)))
@@ -130,6 +134,8 @@ class Outbox:
     async def _publish_some(self, connection: Connection) -> int:
         """Publish what fits in flight, and return how many those were."""
         await self._mark(())
+        if self._lease:
+            self._lease.check()
         pending = await self._store.pending(IN_FLIGHT)
         messages = [Message(events_topic(self._site, event.conversation), event.body.encode()) for event in pending]
         acknowledged: list[int] = []
@@ -140,6 +146,12 @@ class Outbox:
             self.state.published += len(acknowledged)
             await self._mark(acknowledged)
         return len(messages)
+
+    async def _more(self) -> None:
+        """Wait for further events: ours wake us, and those that another node leaves to us are looked for."""
+        with suppress(TimeoutError):
+            async with timeout(self._clock, LOOK_S if self._lease else None):
+                await self._wake.wait()
 
     async def _mark(self, positions: list[int] | tuple[int, ...]) -> None:
         """Raises StoreError while the disk refuses; nothing is forgotten, so nothing is published again meanwhile."""
@@ -177,7 +189,7 @@ def _nobody(_index: int) -> None:
     """The status is in no outbox: nobody waits for its PUBACK."""
 
 
-def status_message(site: str, *, online: bool) -> Message:
+def status_message(site: str, node: str, *, online: bool) -> Message:
     """Retained, so that a subscriber knows at once; as a will it tells of our sudden end."""
     body = json.dumps({"state": "online" if online else "offline"}).encode()
-    return Message(status_topic(site), body, retain=True)
+    return Message(status_topic(site, node), body, retain=True)

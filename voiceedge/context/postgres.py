@@ -1,7 +1,7 @@
 """PostgreSQL, shared by several nodes: how it is reached (libpq's URL form, by asyncpg), and what its troubles mean."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +18,7 @@ CONNECTIONS = 5  # a node: PostgreSQL takes 100 in all unless told otherwise
 CONNECT_S = 5
 DEADLINE_S = 10.0  # of a transaction, from asking for a connection to its commit
 RECYCLE_S = 1_800  # before a firewall forgets the connection
-MIGRATING = 0x564F4943_45444745  # the key of the advisory lock: nobody else's, it is hoped
+MIGRATING = "migrations"
 
 # What the server is told of each connection: to end what a node that stopped in mid-transaction has locked.
 _SESSION = {
@@ -49,6 +49,13 @@ _REMEDIES = {  # by SQLSTATE, or its class (PostgreSQL, appendix A)
 }
 
 
+_KEYS = (
+    "(SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(CAST(:names AS text[])) AS name ORDER BY 1) AS keys"
+)
+_LOCK = text(f"SELECT pg_advisory_xact_lock(key) FROM {_KEYS}")  # noqa: S608 - fixed text
+_SHARE = text(f"SELECT pg_advisory_xact_lock_shared(key) FROM {_KEYS}")  # noqa: S608
+
+
 class ConflictError(StoreError):
     """Another transaction got in the way of this one: the same again, from its beginning, will do."""
 
@@ -66,7 +73,7 @@ class Postgres:
     deadline_s = DEADLINE_S
 
     def __init__(self, url: str, password_file: Path | None, node: str) -> None:
-        self._url, self._password_file, self._node = url, password_file, node
+        self._url, self._password_file, self.node = url, password_file, node
 
     def __str__(self) -> str:
         parts = urlsplit(self._url)
@@ -92,7 +99,12 @@ class Postgres:
         if version.major < OLDEST:
             raise StoreError(f"{self}: is version {version.major}: upgrade it to {OLDEST} or later.")
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
+        await self.lock(connection, [MIGRATING], share=False)
+
+    async def lock(self, connection: AsyncConnection, names: Iterable[str], *, share: bool) -> None:
+        """In one order for all, so that no two wait for each other."""
+        statement = _SHARE if share else _LOCK
+        await connection.execute(statement, {"names": list(names)})
 
     def explained(self, error: Exception) -> StoreError | None:
         """Never with the error's own text: it quotes the statement's values, or the URL."""
@@ -114,7 +126,7 @@ class Postgres:
             self._url,
             password=self._password(),
             timeout=CONNECT_S,
-            server_settings={**_SESSION, "application_name": f"voiceedge {self._node}"},
+            server_settings={**_SESSION, "application_name": f"voiceedge {self.node}"},
         )
 
     def _password(self) -> str | None:

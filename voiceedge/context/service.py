@@ -15,6 +15,8 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
+from voiceedge.context.keys import SHARED_KEYS, fingerprint, load_key
+from voiceedge.context.lease import Lease
 from voiceedge.context.outbox import Outbox, OutboxState, status_message
 from voiceedge.context.record import Conversation
 from voiceedge.context.store import Store
@@ -43,8 +45,14 @@ class ContextService:
         self._config, self._clock = config, clock
         self.database = Database.of(config)
         self._store = Store(self.database, config.site.name)
+        self._lease = self._new_lease() if self.database.shared else None
         self._outbox = Outbox(
-            self._store, self._connect, clock, site=config.site.name, keep=config.context.outbox_limit
+            self._store,
+            self._connect,
+            clock,
+            site=config.site.name,
+            keep=config.context.outbox_limit,
+            lease=self._lease,
         )
         self._embedded: EmbeddedBroker | None = None
         self._given: Broker | None = None
@@ -68,6 +76,9 @@ class ContextService:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             publishing = tasks.create_task(self._outbox.run(), name="outbox")
             stack.callback(publishing.cancel)
+            if self._lease:
+                keeping = tasks.create_task(self._lease.keep(self._outbox.wake), name="lease")
+                stack.callback(keeping.cancel)
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
@@ -122,9 +133,16 @@ class ContextService:
             problem = str(error)
         return ContextHealth(self.broker_url, state.connected, state.published, pending, problem)
 
+    def _new_lease(self) -> Lease:
+        shared = b"".join(load_key(self._config.site.data_dir, name) for name in SHARED_KEYS)
+        own = load_key(self._config.site.data_dir, "node")
+        return Lease(self.database, self._clock, machine=fingerprint(own), keys=fingerprint(shared))
+
     async def _open(self) -> None:
         try:
             await self.database.open()
+            if self._lease:
+                await self._lease.renew()
         except StoreError as error:
             if not self.database.shared:
                 raise
@@ -132,10 +150,10 @@ class ContextService:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Connection]:
-        site = self._config.site.name
-        broker, will = await self._broker(), status_message(site, online=False)
+        site, node = self._config.site.name, self.database.node
+        broker, will = await self._broker(), status_message(site, node, online=False)
         # The embedded broker drops what it has not delivered when its publisher leaves: its memory is no promise.
-        client_id = None if self._embedded else f"voiceedge-{site}-{self._tokens.key_id}"
+        client_id = None if self._embedded else f"voiceedge-{site}-{self._tokens.key_id}{node and '-'}{node}"
         async with connect(broker, client_id=client_id, will=will) as connection:
             yield connection
 

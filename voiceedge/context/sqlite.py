@@ -1,5 +1,6 @@
 """The SQLite file: how it is opened, and what its troubles mean."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ _REMEDIES = {
 class Sqlite:
     """One connection, so that SQLite's one writer never waits for itself."""
 
-    shared = False
+    shared, node = False, ""
     deadline_s = None  # a disk answers or fails
 
     def __init__(self, path: Path) -> None:
@@ -45,6 +46,9 @@ class Sqlite:
 
     async def before_migrating(self, connection: AsyncConnection) -> None:
         """Each transaction is the only one."""
+
+    async def lock(self, connection: AsyncConnection, names: Iterable[str], *, share: bool) -> None:
+        """Likewise."""
 
     def explained(self, error: Exception) -> StoreError | None:
         """Never with the error's own text: it quotes the statement's values."""
