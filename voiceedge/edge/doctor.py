@@ -22,6 +22,8 @@ from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
 from voiceedge.flow.frame import fixed_prompts
 from voiceedge.speech.models import vosk_directory, whisper_directory
+from voiceedge.switch.checks import check_plan
+from voiceedge.switch.plan import load_plan
 
 SELF_TEST_S = 60.0
 BROKER_S = 10.0
@@ -147,6 +149,7 @@ def flows_and_prompts(config: Config) -> Iterator[Finding]:
     unknown = sorted({config.flows.default, *config.flows.routes.values()} - set(book.flows))
     if unknown:
         yield broken("routes", f"no such flow: {', '.join(unknown)}", "Correct flows.default and flows.routes")
+    yield switch_plan(config, book)
     prompts = [prompt for flow in book.flows.values() for prompt in fixed_prompts(flow)]
     yield from recordings(prompts)
     library = PromptLibrary(paths.prompt_cache(config), renderer)
@@ -154,6 +157,24 @@ def flows_and_prompts(config: Config) -> Iterator[Finding]:
     ready = sum(library.lookup(piece) is not None for piece in pieces)
     later = "" if ready == len(pieces) else "; the service renders the others when it starts"
     yield fine("prompts", f"{ready} of {len(pieces)} sentences ready{later}")
+
+
+def switch_plan(config: Config, book: FlowBook) -> Finding:
+    part, remedy = "switch plan", "`voiceedge route check` shows when it is right"
+    try:
+        plan = load_plan(config.switch.plan)
+    except ConfigError as error:
+        return broken(part, str(error), remedy)
+    problems = check_plan(plan, book.flows)
+    text = "; ".join(map(str, problems))
+    if any(problem.severity == "error" for problem in problems):
+        return broken(part, text, remedy)
+    if problems:
+        return reduced(part, text, remedy)
+    if config.switch.plan is None:
+        return fine(part, "none: flows.routes and flows.default lead every call to a flow")
+    held = {"trunks": plan.trunks, "routes": plan.routes, "agents": plan.agents, "queues": plan.queues}
+    return fine(part, ", ".join(f"{len(those)} {name}" for name, those in held.items()))
 
 
 def recordings(prompts: list[Utterance]) -> Iterator[Finding]:

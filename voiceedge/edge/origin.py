@@ -1,0 +1,52 @@
+"""Where a call came from: what the front says of it, and which of its own headers are to be believed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from voiceedge.sip.headers import address, user_part
+from voiceedge.switch.numbers import is_anonymous
+from voiceedge.switch.outgoing import HOPS_HEADER, TRUNK_HEADER
+from voiceedge.switch.plan import Plan
+from voiceedge.switch.routing import Incoming
+
+AGENT_HEADER = "X-VoiceEdge-Agent"
+SOURCE_HEADER = "X-VoiceEdge-Source"
+IDENTITY_HEADER = "P-Asserted-Identity"  # RFC 3325
+OURS = (TRUNK_HEADER, AGENT_HEADER, SOURCE_HEADER, HOPS_HEADER)
+
+_OURS = "x-voiceedge-"
+
+
+def wanted_headers(configured: Iterable[str], *, behind_front: bool) -> tuple[str, ...]:
+    """What to read of an INVITE. The front takes our own headers from all that comes from outside; nobody else does."""
+    others = [name for name in configured if not name.casefold().startswith(_OURS)]
+    return tuple(dict.fromkeys((*others, *OURS, IDENTITY_HEADER) if behind_front else others))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`headers` are for flows; `hops` is the Max-Forwards left, where the front tells it."""
+
+    call: Incoming
+    headers: Mapping[str, str]
+    hops: int | None = None
+
+
+def origin_of(called: str, caller: str, headers: Mapping[str, str], plan: Plan, configured: Iterable[str]) -> Origin:
+    """`headers` as read by `wanted_headers`; `configured` are those that flows may read.
+
+    A plan with trunks says whose headers are believed; without one it is the firewall that does, and all are.
+    """
+    trunk = headers.get(TRUNK_HEADER, "")
+    line = plan.trunks.get(trunk)
+    if line and line.trusted and IDENTITY_HEADER in headers and not is_anonymous(caller):
+        caller = user_part(address(headers[IDENTITY_HEADER].partition(",")[0])) or caller
+    believed = line.trusted if line else not plan.trunks
+    names = {name.casefold() for name in configured} if believed else set()
+    ours = {name.casefold() for name in OURS}
+    hops = headers.get(HOPS_HEADER, "")
+    return Origin(
+        Incoming(called, caller, trunk, headers.get(AGENT_HEADER, "")),
+        {name: value for name, value in headers.items() if name.casefold() in names - ours},
+        int(hops) if hops.isascii() and hops.isdigit() and len(hops) <= 3 else None,  # noqa: PLR2004 - up to 255
+    )
