@@ -56,7 +56,7 @@ def switch(tmp_path_factory, ports):
     plan = directory / "switch.toml"
     agents = "\n".join(f'[agents.{name}]\nphone = "sip:{name}@127.0.0.1:{ports[name]}"\n' for name in ("kim", "lee"))
     trunks = "\n".join(
-        f'[trunks.{name}]\nhost = "127.0.0.1"\nport = {ports[name]}\npriority = {rank}\ncaller_id = "0215880000"\n'
+        f'[trunks.{name}]\nhost = "127.0.0.1"\nport = {ports[name]}\npriority = {rank}\ncaller_id = "0270001234"\n'
         for rank, name in enumerate(("first_trunk", "second_trunk"), 1)
     )
     plan.write_text(f"{agents}\n{trunks}\n", encoding="utf-8")
@@ -125,3 +125,250 @@ async def test_caller_and_agent_hear_each_other_and_the_caller_goes_on_when_the_
         assert ended["ended_by"] == "other"
         assert ended["talk_ms"] > 0
         assert (await call.over())["outcome"] == "talked"
+
+
+async def test_the_caller_hanging_up_ends_the_agents_leg(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await call.hang_up()
+        await agent.ended()
+        assert (await call.until("bridge.ended"))["ended_by"] == "caller"
+
+
+async def test_the_caller_hanging_up_takes_a_call_back_that_rings(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer(180)
+        await call.hang_up()
+        await agent.asked_for("CANCEL")
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(486, "busy"), (603, "refused"), (480, "no_answer"), (500, "failed")])
+async def test_why_nobody_answered_is_the_exit_taken(switch, kim, status, outcome):
+    async with talk(switch, "1001") as call:
+        await (await kim.incoming()).answer(status)
+        assert (await call.over())["outcome"] == outcome
+
+
+@pytest.mark.parametrize(("number", "outcome"), [("1005", "failed"), ("1007", "refused")])
+async def test_who_is_not_known_or_not_allowed_is_not_dialled(switch, number, outcome):
+    async with talk(switch, number) as call:
+        assert (await call.over())["outcome"] == outcome
+
+
+async def test_a_phone_that_rings_too_long_is_given_up(switch, kim):
+    async with talk(switch, "1002") as call:
+        agent = await kim.incoming()
+        await agent.answer(180)
+        await agent.asked_for("CANCEL")
+        assert (await call.over())["outcome"] == "no_answer"
+
+
+async def test_the_whisper_is_for_the_agent_alone(switch, kim):
+    async with talk(switch, "1002") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        began = now_ns()
+        await until(lambda: agent.rtp.sound_ns(began), 10)
+        call.rtp.say(tone(CALLER_HZ, 20_000))
+        whispered = await until(lambda: agent.rtp.silence_ns(began, for_ms=60) or hears(agent.rtp, CALLER_HZ), 15)
+        assert whispered
+        await until(lambda: hears(agent.rtp, CALLER_HZ), 10)
+        heard = call.rtp.heard(began)[: RATE * 3]
+        ringing = strength(heard, 440) + strength(heard, 480)
+        assert ringing > 0.9, "the caller hears the ringing go on, and no word"
+        await agent.bye()
+        await call.over()
+
+
+async def test_the_agent_takes_the_call_by_a_key_or_it_is_no_answer(switch, kim):
+    async with talk(switch, "1004") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await until(lambda: agent.rtp.sound_ns(), 10)
+        assert not call.of("bridge.started")
+        await agent.press("1")
+        await in_talk(call, agent)
+    async with talk(switch, "1004") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        assert (await call.over())["outcome"] == "no_answer"
+        await agent.ended()
+
+
+async def test_of_two_who_ring_the_first_to_answer_has_the_call(switch, kim, lee):
+    async with talk(switch, "1003") as call:
+        loser, winner = await kim.incoming(), await lee.incoming()
+        await loser.answer(180)
+        await winner.answer()
+        await loser.asked_for("CANCEL")
+        await in_talk(call, winner)
+        assert (await call.until("bridge.started"))["agent"] == "lee"
+
+
+async def test_of_two_who_ring_one_may_be_busy(switch, kim, lee):
+    async with talk(switch, "1003") as call:
+        await (await kim.incoming()).answer(486)
+        winner = await lee.incoming()
+        await winner.answer()
+        await in_talk(call, winner)
+
+
+async def test_a_number_goes_over_the_next_trunk_where_one_fails(switch, ports):
+    async with (
+        Peer(user="trunk", port=ports["first_trunk"]) as first,
+        Peer(user="trunk", port=ports["second_trunk"]) as second,
+        talk(switch, "1006") as call,
+    ):
+        refused = await first.incoming()
+        await refused.answer(503)
+        taken = await second.incoming()
+        assert taken.invitation["from"].startswith(("<sip:0270001234@", '"0270001234" <sip:0270001234@'))
+        assert "0212345678@" in taken.invitation.first
+        await taken.answer()
+        await in_talk(call, taken)
+        started = await call.until("bridge.started")
+        assert started["agent"] is None
+
+
+async def test_keys_of_the_caller_reach_a_machine_at_the_other_end(switch, ports):
+    async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, talk(switch, "1006") as call:
+        other = await trunk.incoming()
+        await other.answer()
+        await in_talk(call, other)
+        await call.press("7")
+        await until(lambda: any(packet.payload_type == 101 for packet in list(other.rtp.packets)))
+
+
+async def test_what_the_other_side_sends_before_it_answers_is_heard(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        agent._listen_to(agent.invitation.body)
+        offered = agent.media.formats[0]
+        from peer import sdp  # noqa: PLC0415
+
+        await agent.answer(183, sdp("127.0.0.1", agent.rtp.port, (offered,)))
+        agent.rtp.say(tone(KIM_HZ, 20_000))
+        await until(lambda: hears(call.rtp, KIM_HZ), 10)
+        assert not call.of("bridge.started")
+        await agent.answer(486)
+        assert (await call.over())["outcome"] == "busy"
+
+
+async def test_whoever_is_on_hold_hears_music(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await agent.reinvite("sendonly")
+        held = now_ns()
+        await until(lambda: len(call.rtp.heard(held)) > RATE and not hears(call.rtp, KIM_HZ), 10)
+        await until(lambda: np.abs(call.rtp.heard(held)[-RATE:]).max() > 500, 10)
+        assert not hears(agent.rtp, CALLER_HZ, held)
+        await agent.reinvite("sendrecv")
+        await in_talk(call, agent)
+
+
+async def test_a_line_that_breaks_is_no_end_of_the_callers_call(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        agent.rtp.pause()  # as a phone that has lost its power
+        assert (await call.until("bridge.ended"))["ended_by"] == "failed"
+        assert (await call.over())["outcome"] == "failed"
+        assert (await call.until("call.ended"))["cause"] == "flow"
+
+
+async def keyed(agent, keys):
+    for key in keys:
+        await agent.press(key, 80)
+
+
+async def test_the_agent_sends_the_caller_on_by_keys(switch, kim, ports):
+    async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await keyed(agent, "*10212345678#")
+        other = await trunk.incoming()
+        await other.answer()
+        await in_talk(call, other, LEE_HZ)
+        await agent.ended()
+        assert (await call.until("bridge.ended"))["ended_by"] == "transfer"
+        await other.bye()
+        assert (await call.over())["outcome"] == "talked"
+
+
+async def test_the_agent_asks_first_then_all_talk_and_the_agent_leaves(switch, kim, ports):
+    async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await keyed(agent, "*20212345678#")
+        other = await trunk.incoming()
+        await other.answer()
+        other.rtp.say(tone(LEE_HZ, 60_000))
+        await until(lambda: hears(agent.rtp, LEE_HZ), 10)
+        assert not hears(call.rtp, LEE_HZ)
+        await keyed(agent, "*3")
+        call.rtp.hush()
+        call.rtp.say(tone(CALLER_HZ, 60_000))
+        agent.rtp.hush()
+        agent.rtp.say(tone(KIM_HZ, 60_000))
+        for rtp, tones in (
+            (call.rtp, (KIM_HZ, LEE_HZ)), (agent.rtp, (CALLER_HZ, LEE_HZ)), (other.rtp, (CALLER_HZ, KIM_HZ)),
+        ):  # fmt: skip
+            await until(lambda rtp=rtp, tones=tones: all(hears(rtp, hertz) for hertz in tones), 10)
+        await agent.bye()
+        await until(lambda: hears(call.rtp, LEE_HZ) and not hears(call.rtp, KIM_HZ), 10)
+        await other.bye()
+        assert (await call.over())["outcome"] == "talked"
+
+
+async def test_whoever_was_asked_is_busy_and_the_agent_is_back_with_the_caller(switch, kim, ports):
+    async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await keyed(agent, "*20212345678#")
+        await (await trunk.incoming()).answer(486)
+        await in_talk(call, agent)
+
+
+async def test_keys_cannot_send_a_caller_where_nobody_may_call(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await keyed(agent, "*10019005550100#")
+        await in_talk(call, agent)
+
+
+async def refer(agent, target):
+    return await agent.send("REFER", {"Refer-To": f"<{target}>", "Referred-By": f"<{agent.peer.uri}>"})
+
+
+async def test_the_agents_phone_sends_the_caller_on(switch, kim, lee):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        assert (await refer(agent, lee.uri)).status == 202
+        other = await lee.incoming()
+        await other.answer()
+        await in_talk(call, other, LEE_HZ)
+        await until(lambda: "200" in [n for n in agent.requests if n.method == "NOTIFY"][-1].body, 10)
+        await agent.ended()
+        assert [e["ended_by"] for e in call.of("bridge.ended")] == ["transfer"]
+
+
+async def test_a_phone_may_not_send_a_caller_anywhere(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        assert (await refer(agent, "sip:900@198.51.100.9")).status == 603
+        await in_talk(call, agent)
