@@ -77,34 +77,34 @@ class Kamailio:
 
     def __init__(self, place: Place, folder: Path, clock: Clock) -> None:
         self._place, self._folder, self._clock = place, folder, clock
-        self._process: asyncio.subprocess.Process | None = None
         self._mark = folder / "kamailio.pid"
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process else 0
+        self.pid = 0
 
     async def run(self) -> int:
         """Start it, log what it says, return its exit code when it is over; nothing of it is left then."""
         self._end_leftovers()
         command = [*_command(self._place, self._folder), "-DD", "-E"]
-        process = self._process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-            limit=65536,
-        )
-        self._mark.write_text(str(process.pid))
+        read, write = os.pipe()  # ours, not asyncio's, whose wait() would last as long as any of its children
         try:
-            assert process.stderr  # noqa: S101 - a pipe was asked for
-            await self._listen(process.stderr)
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=write,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        finally:
+            os.close(write)
+        self.pid = process.pid
+        self._mark.write_text(str(process.pid))
+        listening = asyncio.create_task(self._listen(read))
+        try:
             return await process.wait()
         finally:
             await self._end(process)
-            self._process = None
+            await listening  # to its end: nobody holds the pipe any more
+            self.pid = 0
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
@@ -125,7 +125,10 @@ class Kamailio:
                     _kill_group(pid)
                     return
 
-    async def _listen(self, stderr: asyncio.StreamReader) -> None:
+    async def _listen(self, pipe: int) -> None:
+        stderr = asyncio.StreamReader(limit=65536)
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stderr), os.fdopen(pipe, "rb"))
         second, count = self._clock.monotonic(), 0
         while True:
             try:

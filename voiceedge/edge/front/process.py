@@ -15,7 +15,7 @@ from voiceedge.edge.front import kamailio
 from voiceedge.edge.front.answers import Answers
 from voiceedge.edge.front.kamailio import Kamailio
 from voiceedge.edge.front.place import Place, settle
-from voiceedge.edge.front.render import STRUCTURE, render, write
+from voiceedge.edge.front.render import STRUCTURE, render
 from voiceedge.edge.front.rpc import RefusedError, Rpc
 from voiceedge.edge.front.tables import registrations
 from voiceedge.edge.front.workers import Pool
@@ -25,7 +25,7 @@ from voiceedge.errors import ConfigError, LinkError
 from voiceedge.switch.plan import Plan
 
 START_S = 20.0
-LOOK_S = 0.05  # between two looks whether a starting Kamailio is up
+LOOK_S = 0.1  # for each look whether a starting Kamailio is up
 SAVE_S = 5.0  # of registrations a killed Kamailio may lose
 LONGEST_PAUSE_S = 5.0
 LIVED_WELL_S = 30.0
@@ -108,7 +108,7 @@ class Front:
             async with clocks.timeout(self._clock, START_S):
                 while not running.done():
                     try:
-                        await self._rpc.ask("core.version")
+                        await self._rpc.ask("core.version", timeout_s=LOOK_S)
                     except LinkError:
                         await clocks.sleep(self._clock, LOOK_S)
                     else:

@@ -50,38 +50,34 @@ def write(files: dict[str, str], directory: Path) -> None:
 
 def _structure(config: Config, place: Place, directory: Path) -> str:
     front = config.front
-    defines: dict[str, int | str] = {
-        "INNER_PORT": place.inner_port,
-        "MAX_CALLS": config.sip.max_calls or MOST_CALLS,
-        "CALLS_PER_S": front.calls_per_s,
-        "CALLS_PER_S_WORKER": front.calls_per_s_worker,
-        "FLOOD_PER_2S": 2 * front.flood_per_s,
-        "STRIKES": STRIKES,
-        "KNOCKS": KNOCKS,
-        "OUTSIDE_MS": OUTSIDE_MS,
-    }
     switches = {"WITH_TLS": place.tls_port, "WITH_HIDING": front.hide_topology}
-    lines = [f"#!define {name} {value}" for name, value in defines.items()]
-    lines += [f"#!define {name}" for name, on in switches.items() if on]
-    values = {
-        "defines": "\n".join(lines),
+    public = tables.public_address(config, place)
+    values: dict[str, str | int] = {
+        "defines": "\n".join(f"#!define {name}" for name, on in switches.items() if on),
         "run": str(directory),
-        "realm": front.realm,
-        "ban_s": str(front.ban_s),
-        "probe_s": str(PROBE_S),
-        "secret": place.key.hex(),
-        "retry_after": str(config.sip.retry_after_s),
-        "public": tables.public_address(config, place),
-        "contact": f"{tables.public_address(config, place)}:{place.sip_port}",
-        "inner_port": str(place.inner_port),
-        "children": str(CHILDREN),
-        "inner_children": str(INNER_CHILDREN),
-        "listen": "\n".join(_sockets(config, place)),
         "modules": f"{place.modules}/",
+        "secret": place.key.hex(),
+        "realm": front.realm,
+        "public": public,
+        "contact": f"{public}:{place.sip_port}",
+        "listen": "\n".join(_sockets(config, place)),
+        "inner_port": place.inner_port,
+        "children": CHILDREN,
+        "inner_children": INNER_CHILDREN,
+        "max_calls": config.sip.max_calls or MOST_CALLS,
+        "retry_after": config.sip.retry_after_s,
+        "calls_per_s": front.calls_per_s,
+        "calls_per_s_worker": front.calls_per_s_worker,
+        "flood_per_2s": 2 * front.flood_per_s,
+        "ban_s": front.ban_s,
+        "strikes": STRIKES,
+        "knocks": KNOCKS,
+        "probe_s": PROBE_S,
+        "outside_ms": OUTSIDE_MS,
         "scanners": _SCANNERS,
     }
     template = (resources.files(__package__) / "template.cfg").read_text(encoding="utf-8")
-    return re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], template)
+    return re.sub(r"@([a-z0-9_]+)@", lambda found: str(values[found[1]]), template)
 
 
 def _sockets(config: Config, place: Place) -> list[str]:

@@ -42,16 +42,16 @@ class Rpc:
         self._socket.close()
         self._ours.unlink(missing_ok=True)
 
-    async def ask(self, method: str, *params: str | int) -> Any:
+    async def ask(self, method: str, *params: str | int, timeout_s: float = ANSWER_S) -> Any:
         """The result. Raises LinkError where Kamailio is away or silent, RefusedError where it says no."""
         async with self._turn:
             number = next(self._ids)
             question = {"jsonrpc": "2.0", "method": method, "params": list(params), "id": number}
             try:
-                async with asyncio.timeout(ANSWER_S):
+                async with asyncio.timeout(timeout_s):
                     answer = await self._answer(json.dumps(question).encode(), number)
             except TimeoutError as error:
-                raise LinkError(f"Kamailio did not answer {method} within {ANSWER_S:g} s") from error
+                raise LinkError(f"Kamailio did not answer {method} within {timeout_s:g} s") from error
             except OSError as error:
                 raise LinkError(f"Kamailio is away ({error.strerror or error})") from error
         if "error" in answer:

@@ -91,7 +91,7 @@ def _add_user(entries: dict[str, str], config: Config, user: str, file: Path, wh
 
 def registrations(config: Config, plan: Plan, place: Place) -> dict[str, tuple[str, ...]]:
     """Rows of uacreg by what we register as; `registrations(...)[token][0]` is the token again."""
-    rows = {}
+    rows: dict[str, tuple[str, ...]] = {}
     for name, trunk in plan.trunks.items():
         if trunk.register_here and trunk.host and trunk.username and trunk.password_file:
             token = line_token(name, place)

@@ -80,6 +80,7 @@ class Pool:
             telling = self.workers
             await self._rpc.ask("dispatcher.reload")
             self._told = telling
+            log.info("workers_told", workers={worker.port: "draining" if worker.draining else "ready" for worker in telling})
         while self._lost:
             worker = self._lost[-1]
             ended = await end_calls(self._rpc, worker.uri)
@@ -99,19 +100,26 @@ class Pool:
 
 
 async def end_calls(rpc: Rpc, uri: str) -> int:
-    """BYE to both ends of what is talking, CANCEL to what rings; returns how many calls these were."""
+    """BYE to both ends of what talks, 503 to who waits for an answer, CANCEL to what rings; returns how many."""
     ended = 0
     for profile in _PROFILES:
         for dialog in as_list(await rpc.ask("dlg.profile_list", profile, uri)):
             try:
-                if dialog["state"] >= CONFIRMED:
-                    await rpc.ask("dlg.end_dlg", dialog["h_entry"], dialog["h_id"], _REASON)
-                else:
-                    await rpc.ask("tm.cancel", dialog["call-id"], str(dialog["caller"]["cseq"]))
+                await _end_call(rpc, dialog, profile)
                 ended += 1
             except RefusedError as error:
                 log.info("call_not_ended", problem=str(error))  # it was over in this very moment
     return ended
+
+
+async def _end_call(rpc: Rpc, dialog: dict[str, Any], profile: str) -> None:
+    call, cseq = dialog["call-id"], str(dialog["caller"]["cseq"])
+    if dialog["state"] >= CONFIRMED:
+        await rpc.ask("dlg.end_dlg", dialog["h_entry"], dialog["h_id"], _REASON)
+    elif profile == "worker":
+        await rpc.ask("tm.reply_callid", 503, "Worker lost", call, cseq, "lost", "Retry-After: 1\r\n")
+    else:
+        await rpc.ask("tm.cancel", call, cseq)
 
 
 def as_list(answer: Any) -> list[dict[str, Any]]:

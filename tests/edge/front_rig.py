@@ -1,0 +1,202 @@
+"""A front of a test's own, in this process, with raw peers for workers, phones and carriers.
+
+async with Rig(tmp_path, plan="...", front={"ban_s": 60}) as rig:
+    worker = await rig.worker(calls_each=2)          # a Peer that the front sends calls to
+    async with rig.peer("127.0.0.2") as caller:       # another source address
+        call = await caller.invite(rig.uri("1000"))
+        served = await worker.incoming()
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from shutil import which
+from typing import Any, Self
+
+import pytest
+import structlog
+from peer import Message, Peer
+
+from voiceedge.clock import RealClock
+from voiceedge.config import Config
+from voiceedge.edge import paths
+from voiceedge.edge.front import process
+from voiceedge.edge.link import LinkClient
+from voiceedge.switch.plan import load_plan
+
+START_S = 15.0
+needs_kamailio = pytest.mark.skipif(
+    not (which("kamailio") or Path("/usr/sbin/kamailio").exists()), reason="kamailio is not installed"
+)
+
+
+class Rig:
+    def __init__(self, directory: Path, plan: str = "", **settings: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self.plan_file = directory / "switch.toml"
+        self.plan_file.write_text(plan)
+        tables: dict[str, dict[str, Any]] = {
+            "site": {"data_dir": directory / "data", "run_dir": directory / "run"},
+            "sip": {"host": "127.0.0.1", "port": 0},
+            "front": {"inner_port": 0},
+        }
+        for name, table in settings.items():
+            tables.setdefault(name, {}).update(table)
+        self.config = Config.model_validate(tables)
+        self.facts: dict[str, int] = {}
+        self.workers: dict[str, dict[str, Any]] = {}
+        self.log: list[dict[str, Any]] = []
+        self._exits = contextlib.AsyncExitStack()
+        self._ready = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self.config.site.run_dir.mkdir(parents=True, exist_ok=True)
+        self._write_status()
+        self._log_before = structlog.get_config()
+        structlog.configure(processors=[self._keep])
+        self._link = LinkClient(paths.front_socket(self.config))
+        await self.start()
+        return self
+
+    async def start(self) -> None:
+        """Again, too, after `stop`: as the supervisor would."""
+        self._ready.clear()
+        self._main = asyncio.create_task(
+            process.main(self.config, lambda: load_plan(self.plan_file), RealClock(), self, dict(self.facts))  # type: ignore[arg-type]
+        )
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({self._main, ready}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        if not self._ready.is_set():
+            ready.cancel()
+            if self._main.done():
+                await self._main
+            await self.stop()
+            raise AssertionError(f"the front was not ready within {START_S} s: {self.log}")
+
+    async def stop(self) -> None:
+        self._main.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._main
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exits.aclose()
+        await self._link.close()
+        await self.stop()
+        structlog.configure(**self._log_before)
+
+    # --- the supervisor's part ---
+
+    def ready(self, facts: dict[str, int]) -> None:
+        self.facts = facts
+        self._ready.set()
+
+    async def worker(self, calls_each: int = 4) -> Peer:
+        """A peer that is listed in status.json as a worker."""
+        worker = await self._exits.enter_async_context(Peer(user="worker"))
+        self.list_worker(f"worker-{len(self.workers) + 1}", worker.port, calls_each=calls_each)
+        await self.told({worker.port: "ready"})
+        return worker
+
+    def list_worker(self, name: str, port: int, **facts: Any) -> None:
+        pid = 100000 + len(self.workers)
+        self.workers[name] = {"pid": pid, "ready": True, "draining": False, "sip_port": port, **facts}
+        self.tell()
+
+    def change_worker(self, worker: Peer, **facts: Any) -> None:
+        for known in self.workers.values():
+            if known["sip_port"] == worker.port:
+                known.update(facts)
+        self.tell()
+
+    def tell(self) -> None:
+        self._write_status()
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    async def told(self, wanted: Mapping[int, str]) -> None:
+        """Until Kamailio knows these of its workers, by port."""
+        await until(lambda: any(wanted.items() <= line["workers"].items() for line in self.said("workers_told")[-1:]))
+
+    def _write_status(self) -> None:
+        file = paths.status_file(self.config)
+        draft = file.with_suffix(".new")
+        draft.write_text(json.dumps({"ready": True, "supervisor": os.getpid(), "processes": self.workers}))
+        draft.replace(file)
+
+    # --- the world's part ---
+
+    @contextlib.asynccontextmanager
+    async def peer(self, host: str = "127.0.0.1", user: str = "01012345678") -> AsyncIterator[Peer]:
+        async with Peer(host, user) as peer:
+            yield peer
+
+    def uri(self, user: str) -> str:
+        return f"sip:{user}@127.0.0.1:{self.facts['sip_port']}"
+
+    @property
+    def inner(self) -> str:
+        return f"<sip:127.0.0.1:{self.facts['inner_port']};lr>"
+
+    async def ask(self, name: str, **body: Any) -> dict[str, Any]:
+        return await self._link.request(name, body, timeout_s=10)
+
+    def said(self, event: str, **wanted: Any) -> list[dict[str, Any]]:
+        """Lines of the log."""
+        found = [line for line in self.log if line["event"] == event]
+        return [line for line in found if all(line.get(name) == value for name, value in wanted.items())]
+
+    def _keep(self, _: object, __: str, event: Any) -> Any:
+        self.log.append(dict(event))
+        raise structlog.DropEvent
+
+    @property
+    def kamailio(self) -> int:
+        return int((paths.front_folder(self.config) / "kamailio.pid").read_text())
+
+
+async def until(look: Any, wait_s: float = 10.0) -> Any:
+    """What `look` (a function, perhaps async) returns once that is something."""
+    async with asyncio.timeout(wait_s):
+        while True:
+            found = look()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(0.02)
+
+
+def authorization(
+    challenge: Message, method: str, uri: str, user: str, password: str, ha1: str | None = None
+) -> dict[str, str]:
+    """The header that answers a 401 or 407 (RFC 2617, MD5, qop=auth)."""
+    given = challenge["www-authenticate"] or challenge["proxy-authenticate"]
+    said = dict(re.findall(r'(\w+)="?([^",]+)"?', given))
+
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode()).hexdigest()
+
+    ha1 = md5(f"{user}:{said['realm']}:{password}") if ha1 is None else ha1
+    ha2 = md5(f"{method}:{uri}")
+    response = md5(f"{ha1}:{said['nonce']}:00000001:c0ffee:auth:{ha2}")
+    fields = f'username="{user}", realm="{said["realm"]}", nonce="{said["nonce"]}", uri="{uri}", response="{response}"'
+    name = "Authorization" if challenge["www-authenticate"] else "Proxy-Authorization"
+    return {name: f'Digest {fields}, algorithm=MD5, qop=auth, nc=00000001, cnonce="c0ffee"'}
+
+
+async def register(peer: Peer, rig: Rig, password: str, contact: str = "", expires: int = 300) -> Message:
+    """REGISTER as `peer.user` with a digest; returns the last answer."""
+    home = f"sip:{rig.config.front.realm}"
+    own = {"From": f"<sip:{peer.user}@{rig.config.front.realm}>;tag=r1", "To": f"<sip:{peer.user}@{rig.config.front.realm}>"}
+    own |= {"Call-ID": f"reg-{peer.port}", "Contact": contact or f"<{peer.uri}>", "Expires": str(expires)}
+    to = ("127.0.0.1", rig.facts["sip_port"])
+    first = await peer.transact("REGISTER", home, own | {"CSeq": "1 REGISTER"}, "", to)
+    if first.status != 401:
+        return first
+    answer = authorization(first, "REGISTER", home, peer.user, password)
+    return await peer.transact("REGISTER", home, own | answer | {"CSeq": "2 REGISTER"}, "", to)

@@ -1,0 +1,214 @@
+"""The front before workers: who gets a call, who is refused, and what happens when a worker is gone."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from front_rig import Rig, needs_kamailio, until
+from peer import Peer, PeerCall
+
+pytestmark = needs_kamailio
+
+
+def serve(worker: Peer) -> list[PeerCall]:
+    """Let it answer all calls; the list grows with them."""
+    calls: list[PeerCall] = []
+
+    def answer(call: PeerCall) -> None:
+        calls.append(call)
+        worker.spawn(call.answer())
+
+    worker.on_invite = answer
+    return calls
+
+
+async def call_and_hear(rig: Rig, caller: Peer, number: str = "1000") -> PeerCall:
+    call = await caller.invite(rig.uri(number))
+    assert (await call.final()).status == 200
+    return call
+
+
+async def statuses(rig: Rig, caller: Peer, count: int) -> list[int]:
+    """Of so many calls at once."""
+    calls = [await caller.invite(rig.uri("1000")) for _ in range(count)]
+    return sorted([(await call.final()).status for call in calls])
+
+
+async def test_a_call_reaches_a_worker_and_both_sides_can_end_it(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        served = serve(await rig.worker())
+        call = await call_and_hear(rig, caller)
+        assert served[0].invitation["x-voiceedge-source"] == "127.0.0.1"
+        assert (await call.reinvite("sendonly")).status == 200
+        assert (await call.bye()).status == 200
+        await served[0].ended()
+        call = await call_and_hear(rig, caller)
+        assert (await served[1].bye()).status == 200
+        await call.ended()
+        await until(lambda: no_calls(rig))
+
+
+async def no_calls(rig: Rig) -> bool:
+    stats = await rig.ask("stats")
+    return stats["calls"] == 0 and not any(stats["workers"].values())
+
+
+async def test_past_the_cap_exactly_the_rest_is_refused_and_the_places_come_back(tmp_path: Path) -> None:
+    async with Rig(tmp_path, sip={"max_calls": 5, "retry_after_s": 7}) as rig, rig.peer() as caller:
+        workers = [await rig.worker(calls_each=4), await rig.worker(calls_each=4)]
+        served = [serve(worker) for worker in workers]
+        calls = [await caller.invite(rig.uri("1000")) for _ in range(12)]
+        finals = [await call.final() for call in calls]
+        assert sorted(final.status for final in finals) == [200] * 5 + [503] * 7
+        assert {final["retry-after"] for final in finals if final.status == 503} == {"7"}
+        assert {len(served[0]), len(served[1])} == {2, 3}
+        stats = await rig.ask("stats")
+        assert (stats["calls"], stats["incoming"], stats["refused"]) == (5, 5, {"full": 7})
+        for call, final in zip(calls, finals, strict=True):
+            if final.status == 200:
+                await call.bye()
+        await until(lambda: no_calls(rig))
+        assert await statuses(rig, caller, 5) == [200] * 5
+
+
+async def test_no_worker_gets_more_than_its_share_of_calls(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        served = [serve(await rig.worker(calls_each=each)) for each in (1, 3)]
+        assert await statuses(rig, caller, 6) == [200] * 4 + [503] * 2
+        assert [len(calls) for calls in served] == [1, 3]
+
+
+async def test_no_worker_gets_more_new_calls_a_second_than_its_stack_bears(tmp_path: Path) -> None:
+    async with Rig(tmp_path, front={"calls_per_s_worker": 2}) as rig, rig.peer() as caller:
+        serve(await rig.worker(calls_each=100))
+        await until(lambda: time.time() % 1 < 0.3)
+        assert (await statuses(rig, caller, 8)).count(200) in range(2, 5)  # 2 a second, over one or two seconds
+
+
+async def test_calls_past_the_rate_are_refused_with_retry_after(tmp_path: Path) -> None:
+    async with Rig(tmp_path, front={"calls_per_s": 3}) as rig, rig.peer() as caller:
+        serve(await rig.worker(calls_each=100))
+        assert (await statuses(rig, caller, 12)).count(200) in range(3, 7)
+        assert (await rig.ask("stats"))["refused"]["rate"] >= 6
+
+
+async def test_without_a_worker_the_caller_is_told_when_to_come_back(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        final = await (await caller.invite(rig.uri("1000"))).final()
+        assert (final.status, final["retry-after"]) == (503, "5")
+
+
+async def test_a_hung_worker_is_passed_over_within_two_seconds_and_gets_no_more_calls(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        good = await rig.worker()
+        served = serve(good)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hung:
+            hung.bind(("127.0.0.1", 0))
+            rig.list_worker("worker-2", hung.getsockname()[1], calls_each=4)
+            await rig.told({good.port: "ready", hung.getsockname()[1]: "ready"})
+            began = time.monotonic()
+            assert await statuses(rig, caller, 2) == [200] * 2
+            assert 1 < time.monotonic() - began < 3
+            began = time.monotonic()
+            assert await statuses(rig, caller, 2) == [200] * 2
+            assert time.monotonic() - began < 1  # it is known to be hung by now
+            assert len(served) == 4
+
+
+async def test_a_full_worker_is_passed_over_and_a_flows_refusal_is_not(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        workers = [await rig.worker(), await rig.worker()]
+        workers[0].on_invite = lambda call: workers[0].spawn(call.answer(503))
+        served = serve(workers[1])
+        assert await statuses(rig, caller, 2) == [200, 200]
+        assert len(served) == 2
+        workers[1].on_invite = lambda call: workers[1].spawn(call.answer(486))
+        assert await statuses(rig, caller, 2) == [486, 486]
+        await until(lambda: only(rig, 2))
+
+
+async def only(rig: Rig, count: int) -> bool:
+    return (await rig.ask("stats"))["calls"] == count
+
+
+async def test_a_draining_worker_keeps_its_calls_and_gets_no_new_one(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        old = await rig.worker()
+        before = serve(old)
+        call = await call_and_hear(rig, caller)
+        served = serve(await rig.worker())
+        rig.change_worker(old, draining=True)
+        await rig.told({old.port: "draining"})
+        assert await statuses(rig, caller, 3) == [200] * 3
+        assert (len(before), len(served)) == (1, 3)
+        assert (await call.reinvite("sendonly")).status == 200
+        assert (await before[0].bye()).status == 200
+        await call.ended()
+
+
+async def test_the_calls_of_a_dead_worker_end_at_once_and_its_places_are_free(tmp_path: Path) -> None:
+    async with Rig(tmp_path, sip={"max_calls": 4}) as rig, rig.peer() as caller:
+        dead = await rig.worker()
+        serve(dead)
+        calls = [await call_and_hear(rig, caller) for _ in range(3)]
+        served = serve(await rig.worker())
+        other = await call_and_hear(rig, caller)
+        dead._transport.close()
+        began = time.monotonic()
+        rig.change_worker(dead, ready=False, pid=0)
+        byes = await asyncio.gather(*(call.ended() for call in calls))
+        assert "Worker lost" in byes[0]["reason"]
+        ended_s = time.monotonic() - began
+        assert ended_s < 2
+        await until(lambda: only(rig, 1))
+        freed_s = time.monotonic() - began
+        assert freed_s < 3
+        assert not other._ended.done()
+        assert await statuses(rig, caller, 3) == [200] * 3
+        assert len(served) == 4
+
+
+async def test_who_waits_for_a_dead_worker_to_answer_is_told_to_try_again(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        dead = await rig.worker()
+        dead.on_invite = lambda call: dead.spawn(call.answer(180))
+        call = await caller.invite(rig.uri("1000"))
+        await until(lambda: any(message.status == 180 for message in call.provisional))
+        serve(await rig.worker())
+        dead._transport.close()
+        rig.change_worker(dead, ready=False, pid=0)
+        final = await call.final()
+        assert (final.status, final["retry-after"]) == (503, "1")
+        await until(lambda: no_calls(rig))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_kamailio_comes_back_and_calls_that_were_up_go_on(tmp_path: Path, number: int) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        served = serve(await rig.worker())
+        call = await call_and_hear(rig, caller)
+        killed = rig.kamailio
+        os.kill(killed, number)
+        await until(lambda: len(rig.said("kamailio_up")) == 2)
+        assert rig.kamailio != killed
+        assert (await call.reinvite("sendonly")).status == 200
+        assert (await served[0].reinvite()).status == 200
+        assert (await call.bye()).status == 200
+        await served[0].ended()
+        await call_and_hear(rig, caller)
+
+
+async def test_a_front_that_starts_anew_takes_the_same_ports_though_kamailio_was_left_behind(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig, rig.peer() as caller:
+        served = serve(await rig.worker())
+        facts = rig.facts
+        call = await call_and_hear(rig, caller)
+        await rig.stop()
+        await rig.start()
+        assert rig.facts == facts
+        assert (await served[0].bye()).status == 200
+        await call.ended()
