@@ -39,6 +39,8 @@ class CallStarted(EventData):
     """An INVITE was taken.
 
     `caller` is masked; `customer` is a keyed hash that stays the same for the same number, null where none was shown.
+    `trunk` is the one of the switch plan by which it came, null where it came by none. `flow` is to_agent, to_queue,
+    to_number or to_voicemail where the plan leads there at once, and "reject" where it refuses the call.
     """
 
     type: ClassVar[str] = "voiceedge.call.started"
@@ -48,6 +50,7 @@ class CallStarted(EventData):
     customer: str | None
     called: str
     flow: str
+    trunk: str | None = None
 
 
 class CallAnswered(EventData):
