@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import keeping, paths
+from voiceedge.edge import counting, keeping, paths
 from voiceedge.edge.link import Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
+from voiceedge.switch.caps import StoreCaps
 
 
 async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) -> None:
@@ -32,7 +34,8 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             return asdict(await service.health())
 
         handlers = {"ingest": ingest, "issue_token": issue, "redeem_token": redeem, "health": health}
-        async with LinkServer(paths.control_socket(config), handlers):
+        caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
+        async with LinkServer(paths.control_socket(config), handlers | counting.handlers(caps)):
             reporter.ready(_facts(service.broker_url))
             await keeping.sweep_forever(config, clock, service.ingest)
 

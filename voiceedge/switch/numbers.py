@@ -98,10 +98,9 @@ def is_anonymous(caller: str) -> bool:
 def read(text: str, home: Numbers) -> Number:
     """A number as it was dialled, shown or written in a file. Raises NumberError, and nothing else, whatever comes."""
     dialled = _dialled(text)
-    if len(dialled) <= LONGEST_SHORT and dialled[0] not in "+0":
+    is_short = len(dialled) <= LONGEST_SHORT and dialled[0] not in "+0"
+    if is_short or is_emergency_number(dialled, home.country):  # Australia's is 000
         return Number(dialled, None, home.country, _short_kind(dialled, home))
-    if is_emergency_number(dialled, home.country):  # Australia's 000
-        return Number(dialled, None, home.country, Kind.EMERGENCY)
     parsed = _parsed(dialled, home)
     at_home = parsed.country_code == country_code_for_region(home.country)
     if at_home and (found := _only_inside(str(parsed.national_number), home)) is not None:
