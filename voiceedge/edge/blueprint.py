@@ -35,7 +35,7 @@ _UNREAD: Mapping[str, tuple[str, ...]] = {
     "front": (
         "plan", "audio", "recording", "flows", "speech", "prompts", "mqtt", "context", "store", "metrics", "workers",
     ),
-    "control": ("audio", "speech", "prompts"),
+    "control": ("plan", "audio", "speech", "prompts"),
     "speech": ("plan", "sip", "front", "switch", "store", "metrics", "workers"),
     "worker": ("sip.max_calls", "front", "metrics", "workers.drain_s"),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """The control process: keeps the conversations, sends their events on, and issues the tickets of those that move."""
 
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import counting, keeping, paths
+from voiceedge.edge import counting, keeping, paths, queue_room
 from voiceedge.edge.link import Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.switch.caps import StoreCaps
@@ -17,7 +18,9 @@ from voiceedge.switch.caps import StoreCaps
 async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) -> None:
     """`before` holds the embedded broker's port, kept over a restart so that subscribers find it again."""
     mqtt = config.mqtt.model_copy(update={"embedded_port": config.mqtt.embedded_port or before.get("mqtt_port", 0)})
-    async with ContextService(config.model_copy(update={"mqtt": mqtt}), clock) as service:
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(ContextService(config.model_copy(update={"mqtt": mqtt}), clock))
+        queues = await stack.enter_async_context(queue_room.opened(config, service, clock))
 
         async def ingest(head: Head, _: bytes) -> Head:
             await service.ingest([StampedEvent.model_validate(event) for event in head["events"]])
@@ -35,9 +38,10 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
 
         handlers = {"ingest": ingest, "issue_token": issue, "redeem_token": redeem, "health": health}
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
-        async with LinkServer(paths.control_socket(config), handlers | counting.handlers(caps)):
-            reporter.ready(_facts(service.broker_url))
-            await keeping.sweep_forever(config, clock, service.ingest)
+        handlers = {**handlers, **counting.handlers(caps), **queues}
+        await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
+        reporter.ready(_facts(service.broker_url))
+        await keeping.sweep_forever(config, clock, service.ingest)
 
 
 def _facts(broker_url: str | None) -> Facts:

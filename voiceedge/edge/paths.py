@@ -13,6 +13,11 @@ def speech_socket(config: Config) -> Path:
     return config.site.run_dir / "speech.sock"
 
 
+def worker_socket(config: Config, name: str) -> Path:
+    """Of the worker called `name`, such as worker-1."""
+    return config.site.run_dir / f"{name}.sock"
+
+
 def front_socket(config: Config) -> Path:
     return config.site.run_dir / "front.sock"
 

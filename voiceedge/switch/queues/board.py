@@ -20,7 +20,7 @@ from voiceedge.switch.queues.messages import (
     Target,
     TicketState,
 )
-from voiceedge.switch.queues.model import REST_MS, Agent, Ticket
+from voiceedge.switch.queues.model import MISSED, REST_MS, Agent, Ticket
 from voiceedge.switch.queues.rules import Rules
 
 RING_GRACE_MS = 10_000  # beyond ring_s until the worker that rings is no longer waited for
@@ -82,7 +82,7 @@ class Board:
         ticket = Ticket(
             id=ticket_id, queue=wish.queue, node=self._node, call=wish.call, conversation=wish.conversation,
             customer=wish.caller_hash, language=wish.language, priority=priority, skills=dict(wish.skills),
-            joined_ms=self._now, changed_ms=self._now, rank_ms=rank_ms(self._now, priority),
+            joined_ms=self._now, changed_ms=self._now, rank_ms=self._rank(priority),
         )  # fmt: skip
         waiting = [other.order for other in self.tickets.values() if self._waits(other, wish.queue)]
         ticket = replace(ticket, place=sum(order < ticket.order for order in waiting) + 1)
@@ -247,6 +247,11 @@ class Board:
             raise QueueError(f"the switch plan has no queue {name}; it has {', '.join(self._rules.queues) or 'none'}.")
         return self._rules.queues[name]
 
+    def _rank(self, priority: int) -> int:
+        """Behind all of the same priority, even where they came in the same moment or the clock was set back."""
+        last = max((ticket.rank_ms for ticket in self.tickets.values() if ticket.priority == priority), default=0)
+        return max(rank_ms(self._now, priority), last + 1)
+
     def _no_place(self, name: str, queue: QueueEntry, waiting: int) -> TicketState | None:
         if not self._rules.is_open(queue, self._at):
             return TicketState.CLOSED
@@ -332,7 +337,9 @@ class Board:
         if (before.state, before.reason) == (agent.state, agent.reason):
             return
         if before.state is not AgentState.LOGGED_OUT:
-            self.spans.append(Span(agent.name, before.state, before.reason, before.since_ms, self._now))
+            missed = before.state is AgentState.RINGING and (agent.misses > before.misses or agent.reason == MISSED)
+            reason = MISSED if missed else before.reason
+            self.spans.append(Span(agent.name, before.state, reason, before.since_ms, self._now))
         ticket = self.tickets.get(agent.ticket or "")
         changed = AgentStateChanged(
             agent=agent.name, state=agent.state.value, reason=agent.reason, was=before.state.value,

@@ -8,6 +8,7 @@ from voiceedge.switch.queues.messages import AgentState, TicketState
 
 REST_MS = 5_000  # until somebody whose phone did not ring or answer is rung again
 RETURNED_MS = 86_400_000  # whoever comes back to the queue is before all who are there
+MISSED = "missed"  # the reason of a break that nobody asked for
 BACK_FIRST = 0  # their priority
 
 
@@ -116,7 +117,7 @@ class Agent:
         """Their phone did not ring or answer: behind the others, and on a break after `most` times."""
         tired = replace(self, ticket=None, misses=self.misses + 1, idle_since_ms=now)
         if tired.misses >= most:
-            return replace(tired, misses=0).became(AgentState.BREAK, now, "missed")
+            return replace(tired, misses=0).became(AgentState.BREAK, now, MISSED)
         return replace(tired, until_ms=now + REST_MS).became(AgentState.AVAILABLE, now)
 
     def parted(self, after_call_ms: int, now: int) -> Self:

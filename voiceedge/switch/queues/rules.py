@@ -28,9 +28,9 @@ class Rules:
         hours = self._hours_of(queue)
         return hours is None or is_open(hours, at)
 
-    def midnight(self, queue: QueueEntry, at: datetime) -> datetime:
-        """When the queue's day began."""
-        hours = self._hours_of(queue)
+    def midnight(self, at: datetime, queue: QueueEntry | None = None) -> datetime:
+        """When the day began: the queue's, or anybody's."""
+        hours = self._hours_of(queue) if queue else None
         zone = hours.timezone if hours else str(Hours.model_fields["timezone"].default)
         return at.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
 

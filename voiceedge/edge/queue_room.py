@@ -1,0 +1,139 @@
+"""The queues in the control process: their requests over the link, their plan, and the workers who call people back."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from voiceedge.clock import Clock
+from voiceedge.config import Config
+from voiceedge.context.service import ContextService
+from voiceedge.edge import paths
+from voiceedge.edge.link import Handler, Head, LinkClient
+from voiceedge.errors import ConfigError, LinkError
+from voiceedge.switch.plan import load_plan
+from voiceedge.switch.queues import messages
+from voiceedge.switch.queues.board import QueueError
+from voiceedge.switch.queues.messages import CallBackOrder, Message
+from voiceedge.switch.queues.rules import Rules
+from voiceedge.switch.queues.service import QueueService
+from voiceedge.switch.queues.watching import Watching
+
+Request = TypeVar("Request", bound=Message)
+
+ORDER_S = 3.0  # a worker only notes the order before it answers
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def opened(config: Config, context: ContextService, clock: Clock) -> AsyncIterator[dict[str, Handler]]:
+    """The handlers of all requests about queues and agents, for as long as the block lasts."""
+    database, dial = context.database, WorkerDial(config)
+    async with (
+        QueueService(database, _rules(config), dial, context.ingest, clock, node=config.switch.node) as queues,
+        asyncio.TaskGroup() as group,
+    ):
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(_reload(queues, config)))
+        try:
+            yield handlers(queues, Watching(queues, database, clock))
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+            await dial.close()
+
+
+def handlers(queues: QueueService, watching: Watching) -> dict[str, Handler]:
+    async def agents(_head: Head, _payload: bytes) -> Head:
+        return {"agents": _json(await watching.agents())}
+
+    async def all_queues(_head: Head, _payload: bytes) -> Head:
+        return {"queues": _json(await watching.queues())}
+
+    async def show(asked: messages.QueueAsked) -> Message:
+        return await watching.show(asked.queue)
+
+    return {
+        "queue_join": _takes(messages.Join, queues.join),
+        "queue_wait": _takes(messages.Wait, queues.wait),
+        "queue_offer_result": _takes(messages.OfferResult, queues.offer_result),
+        "queue_talk_over": _takes(messages.TalkOver, queues.talk_over),
+        "queue_leave": _takes(messages.Leave, queues.leave),
+        "queue_call_back": _takes(messages.CallBack, queues.call_back),
+        "queue_customer": _takes(messages.CustomerResult, queues.customer_failed),
+        "agent_login": _takes(messages.AgentLogin, queues.login),
+        "agent_state": _takes(messages.AgentChange, queues.agent_asked),
+        "queue_show": _takes(messages.QueueAsked, show),
+        "agents": agents,
+        "queues": all_queues,
+    }
+
+
+def _takes(kind: type[Request], method: Callable[[Request], Awaitable[Message]]) -> Handler:
+    async def handle(head: Head, _payload: bytes) -> Head:
+        try:
+            request = kind.model_validate(head)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+            raise QueueError(f"{head.get('request')}: {wrong}.") from None
+        return (await method(request)).model_dump(mode="json")
+
+    return handle
+
+
+def _json(models: Sequence[BaseModel]) -> list[dict[str, Any]]:
+    return [model.model_dump(mode="json") for model in models]
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(load_plan(config.switch.plan), config.front.realm)
+
+
+async def _reload(queues: QueueService, config: Config) -> None:
+    try:
+        await queues.use(_rules(config))
+    except ConfigError as error:
+        log.warning("plan_refused", problem=str(error), effect="queues and agents go on as they were")
+
+
+class WorkerDial:
+    """Gives call-backs to the worker with the fewest calls among those that serve."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._links: dict[str, LinkClient] = {}
+
+    async def call_back(self, order: CallBackOrder) -> None:
+        """Raises LinkError where no worker takes it."""
+        problem = "no worker is ready"
+        for name in self._serving():
+            link = self._links.setdefault(name, LinkClient(paths.worker_socket(self._config, name)))
+            try:
+                await link.request("call_back", order.model_dump(mode="json"), timeout_s=ORDER_S)
+            except LinkError as error:
+                problem = str(error)
+            else:
+                return
+        raise LinkError(problem)
+
+    async def close(self) -> None:
+        for link in self._links.values():
+            await link.close()
+
+    def _serving(self) -> list[str]:
+        try:
+            status = json.loads(paths.status_file(self._config).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        found: Mapping[str, Mapping[str, Any]] = status.get("processes", {})
+        serving = [
+            name
+            for name, facts in found.items()
+            if name.startswith("worker-") and facts.get("ready") and not facts.get("draining")
+        ]
+        return sorted(serving, key=lambda name: (found[name].get("calls", 0), name))
