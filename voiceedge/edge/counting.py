@@ -29,7 +29,7 @@ def handlers(caps: Caps) -> Mapping[str, Handler]:
         return {}
 
     async def over(head: Head, _: bytes) -> Head:
-        await caps.over(head["call"])
+        await caps.over(head["call"], head["trunk"])
         return {}
 
     return {ADMIT: admit, GO_ON: go_on, OVER: over}
@@ -41,7 +41,7 @@ class LinkCaps:
     def __init__(self, control: LinkClient, clock: Clock) -> None:
         self._control, self._clock = control, clock
         self._local = LocalCaps(clock)
-        self._up: set[str] = set()
+        self._up: dict[str, str] = {}  # call by call, its trunk
 
     async def run(self) -> None:
         """Tell every RENEW_S which calls are still up, for ever."""
@@ -55,9 +55,9 @@ class LinkCaps:
         if refusal is None:
             refusal = await self._asked(call)
             if refusal is None:
-                self._up.add(call.id)
+                self._up[call.id] = call.trunk
             else:
-                await self._local.over(call.id)
+                await self._local.over(call.id, call.trunk)
         return refusal
 
     async def _asked(self, call: CallOut) -> Refusal | None:
@@ -73,10 +73,11 @@ class LinkCaps:
         await self._local.go_on(ids)
         await self._tell(GO_ON, {"calls": list(ids)})
 
-    async def over(self, call_id: str) -> None:
-        self._up.discard(call_id)
-        await self._local.over(call_id)
-        await self._tell(OVER, {"call": call_id})
+    async def over(self, call_id: str, trunk: str) -> None:
+        if self._up.get(call_id) == trunk:
+            del self._up[call_id]
+        await self._local.over(call_id, trunk)
+        await self._tell(OVER, {"call": call_id, "trunk": trunk})
 
     async def _tell(self, request: str, body: Head) -> None:
         try:

@@ -42,8 +42,9 @@ class Dialling:
 
     async def dial(self, wish: Dial) -> DialResult:
         """Raises CallEnded."""
+        caller = self._caller
         found = [
-            self._caller.lines.find(target, caller=self._caller.facts.caller, caller_id=wish.caller_id)
+            caller.lines.find(target, caller=caller.facts.caller, caller_id=wish.caller_id, hops=caller.hops)
             for target in wish.targets
         ]
         for nobody in found:

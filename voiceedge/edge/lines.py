@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import structlog
 
@@ -16,8 +17,9 @@ from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import SipError
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.headers import host_of, is_allowed, user_part
+from voiceedge.switch.caps import CallOut, Caps, call_out
 from voiceedge.switch.guard import Guard, Reason, Refusal
-from voiceedge.switch.outgoing import Outgoing
+from voiceedge.switch.outgoing import Attempt, Outgoing
 from voiceedge.switch.plan import AgentEntry, Plan
 
 if TYPE_CHECKING:
@@ -30,11 +32,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One try at reaching somebody."""
+    """One try at reaching somebody; `out` is what it counts as where it leaves by a trunk."""
 
     uri: str
     headers: Mapping[str, str] = field(default_factory=dict)
     caller_id: str | None = None
+    out: CallOut | None = None
     replaces: str | None = None  # a dialog whose place it takes (RFC 3891)
 
 
@@ -54,13 +57,21 @@ class Lines:
     """One in every worker. What it runs in the background outlives a call: a leg may pass from one call to another."""
 
     def __init__(
-        self, config: Config, plan: Plan, *, voice: WorkerVoice, clock: Clock, group: asyncio.TaskGroup
+        self,
+        config: Config,
+        plan: Plan,
+        *,
+        voice: WorkerVoice,
+        caps: Caps,
+        clock: Clock,
+        group: asyncio.TaskGroup,
     ) -> None:
         self._config, self.plan = config, plan
-        self._voice, self._clock, self._group = voice, clock, group
+        self._voice, self._caps, self._clock, self._group = voice, caps, clock, group
         self._outgoing = Outgoing(plan, Guard(plan))
         self._endpoint: SipEndpoint | None = None
         self._ears: dict[int, Hear] = {}
+        self._out: dict[int, CallOut] = {}  # by the channel of the leg
         self.talks: dict[int, Talk] = {}  # by the number of the caller's leg
 
     def open(self, endpoint: SipEndpoint) -> None:
@@ -68,10 +79,13 @@ class Lines:
 
     # --- who is meant ---
 
-    def find(self, target: str, *, caller: str = "", caller_id: str | None = None) -> Candidate | Refusal | None:
+    def find(
+        self, target: str, *, caller: str = "", caller_id: str | None = None, hops: int | None = None
+    ) -> Candidate | Refusal | None:
         """A name of the plan, a number or a SIP address; None where there is nobody of that name.
 
-        `caller` is the number or name of whoever the call is for: the guard counts by it.
+        `caller` is the number or name of whoever the call is for: the guard counts by it. `hops` is the Max-Forwards
+        that call came with.
         """
         if agent := self.plan.agents.get(target):
             return self.agent(target, agent)
@@ -84,10 +98,15 @@ class Lines:
         for name, entry in self.plan.agents.items():
             if entry.phone == number:
                 return self.agent(name, entry)
-        found = self._outgoing.attempts(number, caller, caller_id)
+        found = self._outgoing.attempts(number, caller, caller_id, hops)
         if isinstance(found, Refusal):
             return found
-        return Candidate(tuple(Way(attempt.uri, attempt.headers, attempt.caller_id) for attempt in found))
+        call_id = str(uuid4())
+        return Candidate(tuple(self._way(attempt, call_id, caller) for attempt in found))
+
+    def _way(self, attempt: Attempt, call_id: str, caller: str) -> Way:
+        counted = None if attempt.is_emergency else call_out(call_id, caller, attempt.trunk, self.plan, self._clock)
+        return Way(attempt.uri, attempt.headers, attempt.caller_id, counted)
 
     def agent(self, name: str, entry: AgentEntry, ring_s: float | None = None) -> Candidate:
         """`phone` is a whole address, or the name that a phone registers by at the front."""
@@ -118,6 +137,11 @@ class Lines:
 
     def forget(self, channel: Channel) -> None:
         self._ears.pop(id(channel), None)
+        self._is_over(self._out.pop(id(channel), None))
+
+    def _is_over(self, call: CallOut | None) -> None:
+        if call:
+            self.spawn(self._caps.over(call.id, call.trunk))
 
     def hear(self, event: AudioEvent) -> None:
         """From the pipeline, whatever was heard on a channel."""

@@ -52,6 +52,7 @@ class Caller:
     lines: Lines
     recordings: CallRecordings
     sound: Sound
+    hops: int | None = None  # the Max-Forwards with which the call came
 
 
 class Parted(StrEnum):
@@ -199,7 +200,7 @@ class Talk:
     # --- sending the caller on ---
 
     async def _ring(self, target: str, mode: Mode) -> bool:
-        found = self._lines.find(target, caller=self._name())
+        found = self._lines.find(target, caller=self._name(), hops=self._caller.hops)
         if not isinstance(found, Candidate):
             why = found.why if isinstance(found, Refusal) else "nobody has that name or number"
             log.warning("transfer_refused", why=why)
@@ -290,7 +291,7 @@ class Talk:
             await partner.quietly(partner.leg.decline_transfer())
 
     async def _ring_elsewhere(self, wish: TransferAsked) -> bool:
-        found = self._lines.find(wish.target, caller=self._name())
+        found = self._lines.find(wish.target, caller=self._name(), hops=self._caller.hops)
         if not isinstance(found, Candidate):
             return False
         await self._part_audio()

@@ -20,6 +20,7 @@ from voiceedge.context.journal import Outgoing, QueueJournal
 from voiceedge.context.pii import pseudonym, pseudonym_key
 from voiceedge.edge import keeping, paths
 from voiceedge.edge.blueprint import Blueprint
+from voiceedge.edge.counting import LinkCaps
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.line import channel_settings
 from voiceedge.edge.lines import Lines
@@ -83,7 +84,8 @@ async def main(
     async with httpx.AsyncClient() as http, asyncio.TaskGroup() as group:
         draining = group.create_task(outgoing.drain(send))
         voice = WorkerVoice(library, speech)
-        lines = Lines(config, switch, voice=voice, clock=clock, group=group)
+        caps = LinkCaps(control, clock)
+        lines = Lines(config, switch, voice=voice, caps=caps, clock=clock, group=group)
         around = Surroundings(
             config=config,
             plan=switch,
@@ -109,6 +111,7 @@ async def main(
             prepare=prepare_media,
             pulse=Pulse(reporter, switchboard),
         )
+        renewing = group.create_task(caps.run())
         lines.open(endpoint)
         await endpoint.start()
 
@@ -130,6 +133,7 @@ async def main(
             await switchboard.all_over(FAREWELL_S)
             await asyncio.to_thread(recorder.stop, RECORDINGS_S)
             await outgoing.flushed(flush_s)
+            renewing.cancel()
             draining.cancel()
 
 

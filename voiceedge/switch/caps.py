@@ -47,8 +47,8 @@ class Caps(Protocol):
     async def go_on(self, ids: Sequence[str]) -> None:
         """These calls are still up; to be told every RENEW_S."""
 
-    async def over(self, call_id: str) -> None:
-        """The call holds its trunk no longer; it stays counted for its day."""
+    async def over(self, call_id: str, trunk: str) -> None:
+        """The call holds this trunk no longer; it stays counted for its day. It may be trying the next one already."""
 
 
 def call_out(call_id: str, caller: str, trunk: str, plan: Plan, clock: Clock) -> CallOut:
@@ -124,9 +124,10 @@ class StoreCaps:
             still_up = calls_out.c.id.in_(ids)
             await connection.execute(update(calls_out).where(still_up).values(until_ms=self._lease_ms()))
 
-    async def over(self, call_id: str) -> None:
+    async def over(self, call_id: str, trunk: str) -> None:
         async with self._database.begin() as connection:
-            await connection.execute(update(calls_out).where(calls_out.c.id == call_id).values(until_ms=0))
+            it = (calls_out.c.id == call_id, calls_out.c.trunk == trunk)
+            await connection.execute(update(calls_out).where(*it).values(until_ms=0))
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
@@ -166,8 +167,9 @@ class LocalCaps:
             if known := self._calls.get(name):
                 self._calls[name] = known[0], until
 
-    async def over(self, call_id: str) -> None:
-        if known := self._calls.get(call_id):
+    async def over(self, call_id: str, trunk: str) -> None:
+        known = self._calls.get(call_id)
+        if known and known[0].trunk == trunk:
             self._calls[call_id] = known[0], 0.0
 
 

@@ -1,4 +1,4 @@
-"""Destinations that are no flow, as flows: an agent, a queue, a number or a mailbox is a few steps of the flow language.
+"""Destinations that are no flow, as flows: an agent, a queue, a number or a mailbox is a few steps of the language.
 
 So a session always runs a flow, and what these calls do is written like everything else that callers hear.
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from voiceedge.errors import NumberError
 from voiceedge.switch import numbers
 from voiceedge.switch.guard import Guard, Reason, Refusal
-from voiceedge.switch.numbers import Number
+from voiceedge.switch.numbers import Kind, Number
 from voiceedge.switch.patterns import fits, forms_of
 from voiceedge.switch.plan import Codec, Plan, SrtpUse, Trunk
 
@@ -19,7 +19,7 @@ MOST_HOPS = 70  # Max-Forwards of a new call (RFC 3261 section 8.1.1.6)
 class Attempt:
     """One try: `uri` is called with these headers and From user `caller_id` (None: the trunk has no number of its own).
 
-    `codecs` in order of preference; none: those of the configuration.
+    `codecs` in order of preference; none: those of the configuration. Caps hold back no call that `is_emergency`.
     """
 
     trunk: str
@@ -28,6 +28,7 @@ class Attempt:
     headers: Mapping[str, str]
     codecs: tuple[Codec, ...] = ()
     srtp: SrtpUse = "off"
+    is_emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,15 @@ class Outgoing:
         user = number.written(trunk.number_form, trunk.international_prefix)
         headers = {TRUNK_HEADER: name, HOPS_HEADER: str(min(MOST_HOPS, (hops or MOST_HOPS + 1) - 1))}
         uri = f"sip:{user}@{trunk.host}:{trunk.port};transport={trunk.transport}"
-        return Attempt(name, uri, self._shown(trunk, wished), headers, trunk.codecs, trunk.srtp)
+        return Attempt(
+            trunk=name,
+            uri=uri,
+            caller_id=self._shown(trunk, wished),
+            headers=headers,
+            codecs=trunk.codecs,
+            srtp=trunk.srtp,
+            is_emergency=number.kind is Kind.EMERGENCY,
+        )
 
     def _shown(self, trunk: Trunk, wished: str | None) -> str | None:
         """Only a number that the trunk owns: to show another's is forgery, and carriers refuse the call."""
