@@ -10,7 +10,7 @@ from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
 from voiceedge.edge import counting, keeping, paths, queue_room
-from voiceedge.edge.link import Head, LinkServer
+from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.switch.caps import StoreCaps
 
@@ -36,9 +36,14 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         async def health(_head: Head, _payload: bytes) -> Head:
             return asdict(await service.health())
 
-        handlers = {"ingest": ingest, "issue_token": issue, "redeem_token": redeem, "health": health}
+        handlers: dict[str, Handler] = {
+            "ingest": ingest,
+            "issue_token": issue,
+            "redeem_token": redeem,
+            "health": health,
+        }
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
-        handlers = {**handlers, **counting.handlers(caps), **queues}
+        handlers |= {**counting.handlers(caps), **queues}
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         reporter.ready(_facts(service.broker_url))
         await keeping.sweep_forever(config, clock, service.ingest)
