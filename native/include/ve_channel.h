@@ -86,7 +86,7 @@ struct ve_channel {
     bool has_echo, has_level, has_keys, has_tones, has_gain, has_judge;
     struct ve_settings settings;
     struct ve_hub *hub;
-    struct ve_recorder_slot recorder;
+    struct ve_recorder_slot recorder, overheard_by;
     struct ve_level level;
     struct ve_dc dc;
     struct ve_dtmf keys;
@@ -135,6 +135,8 @@ struct ve_judge *ve_channel_judge(struct ve_channel *channel);
 
 /** Where a recorder of the channel's rate may be attached. */
 struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel);
+/** Where the recorder of another channel may be attached, whose caller hears what is said here. */
+struct ve_recorder_slot *ve_channel_overheard_by(struct ve_channel *channel);
 
 void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats);
 /* cffi: end */

@@ -4,7 +4,8 @@
  *      media thread                                          writer: any one thread, some five times a second
  *      caller ─┐                                             ┌── the blocks, each at its place in time
  *              ├─ pause ── ring of 20 ms blocks, 5.12 s ─────┤
- *      heard ──┘           (one writes, one reads)           └── then what promises them (ve_wav.h, ve_opus.h)
+ *      heard ──┤           (one writes, one reads)           └── then what promises them (ve_wav.h, ve_opus.h)
+ *      others ─┘ whom the caller talks with on another channel: mixed into what they hear
  *
  * The media thread never waits: where the ring is full because the disk does not answer, it counts what is lost, and
  * the file has silence there. When the disk fails for good (full, gone, 4 GB), recording ends, the file stays valid up
@@ -62,6 +63,8 @@ struct ve_recorder {
     uint32_t fill;        /* frames in the open block, which is number `head` */
     uint32_t gain;        /* 0 … edge_frames, the whole signal */
     int16_t last[2];      /* the frame from which a pause fades */
+    uint32_t others_count; /* samples in `others` */
+    int16_t others[VE_RECORDER_BLOCK_MS * 16]; /* what was said on other channels since the last put */
     uint64_t quiet_until; /* position */
     _Atomic uint64_t position, lost;
 
@@ -118,6 +121,10 @@ void ve_recorder_detach(struct ve_recorder_slot *slot, struct ve_recorder *recor
 /* cffi: tests begin */
 /** Put into whatever recorder is attached, if any. Media thread only. */
 void ve_recorder_slot_put(struct ve_recorder_slot *slot, const int16_t *caller, const int16_t *heard, size_t count);
+/** What is said meanwhile on another channel, whose block of the same time this is. Media thread only. */
+void ve_recorder_slot_overhear(struct ve_recorder_slot *slot, const int16_t *said, size_t count);
+/** The same of one recorder: mixed into what is put next as heard, a block at most. */
+void ve_recorder_overhear(struct ve_recorder *recorder, const int16_t *said, size_t count);
 /** Any number of samples of each direction at the same time; NULL is silence. Media thread only. */
 void ve_recorder_put(struct ve_recorder *recorder, const int16_t *caller, const int16_t *heard, size_t count);
 /* cffi: tests end */

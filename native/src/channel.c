@@ -215,6 +215,7 @@ static bool run_block(struct ve_channel *channel, uint64_t now_ns)
     channel->blocks++;
     ve_reference_take(&channel->reference, heard, count);
     ve_recorder_slot_put(&channel->recorder, block, heard, count);
+    ve_recorder_slot_overhear(&channel->overheard_by, block, count);
     if (channel->has_level)
         happened |= measure(channel, block, now_ns);
     if (channel->settings.remove_offset)
@@ -317,6 +318,11 @@ struct ve_judge *ve_channel_judge(struct ve_channel *channel)
 struct ve_recorder_slot *ve_channel_recorder(struct ve_channel *channel)
 {
     return &channel->recorder;
+}
+
+struct ve_recorder_slot *ve_channel_overheard_by(struct ve_channel *channel)
+{
+    return &channel->overheard_by;
 }
 
 void ve_channel_stats(const struct ve_channel *channel, struct ve_stats *stats)

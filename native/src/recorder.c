@@ -117,12 +117,41 @@ static size_t put_sound(struct ve_recorder *recorder, const int16_t *caller, con
     return count;
 }
 
+static int16_t mixed_sample(int one, int other)
+{
+    const int sum = one + other;
+    return (int16_t)(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
+}
+
+void ve_recorder_overhear(struct ve_recorder *recorder, const int16_t *said, size_t count)
+{
+    count = least(count, LONGEST_BLOCK);
+    for (size_t i = 0; i < count; i++)
+        recorder->others[i] = mixed_sample(said[i], i < recorder->others_count ? recorder->others[i] : 0);
+    if (recorder->others_count < count)
+        recorder->others_count = (uint32_t)count;
+}
+
+/* What the caller hears with whoever was overheard, in `mixed`; just `heard` where that is nobody. */
+static const int16_t *with_others(struct ve_recorder *recorder, const int16_t *heard, size_t count, int16_t *mixed)
+{
+    const size_t others = least(recorder->others_count, count);
+    recorder->others_count = 0;
+    if (others == 0 || count > LONGEST_BLOCK)
+        return heard;
+    for (size_t i = 0; i < count; i++)
+        mixed[i] = mixed_sample(heard ? heard[i] : 0, i < others ? recorder->others[i] : 0);
+    return mixed;
+}
+
 void ve_recorder_put(struct ve_recorder *recorder, const int16_t *caller, const int16_t *heard, size_t count)
 {
     static const int16_t silence[LONGEST_BLOCK];
+    int16_t mixed[LONGEST_BLOCK];
     uint64_t position = position_of(recorder);
     if (failed(recorder))
         return;
+    heard = with_others(recorder, heard, count, mixed);
     if (atomic_load(&recorder->paused))
         recorder->quiet_until = position + count + recorder->settle_frames;
     while (count > 0) {
@@ -140,15 +169,40 @@ void ve_recorder_put(struct ve_recorder *recorder, const int16_t *caller, const 
     }
 }
 
-void ve_recorder_slot_put(struct ve_recorder_slot *slot, const int16_t *caller, const int16_t *heard, size_t count)
+/* The attached recorder, held until `let_go`; NULL where there is none. */
+static struct ve_recorder *hold(struct ve_recorder_slot *slot)
 {
     struct ve_recorder *recorder = atomic_load(&slot->current);
     if (!recorder)
-        return;
+        return NULL;
     atomic_store(&slot->in_use, recorder);
     if (atomic_load(&slot->current) == recorder) /* still: from here on a detacher sees `in_use` and waits */
-        ve_recorder_put(recorder, caller, heard, count);
+        return recorder;
     atomic_store_explicit(&slot->in_use, NULL, memory_order_release);
+    return NULL;
+}
+
+static void let_go(struct ve_recorder_slot *slot)
+{
+    atomic_store_explicit(&slot->in_use, NULL, memory_order_release);
+}
+
+void ve_recorder_slot_put(struct ve_recorder_slot *slot, const int16_t *caller, const int16_t *heard, size_t count)
+{
+    struct ve_recorder *recorder = hold(slot);
+    if (!recorder)
+        return;
+    ve_recorder_put(recorder, caller, heard, count);
+    let_go(slot);
+}
+
+void ve_recorder_slot_overhear(struct ve_recorder_slot *slot, const int16_t *said, size_t count)
+{
+    struct ve_recorder *recorder = hold(slot);
+    if (!recorder)
+        return;
+    ve_recorder_overhear(recorder, said, count);
+    let_go(slot);
 }
 
 /* --- any thread --- */

@@ -102,6 +102,7 @@ static void anything_may_happen_in_any_order(uint32_t rate)
         case 2: CHECK(dice(4) || ve_recorder_flush(recorder) == 0); break;
         case 3: ve_recorder_put(recorder, NULL, heard, count), put += count; break;
         case 4: ve_recorder_put(recorder, caller, NULL, count), put += count; break;
+        case 5: ve_recorder_overhear(recorder, heard, count); break;
         default: ve_recorder_put(recorder, caller, heard, count), put += count; break;
         }
         ve_recorder_stats(recorder, &stats);

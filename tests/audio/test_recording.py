@@ -29,6 +29,7 @@ from voiceedge.errors import NativeError
 
 ffi, lib = load("file", "wav", "opus", "recorder")
 RATE = 8000
+BLOCK = 160
 Frames = np.ndarray
 
 
@@ -37,6 +38,7 @@ class Leg:
 
     def __init__(self, rate: int = RATE) -> None:
         self.rate, self.slot = rate, ffi.new("struct ve_recorder_slot *")
+        self.overheard_by = ffi.new("struct ve_recorder_slot *")
 
     def attach_recorder(self, recorder: Any) -> None:
         if lib.ve_recorder_attach(self.slot, recorder):
@@ -44,6 +46,15 @@ class Leg:
 
     def detach_recorder(self, recorder: Any) -> None:
         lib.ve_recorder_detach(self.slot, recorder)
+
+    def let_overhear(self, recorder: Any) -> None:
+        assert lib.ve_recorder_attach(self.overheard_by, recorder) == 0
+
+    def stop_overhearing(self, recorder: Any) -> None:
+        lib.ve_recorder_detach(self.overheard_by, recorder)
+
+    def says(self, said: Frames) -> None:
+        lib.ve_recorder_slot_overhear(self.overheard_by, ffi.from_buffer("int16_t[]", said), len(said))
 
     def tick(self, frames: Frames) -> None:
         caller, heard = (ffi.from_buffer("int16_t[]", np.ascontiguousarray(side)) for side in frames)
@@ -423,3 +434,51 @@ def test_of_a_process_that_is_killed_all_that_was_flushed_is_kept(tmp_path: Path
     assert rate == RATE
     assert kept.shape[1] >= written > 0
     assert np.array_equal(kept, noise(10 * RATE)[:, : kept.shape[1]])
+
+
+def test_whom_the_caller_talks_with_is_recorded_with_what_they_hear(recorder: Recorder, tmp_path: Path) -> None:
+    leg, kim, lee = Leg(), Leg(), Leg()
+    recording = recorder.record(leg, tmp_path / "call.wav")
+    quiet = noise(5 * BLOCK) // 4
+    one, two = noise(5 * BLOCK, 2)[0] // 4, noise(5 * BLOCK, 3)[0] // 4
+    for number, others in enumerate(([], [kim], [kim, lee], [lee], [])):
+        recording.overhear(others)
+        block = slice(number * BLOCK, (number + 1) * BLOCK)
+        kim.says(one[block])
+        lee.says(two[block])
+        leg.tick(quiet[:, block])
+    caller, heard = finish(recording)
+    kim.says(one[:BLOCK])  # nobody listens any more
+    expected = quiet[1].copy()
+    expected[BLOCK : 3 * BLOCK] += one[BLOCK : 3 * BLOCK]
+    expected[2 * BLOCK : 4 * BLOCK] += two[2 * BLOCK : 4 * BLOCK]
+    edge = RATE // 200  # it begins softly
+    assert np.array_equal(caller[edge:], quiet[0][edge:])
+    assert np.array_equal(heard[edge:], expected[edge:])
+
+
+def test_what_is_louder_than_full_scale_together_is_full_scale(recorder: Recorder, tmp_path: Path) -> None:
+    leg, kim = Leg(), Leg()
+    recording = recorder.record(leg, tmp_path / "call.wav")
+    recording.overhear([kim])
+    loud = np.full(BLOCK, 30000, np.int16)
+    kim.says(loud)
+    leg.tick(np.stack([loud, loud]))
+    kim.says(-loud)
+    leg.tick(np.stack([loud, -loud]))
+    _, heard = finish(recording)
+    assert set(heard[RATE // 200 : BLOCK]) == {32767}
+    assert set(heard[BLOCK:]) == {-32768}
+
+
+def test_what_is_overheard_is_said_once(recorder: Recorder, tmp_path: Path) -> None:
+    leg, kim = Leg(), Leg()
+    recording = recorder.record(leg, tmp_path / "call.wav")
+    recording.overhear([kim])
+    silence, said = np.zeros((2, BLOCK), np.int16), np.full(BLOCK, 1000, np.int16)
+    leg.tick(silence)
+    kim.says(said)
+    leg.tick(silence)
+    leg.tick(silence)
+    _, heard = finish(recording)
+    assert [int(heard[i * BLOCK + 80]) for i in range(3)] == [0, 1000, 0]

@@ -235,6 +235,17 @@ class Channel:
             if self._native != ffi.NULL:
                 lib.ve_recorder_detach(lib.ve_channel_recorder(self._native), recorder)
 
+    def let_overhear(self, recorder: Any) -> None:
+        """What is said here is heard by the caller of another channel, and so recorded with what they hear."""
+        with self._lock:
+            check(lib.ve_recorder_attach(lib.ve_channel_overheard_by(self._alive()), recorder), "a second listener")
+
+    def stop_overhearing(self, recorder: Any) -> None:
+        """Waits as `detach_recorder` does. Harmless when repeated."""
+        with self._lock:
+            if self._native != ffi.NULL:
+                lib.ve_recorder_detach(lib.ve_channel_overheard_by(self._native), recorder)
+
     # --- without a conference bridge: recordings and tests ---
 
     def feed(self, frame: Pcm) -> None:

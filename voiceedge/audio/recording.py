@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,13 @@ class Recordable(Protocol):
     def detach_recorder(self, recorder: Any) -> None: ...
 
 
+class Overhearable(Protocol):
+    """Somebody the caller talks with: another Channel of the same rate."""
+
+    def let_overhear(self, recorder: Any) -> None: ...
+    def stop_overhearing(self, recorder: Any) -> None: ...
+
+
 class Recording:
     """One file that grows. All methods return at once and may be called by any thread."""
 
@@ -44,6 +52,7 @@ class Recording:
         self._channel, self._native, self._wake = channel, native, wake
         self._lock = threading.Lock()  # `_native` stays while it is held; writing goes on meanwhile
         self._stats = ffi.new("struct ve_recorder_stats *")
+        self._others: list[Overhearable] = []
         self._closing = False
 
     def pause(self) -> None:
@@ -58,14 +67,32 @@ class Recording:
             if self._native != ffi.NULL:
                 lib.ve_recorder_resume(self._native)
 
+    def overhear(self, others: Sequence[Overhearable]) -> None:
+        """Whoever talks with the caller, on these channels and no others, belongs to what the caller hears.
+
+        Raises NativeError where one is released, or is being overheard for another recording.
+        """
+        with self._lock:
+            if self._native == ffi.NULL or self._closing:
+                return
+            self._forget_others()
+            for other in others:
+                other.let_overhear(self._native)
+                self._others.append(other)
+
     def close(self) -> None:
         """Take nothing more; `ended` tells when the file is complete."""
         with self._lock:
             if self._closing:
                 return
+            self._forget_others()
             self._channel.detach_recorder(self._native)
             self._closing = True
         self._wake.set()
+
+    def _forget_others(self) -> None:
+        while self._others:
+            self._others.pop().stop_overhearing(self._native)
 
     @property
     def seconds(self) -> float:

@@ -62,7 +62,11 @@ class CallRecordings:
 
     def overhear(self, other: Channel | None) -> None:
         """Whoever speaks on `other` is heard by the caller, and so recorded with what we say; None: nobody any more."""
+        if other in self._overheard:
+            return
         self._overheard = [*self._overheard, other] if other else []
+        if self._file:
+            self._listen_along(self._file)
 
     async def take(self, action: RecordAction) -> None:
         match action:
@@ -96,9 +100,14 @@ class CallRecordings:
                 self._tell_end(path, str(error).replace(f"{self._directory}/", ""))
             return
         file = self._file = _File(path, recording)
+        self._listen_along(file)
         self._journal.record(RecordingStarted(call_id=self._facts.call_id, path=path, format=format_))
         loop = asyncio.get_running_loop()
         recording.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._note_end, file))
+
+    def _listen_along(self, file: _File) -> None:
+        with contextlib.suppress(NativeError):  # one of them has hung up, and says nothing more
+            file.recording.overhear(self._overheard)
 
     def _next_path(self) -> str:
         self._begun += 1
