@@ -10,9 +10,11 @@ async with Rig(tmp_path, plan="...", front={"ban_s": 60}) as rig:
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
+import secrets
 import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -31,6 +33,7 @@ from voiceedge.edge.link import LinkClient
 from voiceedge.switch.plan import load_plan
 
 START_S = 15.0
+_sequence = itertools.count(1)
 needs_kamailio = pytest.mark.skipif(
     not (which("kamailio") or Path("/usr/sbin/kamailio").exists()), reason="kamailio is not installed"
 )
@@ -159,6 +162,43 @@ class Rig:
         return int((paths.front_folder(self.config) / "kamailio.pid").read_text())
 
 
+class Carrier(Peer):
+    """Takes REGISTER and calls only with the right password (RFC 2617), and answers the first call of each challenge."""
+
+    password = "carrier:pass"
+    realm = "carrier.example"
+    silent = False
+
+    def take(self, message: Message) -> None:
+        if self.silent:
+            return
+        if message.method not in {"REGISTER", "INVITE"} or message.status or "tag=" in message["to"]:
+            super().take(message)
+        elif not self._knows(message):
+            challenge = f'Digest realm="{self.realm}", nonce="{secrets.token_hex(8)}", algorithm=MD5, qop="auth"'
+            name = "WWW-Authenticate" if message.method == "REGISTER" else "Proxy-Authenticate"
+            self.stray.append(message)
+            self.respond(message, 401 if message.method == "REGISTER" else 407, headers={name: challenge})
+        elif message.method == "REGISTER":
+            self.stray.append(message)
+            self.respond(message, 200, headers={"Contact": f"{message['contact']};expires=60"})
+        else:
+            super().take(message)
+
+    def _knows(self, message: Message) -> bool:
+        said = dict(re.findall(r'(\w+)="?([^",]+)"?', message["authorization"] or message["proxy-authorization"]))
+        if said.get("realm") != self.realm:
+            return False
+        ha1 = md5(f"{said['username']}:{self.realm}:{self.password}")
+        ha2 = md5(f"{message.method}:{said['uri']}")
+        given = ":".join((ha1, said["nonce"], said["nc"], said["cnonce"], said["qop"], ha2))
+        return said["response"] == md5(given)
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
 async def until(look: Any, wait_s: float = 10.0) -> Any:
     """What `look` (a function, perhaps async) returns once that is something."""
     async with asyncio.timeout(wait_s):
@@ -178,9 +218,6 @@ def authorization(
     given = challenge["www-authenticate"] or challenge["proxy-authenticate"]
     said = dict(re.findall(r'(\w+)="?([^",]+)"?', given))
 
-    def md5(text: str) -> str:
-        return hashlib.md5(text.encode()).hexdigest()
-
     ha1 = md5(f"{user}:{said['realm']}:{password}") if ha1 is None else ha1
     ha2 = md5(f"{method}:{uri}")
     response = md5(f"{ha1}:{said['nonce']}:00000001:c0ffee:auth:{ha2}")
@@ -195,8 +232,8 @@ async def register(peer: Peer, rig: Rig, password: str, contact: str = "", expir
     own = {"From": f"<sip:{peer.user}@{rig.config.front.realm}>;tag=r1", "To": f"<sip:{peer.user}@{rig.config.front.realm}>"}
     own |= {"Call-ID": f"reg-{peer.port}", "Contact": contact or f"<{peer.uri}>", "Expires": str(expires)}
     to = ("127.0.0.1", rig.facts["sip_port"])
-    first = await peer.transact("REGISTER", home, own | {"CSeq": "1 REGISTER"}, "", to)
+    first = await peer.transact("REGISTER", home, own | {"CSeq": f"{next(_sequence)} REGISTER"}, "", to)
     if first.status != 401:
         return first
     answer = authorization(first, "REGISTER", home, peer.user, password)
-    return await peer.transact("REGISTER", home, own | answer | {"CSeq": "2 REGISTER"}, "", to)
+    return await peer.transact("REGISTER", home, own | answer | {"CSeq": f"{next(_sequence)} REGISTER"}, "", to)

@@ -26,7 +26,7 @@ STOP_S = 4.0
 SHARED_MB, PRIVATE_MB = 256, 16  # 128 MB bear 400 calls a second
 LINES_PER_S = 50  # what a flood may make us log
 _PR_SET_PDEATHSIG = 1
-_LINE = re.compile(r"^\s*\d+\(\d+\) (?P<level>[A-Z]+): (?:\{[^}]*\} )?(?:<?[\w-]+>? )?(?:\[[^\]]*\]: )?(?P<text>.*)$")
+_LINE = re.compile(r"^\s*\d+\(\d+\) (?P<level>[A-Z]+): (?:\{[^}]*\} )?(?:<?[\w-]+>?(?: \[[^\]]*\])?: )?(?P<text>.*)$")
 _SECURITY = re.compile(r"security event=(?P<what>\w+) address=(?P<address>[0-9.]+)(?: (?P<more>.*))?$")
 _LEVELS = {"ALERT": "error", "BUG": "error", "CRITICAL": "error", "ERROR": "error", "WARNING": "warning"}
 log = structlog.get_logger()
