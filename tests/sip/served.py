@@ -73,7 +73,7 @@ class Server:
         """The server's exit code."""
         if self.alive:
             gone = self._wait(lambda told: "stopped" in told)
-            self._write({"order": 0, "do": "stop"})
+            self._write({"order": 0, "do": "stop", "leg": 0, "args": []})
             gone.result(20)
         self.process.stdin and self.process.stdin.close()
         return self.process.wait(20)

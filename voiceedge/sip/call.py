@@ -25,7 +25,7 @@ from voiceedge.sip.events import (
     Resumed,
     TransferAsked,
 )
-from voiceedge.sip.headers import one_line, q850_of, reason
+from voiceedge.sip.headers import address, has_audio, one_line, q850_of, reason, values
 from voiceedge.sip.keys import KeyPresses
 from voiceedge.sip.quality import Meter, Quality
 from voiceedge.sip.referral import Referral
@@ -146,9 +146,10 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         if self._cause:
             return
         why = {"Reason": reason(code or OK, text)} if text else {}
+        refusal = code if self._incoming and not self._confirmed else 0
         self._cause = cause
         try:
-            self.hangup(parameters(0 if self._confirmed else code, headers=why))
+            self.hangup(parameters(refusal, headers=why))
         except pj.Error:
             self._cause = None  # nothing was sent: it may be tried again
             raise
@@ -245,7 +246,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
     def onCallState(self, told: Any) -> None:  # noqa: N802
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_EARLY and not self._incoming:
-            self._report(Progress(info.lastStatusCode, early_media=self._meter.up))
+            self._report(Progress(info.lastStatusCode, early_media=has_audio(received(told.e))))
         elif info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self._confirmed:
             self._confirmed, self._confirmed_at = True, time.monotonic()
             self._packets = -1
@@ -357,11 +358,12 @@ class LiveCall(pj.Call):  # type: ignore[misc]
 
     def onCallRedirected(self, told: Any) -> int:  # noqa: N802
         try:
-            target = one_line(told.targetUri)
+            target = address(told.targetUri)  # PJSIP says it without its port
             if self._hops < _MOST_HOPS and self._owner.may_follow(target):
                 self._hops += 1
                 return int(pj.PJSIP_REDIRECT_ACCEPT_REPLACE)
-            self._moved_to = self._moved_to or target
+            event = told.e
+            self._moved_to = next(map(address, values(received(event), "contact", "m")), target)
         except Exception as error:  # noqa: BLE001 - as in never_raises
             log.error("sip_callback_failed", callback="onCallRedirected", error=type(error).__name__)  # noqa: TRY400
         return int(pj.PJSIP_REDIRECT_REJECT)

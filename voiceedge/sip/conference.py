@@ -41,10 +41,10 @@ class Junction:
             heir.add(other)
 
     def leave(self) -> None:
-        """The leg has ended."""
+        """The leg has ended, and PJSIP takes its slot away."""
+        self.slot = None
         for other in tuple(self.others):
             self.remove(other)
-        self.slot = None
 
     def _join(self, other: "Junction") -> None:
         if self.slot is not None and other.slot is not None:

@@ -28,6 +28,7 @@ _RTCP = re.compile(r"a=rtcp:\d+(?: IN IP4 ([0-9.]+))? *")
 _LINE_END = re.compile(r"[\r\n]")  # either ends a line for PJSIP
 _KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
 _Q850 = re.compile(r"(?:^|,)\s*Q\.850\b[^,]*?;\s*cause\s*=\s*(\d{1,3})\b", re.IGNORECASE)
+_AUDIO = re.compile(r"^m=audio ", re.MULTILINE)
 _URI_HOST = re.compile(r"sips?:(?:[^@\s<>,]*@)?([^\s<>;:?,]+)", re.IGNORECASE)
 _CALLER = re.compile(r"[A-Za-z0-9+*#._~-]{1,64}\Z")
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
@@ -159,6 +160,11 @@ def q850_of(raw: str) -> int | None:
     """The ITU-T Q.850 cause in a message's Reason headers (RFC 3326, RFC 6432)."""
     found = _Q850.search(", ".join(values(raw, "reason")))
     return int(found[1]) if found else None
+
+
+def has_audio(raw: str) -> bool:
+    """Whether a message speaks of audio (SDP), be it in a part of its body."""
+    return _AUDIO.search(raw.partition("\r\n\r\n")[2]) is not None
 
 
 def host_of(uri: str) -> str:
