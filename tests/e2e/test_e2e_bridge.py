@@ -10,6 +10,8 @@ from rtp import RATE, tone
 from service import RunningService
 from talk import now_ns, talk, until
 
+from voiceedge.audio import wav
+
 pytestmark = pytest.mark.slow
 
 CALLER_HZ, KIM_HZ, LEE_HZ = 700.0, 1100.0, 1900.0
@@ -280,6 +282,22 @@ async def test_a_line_that_breaks_is_no_end_of_the_callers_call(switch, kim):
         assert (await call.until("bridge.ended"))["ended_by"] == "failed"
         assert (await call.over())["outcome"] == "failed"
         assert (await call.until("call.ended"))["cause"] == "flow"
+
+
+async def test_both_sides_of_a_talk_are_recorded(switch, kim):
+    async with talk(switch, "1008") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await asyncio.sleep(1.0)  # of talk
+        await agent.bye()
+        started, ended = await call.until("recording.started"), await call.until("recording.ended")
+        assert ended["error"] is None
+        await call.over()
+    sides, _ = wav.load_channels(switch.directory / "data" / "recordings" / started["path"])
+    caller, heard = (side[-RATE:-RATE // 4] for side in sides)
+    assert strength(caller, CALLER_HZ) > 0.9
+    assert strength(heard, KIM_HZ) > 0.9
 
 
 async def keyed(agent, keys):
