@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import aiomqtt
 
-START_S, STOP_S, EVENT_S, AGAIN_S = 90, 30, 60, 0.2
+START_S, STOP_S, EVENT_S, AGAIN_S, RELOAD_S = 90, 30, 60, 0.2, 120
 
 
 class RunningService:
@@ -39,18 +39,23 @@ class RunningService:
             "mqtt": {"embedded_port": 0},
             "speech": {"decide_s": 30.0},  # machines that test are slow and shared
             "log": {"format": "json"},
+            "front": {"inner_port": 0},
         }
         for name, table in (settings or {}).items():
             tables.setdefault(name, {}).update(table)
+        self._tables = tables
         self.config = directory / "voiceedge.toml"
+        self._write()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _write(self) -> None:
         self.config.write_text(
             "\n".join(
                 line
-                for name, table in tables.items()
+                for name, table in self._tables.items()
                 for line in (f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()))
             )
         )
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -108,12 +113,36 @@ class RunningService:
         """Wait until another process than `pid` is ready in its place."""
         self.until(lambda status: status["ready"] and status["processes"][name]["pid"] != pid)
 
-    def reload(self) -> None:
+    def reload(self, within_s: float = RELOAD_S) -> dict[str, Any]:
+        """Return how it ended: its number, state and problem."""
         assert self._process
+        before = self.status["reload"]["number"]
         self._process.send_signal(signal.SIGHUP)
 
+        def over(status: dict[str, Any]) -> bool:
+            reload = status.get("reload", {"number": before})
+            return reload["number"] > before and reload["state"] in {"flows", "refused", "done", "stuck"}
+
+        return dict(self.until(over, within_s)["reload"])
+
+    def change(self, table: str, **settings: Any) -> None:
+        """Write the configuration anew, for the next reload."""
+        self._tables.setdefault(table, {}).update(settings)
+        self._write()
+
+    @property
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """Those that serve: ready, and not about to be replaced."""
+        return {
+            name: facts
+            for name, facts in self.status["processes"].items()
+            if name.startswith("worker-") and facts["ready"] and not facts["draining"]
+        }
+
     def uri(self, number: str = "1000") -> str:
-        return f"sip:{number}@127.0.0.1:{self.status['processes']['worker-1']['sip_port']}"
+        """Of the front where there is one, else of the worker that is alone."""
+        entrance = "front" if self.status["front"] else "worker-1"
+        return f"sip:{number}@127.0.0.1:{self.status['processes'][entrance]['sip_port']}"
 
     @property
     def mqtt_url(self) -> str:

@@ -18,7 +18,7 @@ from voiceedge.flow.call import Utterance
 FLOWS = Path(__file__).parent / "flows"
 ROUTES = {
     "2000": "keyed", "3000": "silent", "4000": "steps", "5000": "private", "6000": "changing", "7000": "brief",
-    "8000": "recorded",
+    "8000": "recorded", "9000": "waiting",
 }  # fmt: skip
 
 Light = Callable[..., RunningService]

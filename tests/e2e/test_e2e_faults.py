@@ -1,0 +1,215 @@
+"""A front and three workers with twelve callers: what dies or is renewed takes along no more than it must."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from commands import voiceedge
+from peer import Peer, PeerCall
+from service import Events, RunningService
+from talk import until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/usr/sbin/kamailio").exists() and not shutil.which("kamailio"), reason="no Kamailio"),
+]
+
+EACH, WORKERS = 4, 3
+CALLS = EACH * WORKERS
+
+
+@pytest.fixture(scope="module")
+def switch(light) -> Iterator[RunningService]:
+    with light(
+        sip={"max_calls": CALLS},
+        workers={"media_priority": "normal"},
+        front={"enabled": True, "flood_per_s": 1000},
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def service(switch: RunningService) -> AsyncIterator[RunningService]:
+    """As it was at first, whatever the test before did to it."""
+    yield switch
+    await asyncio.to_thread(switch.until, lambda status: status["ready"], 60)
+    await asyncio.to_thread(switch.until, lambda _: not any(worker["draining"] for worker in every(switch)), 60)
+
+
+@asynccontextmanager
+async def callers(service: RunningService, number: int = CALLS) -> AsyncIterator[list[PeerCall]]:
+    """So many callers, each answered and hearing the question."""
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(Peer(user=f"0101234{index:04}")) for index in range(number)]
+        calls = [await peer.invite(service.uri("9000")) for peer in peers]
+        assert [(await call.final()).status for call in calls] == [200] * number
+        for call in calls:
+            await until(call.rtp.sound_ns)
+        yield calls
+        for call in calls:
+            if not over(call):
+                await call.bye()
+
+
+def every(service: RunningService) -> list[dict]:
+    return [facts for name, facts in service.status["processes"].items() if name.startswith("worker-")]
+
+
+def over(call: PeerCall) -> bool:
+    return any(request.method == "BYE" for request in call.requests)
+
+
+def pids(service: RunningService) -> set[int]:
+    return {worker["pid"] for worker in service.workers.values()}
+
+
+async def all_go(calls: list[PeerCall]) -> None:
+    """Each is still understood, says goodbye and is hung up on."""
+    for call in calls:
+        call.rtp.press("1")
+    for call in calls:
+        await call.ended()
+
+
+async def test_a_killed_worker_ends_its_own_calls_at_once_and_is_replaced(service, record_property):
+    async with callers(service) as calls:
+        name, worker = next(iter(service.workers.items()))
+        killed = time.monotonic()
+        os.kill(worker["pid"], signal.SIGKILL)
+        await until(lambda: sum(map(over, calls)) == EACH)
+        record_property("bye_after_s", round(time.monotonic() - killed, 2))
+        await asyncio.to_thread(service.replaced, name, worker["pid"])
+        record_property("slot_back_after_s", round(time.monotonic() - killed, 2))
+        async with callers(service, EACH):
+            assert sum(map(over, calls)) == EACH, "nobody else lost a call"
+        await all_go([call for call in calls if not over(call)])
+
+
+async def test_a_hung_worker_ends_its_own_calls_and_others_answer_meanwhile(service):
+    async with callers(service, CALLS - 1) as calls:
+        name, worker = next(
+            (name, worker) for name, worker in service.workers.items() if worker["pid"] == busiest(service, calls)
+        )
+        os.kill(worker["pid"], signal.SIGSTOP)
+        async with callers(service, 1):
+            await until(lambda: sum(map(over, calls)) == EACH)
+            await asyncio.to_thread(service.replaced, name, worker["pid"])
+        await all_go([call for call in calls if not over(call)])
+
+
+def busiest(service: RunningService, calls: list[PeerCall]) -> int:
+    """The process of a worker that carries as many calls as it can: its audio comes from its own share of ports."""
+    by_seat = [(call.media.port - 30000) // 16 for call in calls]
+    seat = max(by_seat, key=by_seat.count)
+    return service.pid(f"worker-{seat + 1}")
+
+
+async def test_kamailio_killed_in_mid_call_costs_no_call(service):
+    async with callers(service) as calls:
+        front = service.pid("front")
+        (kamailio,) = Path(f"/proc/{front}/task/{front}/children").read_text().split()
+        before = service.log.read_text().count('"kamailio_up"')
+        os.kill(int(kamailio), signal.SIGKILL)
+        await until(lambda: service.log.read_text().count('"kamailio_up"') > before)
+        assert not any(map(over, calls))
+        await calls[0].bye()
+        await all_go(calls[1:])
+        async with callers(service, 1):
+            pass
+
+
+async def test_front_killed_in_mid_call_costs_no_call(service):
+    async with callers(service, 3) as calls:
+        pid = service.pid("front")
+        service.kill("front")
+        await asyncio.to_thread(service.replaced, "front", pid)
+        await calls[0].bye()
+        await all_go(calls[1:])
+
+
+async def test_control_killed_in_mid_call_costs_no_event_of_any_worker(service):
+    async with service.events() as events, callers(service) as calls:
+        pid = service.pid("control")
+        service.kill("control")
+        await all_go(calls)
+        await asyncio.to_thread(service.replaced, "control", pid)
+        for call in calls:
+            await events.until("call.ended", lambda data, call=call: data["call_id"] == call.id)
+
+
+async def test_a_reload_replaces_every_process_and_ends_no_call(service):
+    before, supervisor = pids(service), service.status["supervisor"]
+    async with service.events() as events, callers(service) as calls:
+        service.change("log", level="info")
+        async with voiceedge("reload", "--config", service.config) as command:
+            output, errors = await command.communicate()
+        assert command.returncode == 0, errors
+        assert f"{WORKERS} old workers finish" in output.decode()
+        assert service.status["supervisor"] == supervisor
+        assert len(pids(service)) == WORKERS
+        assert not pids(service) & before
+        assert {facts["pid"] for facts in every(service) if facts["draining"]} == before
+        async with callers(service, CALLS) as more:
+            assert not any(map(over, calls)), "the new workers have calls of their own beside them"
+            await all_go(more)
+        await all_go(calls)
+        for call in calls:
+            ended = await has_ended(events, call)
+            assert (ended["cause"], ended["outcome"]) == ("flow", "waited")
+        await until(lambda: not any(facts["draining"] for facts in every(service)))
+
+
+async def has_ended(events: Events, call: PeerCall) -> dict:
+    return await events.until("call.ended", lambda data: data["call_id"] == call.id)
+
+
+async def test_more_calls_wanted_grow_the_pool_and_fewer_shrink_it_without_ending_one(service):
+    before = pids(service)
+    async with callers(service) as calls:
+        service.change("sip", max_calls=CALLS + 2 * EACH)
+        assert (await asyncio.to_thread(service.reload))["state"] == "done"
+        assert len(pids(service)) == WORKERS + 2
+        assert before < pids(service), "those that were there are still what they should be"
+        async with callers(service, 2 * EACH) as more:
+            await all_go(more)
+        service.change("sip", max_calls=CALLS)
+        assert (await asyncio.to_thread(service.reload))["state"] == "done"
+        assert len(pids(service)) == WORKERS
+        assert not any(map(over, calls))
+        await all_go(calls)
+
+
+async def test_a_wrong_configuration_is_refused_with_its_place_and_changes_nothing(service):
+    before = pids(service), service.pid("front"), service.pid("control")
+    good = service.config.read_text()
+    service.config.write_text(good.replace("max_calls", "max_cals"))
+    try:
+        async with voiceedge("reload", "--config", service.config) as command:
+            _, errors = await command.communicate()
+        refused = await asyncio.to_thread(service.reload)
+    finally:
+        service.config.write_text(good)
+    assert command.returncode == 1
+    for problem in (errors.decode(), refused["problem"]):
+        assert re.search(r"voiceedge\.toml:\d+: sip\.max_cals: unknown key; did you mean max_calls\?", problem)
+    assert (pids(service), service.pid("front"), service.pid("control")) == before
+    async with callers(service, 1):
+        pass
+
+
+async def test_what_only_a_restart_can_change_is_refused(service):
+    good = service.config.read_text()
+    service.config.write_text(good.replace("enabled = true", "enabled = false"))
+    try:
+        refused = await asyncio.to_thread(service.reload)
+    finally:
+        service.config.write_text(good)
+    assert refused["state"] == "refused"
+    assert "front.enabled" in refused["problem"]
