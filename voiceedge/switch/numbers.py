@@ -1,7 +1,6 @@
 """Telephone numbers read and written: E.164 with Korea's national forms, from whatever callers and carriers send."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -29,7 +28,8 @@ GLOBAL = "001"  # phonenumbers' region of networks that belong to no country
 ANONYMOUS = frozenset({"", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"})
 
 _DIALLED = re.compile(r"\+?[0-9]{2,22}")  # E.164 has 15 digits, a Korean carrier's prefix up to 5
-_SEPARATORS = re.compile(r"[\s\-.()/\u00b7\u2010-\u2015\u2212]")
+_SEPARATORS = re.compile(r"[ \-.()/\u00a0\u00b7\u2010-\u2015\u2212]")
+_FULL_WIDTH = {0xFEE0 + code: code for code in range(ord("!"), ord("~") + 1)} | {0x3000: " "}  # ０１０
 _SATELLITE = frozenset({870, 878, 881, 882, 883, 888, 979, 808})  # networks of no country, and no country's prices
 _AREA = "(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4])"
 _KOREAN_SHORT = re.compile(rf"{_AREA}?(1\d{{2,3}})")  # 114, 1330; with an area code it is that area's: 02-120, 02-119
@@ -120,7 +120,7 @@ def read(text: str, home: Numbers) -> Number:
 def _dialled(text: str) -> str:
     """Nothing but digits and perhaps a + before them: no letters, extensions, pauses or service codes get through."""
     if len(text) <= LONGEST_TEXT:
-        dialled = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text))
+        dialled = _SEPARATORS.sub("", text.translate(_FULL_WIDTH))
         if _DIALLED.fullmatch(dialled):
             return dialled
     raise NumberError("This is no telephone number: write digits, with + before a country code.")
