@@ -14,6 +14,8 @@ from voiceedge.edge.worker import Switchboard
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.sip.events import Ended
+from voiceedge.switch.plan import Plan, Route, Trunk
+from voiceedge.switch.routing import Router
 
 FLOW = """
 flow: retail
@@ -31,7 +33,7 @@ class Leg:
     def __init__(self, pipeline, refusal=None):
         self.id, self.caller, self.called, self.headers, self.received_ns = "c1", "01012345678", "1000", {}, 0
         self.channel = pipeline.channel()
-        self.hung_up = False
+        self.hung_up, self.is_answered, self.code = False, False, 0
         self.ended = None
         self._refusal = refusal
         self._over = asyncio.Event()
@@ -43,12 +45,13 @@ class Leg:
     async def answer(self, _headers):
         if self._refusal:
             raise self._refusal
+        self.is_answered = True
 
-    async def hang_up(self, _code=0):
+    async def hang_up(self, code=0):
         if self.ended:
             raise LegEndedError("over")
-        self.hung_up = True
-        self.end(Ended("us", 200, ""))
+        self.hung_up, self.code = True, code
+        self.end(Ended("us", code or 200, ""))
 
     def end(self, ended):
         self.ended = ended
@@ -81,13 +84,15 @@ class Voice:
         await asyncio.Event().wait()
 
 
-async def serve(tmp_path, *, leg=None, journal=None, voice=None, hang_up=False):
+async def serve(tmp_path, *, leg=None, journal=None, voice=None, hang_up=False, plan=None):
     """One call to a switchboard of its own; returns the leg when the switchboard has forgotten it."""
     (tmp_path / "retail.yaml").write_text(FLOW, encoding="utf-8")
     journal = journal or Journal()
+    config, clock, plan = Config(), RealClock(), plan or Plan()
     around = Surroundings(
-        config=Config(), clock=RealClock(), book=FlowBook(tmp_path), ears=None, voice=voice or Voice(), tickets=None,
-        recorder=Recorder(), look_ups=None, journal_of=lambda _: journal, customer_of=lambda _: None,
+        config=config, plan=plan, router=Router(plan, config.flows, clock), clock=clock,
+        book=FlowBook(tmp_path), ears=None, voice=voice or Voice(), tickets=None,
+        recorder=Recorder(), lines=None, look_ups=None, journal_of=lambda _: journal, customer_of=lambda _: None,
     )  # fmt: skip
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         switchboard = Switchboard(around, group)
@@ -124,3 +129,25 @@ async def test_what_is_still_being_rendered_does_not_outlive_the_call(tmp_path):
     leg, journal = await serve(tmp_path, hang_up=True)
     assert not leg.hung_up
     assert journal.events[-1].cause == "caller"
+
+
+async def test_a_call_that_the_plan_refuses_is_never_answered(tmp_path):
+    plan = Plan(routes=(Route(called="*", reject=486),))
+    leg, journal = await serve(tmp_path, plan=plan)
+    assert (leg.is_answered, leg.code) == (False, 486)
+    started, ended = journal.events
+    assert (started.flow, started.trunk) == ("reject", None)
+    assert (ended.cause, ended.sip_code, ended.talk_ms) == ("rejected", 486, 0)
+
+
+async def test_the_plan_chooses_the_flow_and_the_event_names_the_trunk(tmp_path):
+    class FromTheCarrier(Leg):
+        def __init__(self, pipeline):
+            super().__init__(pipeline)
+            self.headers = {"X-VoiceEdge-Trunk": "carrier", "User-to-User": "x"}
+
+    carrier = Trunk(addresses=("198.51.100.10",))
+    plan = Plan(trunks={"carrier": carrier}, routes=(Route(trunk="carrier", flow="retail"), Route(reject=403)))
+    leg, journal = await serve(tmp_path, leg=FromTheCarrier, plan=plan, voice=Voice(RuntimeError("enough")))
+    assert leg.is_answered
+    assert (journal.events[0].flow, journal.events[0].trunk) == ("retail", "carrier")

@@ -11,12 +11,14 @@ from voiceedge.audio.events import Offset, Onset, Played
 from voiceedge.clock import Clock
 from voiceedge.context.events import CallTransferred, Journal
 from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.hearing import NOTHING, Hearing
 from voiceedge.edge.inbox import Decided, Inbox, Signal
 from voiceedge.edge.keys import KeyCollector
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
+from voiceedge.edge.voicemail import Mailboxes
 from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.call import (
     CallEnded,
@@ -60,13 +62,15 @@ class LiveCall:
         speaker: Speaker,
         new_hearing: Callable[[int, Expectation], Hearing],
         tickets: TicketOffice,
+        dialling: Dialling,
+        mailboxes: Mailboxes,
         recordings: CallRecordings,
         journal: Journal,
         clock: Clock,
     ) -> None:
         self._leg, self._facts, self._inbox, self._speaker = leg, facts, inbox, speaker
         self._new_hearing, self._tickets, self._journal, self._clock = new_hearing, tickets, journal, clock
-        self._recordings = recordings
+        self._recordings, self._dialling, self._mailboxes = recordings, dialling, mailboxes
         self._typed_ahead: list[str] = []
         self._voice: Onset | Offset | None = None  # what the caller's voice did last
         self._hearings = 0
@@ -239,16 +243,19 @@ class LiveCall:
         return TransferResult.REFUSED if code in REFUSED else TransferResult.FAILED
 
     async def dial(self, wish: Dial) -> DialResult:
-        log.warning("dial_failed", targets=len(wish.targets), problem="this worker cannot place calls")
-        return DialResult.FAILED
+        with self._on_the_line():
+            return await self._dialling.dial(wish)
 
     async def queue(self, wish: Enqueue) -> QueueResult:
         log.warning("queue_failed", queue=wish.queue, problem="this worker cannot place calls")
         return QueueResult.FAILED
 
     async def voicemail(self, wish: Voicemail) -> VoicemailResult:
-        log.warning("voicemail_failed", mailbox=wish.mailbox, problem="this worker keeps no messages")
-        return VoicemailResult.FAILED
+        await self.say(wish.prompt)
+        self._typed_ahead.clear()  # a key that cut the prompt short is no end of the message
+        self._voice = None
+        with self._on_the_line():
+            return await self._mailboxes.take(wish)
 
     async def record(self, action: RecordAction) -> None:
         await self._recordings.take(action)

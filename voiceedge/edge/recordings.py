@@ -86,15 +86,13 @@ class CallRecordings:
         if not (file := self._file):
             return
         file.recording.close()
-        with contextlib.suppress(NativeError, TimeoutError):  # `_note_end` looks what became of it
-            async with timeout(self._clock, DISK_S):
-                await asyncio.wrap_future(file.recording.ended)
+        await finished(file.recording, self._clock)
         self._note_end(file)
 
     async def _start(self) -> None:
         path, format_ = self._next_path(), self._settings.format
         try:
-            recording = await self._open(self._directory / path)
+            recording = await opened(self._recorder, self._leg.channel, self._directory, path, self._clock)
         except (NativeError, OSError) as error:
             if not self._leg.ended:  # else it is the caller who was quicker
                 self._tell_end(path, str(error).replace(f"{self._directory}/", ""))
@@ -115,20 +113,6 @@ class CallRecordings:
         sealed = SUFFIX if self._recorder.vault else ""
         name = f"{self._facts.conversation_id}{number}.{self._settings.format}{sealed}"
         return f"{self._clock.now():%Y-%m-%d}/{name}"
-
-    async def _open(self, path: Path) -> Recording:
-        opening = asyncio.ensure_future(asyncio.to_thread(self._create, path))
-        try:
-            async with timeout(self._clock, DISK_S):
-                return await asyncio.shield(opening)
-        except TimeoutError:
-            opening.add_done_callback(_close_late)
-            raise OSError(f"{path} was not open within {DISK_S:.0f} s.") from None
-
-    def _create(self, path: Path) -> Recording:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        return self._recorder.record(self._leg.channel, path)
 
     def _note_end(self, file: _File) -> None:
         """Once, whoever is first: the flow, the call's end, or the writer that can go on no more."""
@@ -159,6 +143,30 @@ class CallRecordings:
                 error=error,
             )
         )
+
+
+async def opened(recorder: Recorder, channel: Channel, directory: Path, path: str, clock: Clock) -> Recording:
+    """A recording of `channel` to `path` below `directory`. Raises NativeError or OSError."""
+
+    def create() -> Recording:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        (directory / path).parent.mkdir(mode=0o700, exist_ok=True)
+        return recorder.record(channel, directory / path)
+
+    opening = asyncio.ensure_future(asyncio.to_thread(create))
+    try:
+        async with timeout(clock, DISK_S):
+            return await asyncio.shield(opening)
+    except TimeoutError:
+        opening.add_done_callback(_close_late)
+        raise OSError(f"{path} was not open within {DISK_S:.0f} s.") from None
+
+
+async def finished(recording: Recording, clock: Clock) -> None:
+    """Once closed: wait until all of it is on disk, or for as long as a disk is waited for."""
+    with contextlib.suppress(NativeError, TimeoutError):  # what became of it, its owner asks it
+        async with timeout(clock, DISK_S):
+            await asyncio.wrap_future(recording.ended)
 
 
 def _close_late(opening: asyncio.Future[Recording]) -> None:

@@ -17,22 +17,31 @@ from voiceedge.config import Config
 from voiceedge.context.cloudevents import new_id
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
 from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
 from voiceedge.edge.line import HUNG_UP, LineQuality
+from voiceedge.edge.lines import Lines
 from voiceedge.edge.live_call import LiveCall
+from voiceedge.edge.origin import origin_of
 from voiceedge.edge.recordings import CallRecordings
+from voiceedge.edge.sound import Sound
 from voiceedge.edge.speaker import Speaker
+from voiceedge.edge.talk import Caller
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
+from voiceedge.edge.voicemail import Mailboxes
 from voiceedge.errors import LegEndedError, NativeError, SipError
-from voiceedge.flow.book import FlowBook
+from voiceedge.flow.book import FlowBook, Flows
 from voiceedge.flow.call import CallFacts
 from voiceedge.flow.engine import FlowRun
 from voiceedge.flow.look_up import Answer, LookUps, Request
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import Leg
+from voiceedge.switch.direct import direct
+from voiceedge.switch.plan import Plan
+from voiceedge.switch.routing import Destination, Router
 
 INTERNAL_ERROR = 500
 
@@ -44,11 +53,14 @@ class Surroundings:
     """What all calls of a worker share."""
 
     config: Config
+    plan: Plan
+    router: Router
     clock: Clock
     book: FlowBook
     ears: WorkerEars
     voice: WorkerVoice
     recorder: Recorder
+    lines: Lines
     tickets: TicketOffice
     look_ups: LookUps
     journal_of: Callable[[str], Journal]
@@ -76,39 +88,59 @@ class Session:
         self._answered: float | None = None
         self._ended: Ended | None = None
         self._outcome: str | None = None
+        self._is_refused = False
+        self._origin = origin_of(leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in)
         self._facts = CallFacts(
             call_id=leg.id,
             conversation_id=new_id(around.clock),
-            caller=leg.caller,
+            caller=self._origin.call.caller,
             called=leg.called,
-            headers=leg.headers,
+            headers=self._origin.headers,
         )
         self._journal = around.journal_of(self._facts.conversation_id)
 
     async def run(self) -> None:
         """Serve the call to its end. Whatever goes wrong ends this call only."""
-        flows = self._around.config.flows
-        flow = flows.routes.get(self._leg.called, flows.default)
+        destination = self._around.router.route(self._origin.call)
+        flows, flow = self._flow_to(destination)
         with structlog.contextvars.bound_contextvars(conversation=self._facts.conversation_id):
             self._journal.record(
                 CallStarted(
                     call_id=self._leg.id,
                     direction="in",
-                    caller=mask(self._leg.caller, PersonalDataClass.PERSONAL),
-                    customer=self._around.customer_of(self._leg.caller),
+                    caller=mask(self._facts.caller, PersonalDataClass.PERSONAL),
+                    customer=self._around.customer_of(self._facts.caller),
                     called=self._leg.called,
                     flow=flow,
+                    trunk=self._origin.call.trunk or None,
                 )
             )
+            log.info("routed", to=destination.kind, by=destination.by)
             try:
                 async with asyncio.TaskGroup() as self._helpers:
                     self._helpers.create_task(self._watch())  # to the leg's end, which is always reported
-                    await self._serve(flow)
+                    if destination.kind == "reject":
+                        await self._refuse(destination.code)
+                    else:
+                        await self._serve(flows, flow)
                     await self._let_go()
             finally:
                 self._helpers = None
                 self._note_end()
                 self._note_line()
+
+    def _flow_to(self, destination: Destination) -> tuple[Flows, str]:
+        if destination.kind == "flow":
+            return self._around.book.flows, destination.name
+        if destination.kind == "reject":
+            return {}, "reject"
+        flow = direct(destination, self._around.config.site.language)
+        return {flow.name: flow}, flow.name
+
+    async def _refuse(self, code: int) -> None:
+        self._is_refused = True
+        with contextlib.suppress(LegEndedError, SipError):
+            await self._leg.hang_up(code)
 
     def hear(self, event: AudioEvent) -> None:
         match event:
@@ -144,17 +176,17 @@ class Session:
         else:
             work.close()
 
-    async def _serve(self, flow: str) -> None:
+    async def _serve(self, flows: Flows, flow: str) -> None:
         try:
             async with asyncio.TaskGroup() as helpers:
-                await self._converse(flow, helpers)
+                await self._converse(flows, flow, helpers)
         except* LegEndedError:
             pass  # told by the leg's last event
         except* Exception:
             log.exception("call_failed", flow=flow)
             self._outcome = "failed"
 
-    async def _converse(self, flow: str, helpers: asyncio.TaskGroup) -> None:
+    async def _converse(self, flows: Flows, flow: str, helpers: asyncio.TaskGroup) -> None:
         leg, around = self._leg, self._around
         await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
         self._answered = around.clock.monotonic()
@@ -166,7 +198,7 @@ class Session:
         )
         call = self._live_call(speaker, recordings, helpers)
         look_ups = PatientLookUps(around.look_ups, self.inbox)
-        run = FlowRun(around.book.flows, flow, call, self._journal, around.clock, look_ups)
+        run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups)
         try:
             self._outcome = (await run.run()).outcome
         finally:
@@ -175,6 +207,17 @@ class Session:
 
     def _live_call(self, speaker: Speaker, recordings: CallRecordings, helpers: asyncio.TaskGroup) -> LiveCall:
         leg, around, inbox = self._leg, self._around, self.inbox
+        caller = Caller(
+            leg=leg,
+            facts=self._facts,
+            inbox=inbox,
+            journal=self._journal,
+            clock=around.clock,
+            lines=around.lines,
+            recordings=recordings,
+            sound=Sound(leg.channel),
+            hops=self._origin.hops,
+        )
         return LiveCall(
             leg=leg,
             facts=self._facts,
@@ -190,6 +233,8 @@ class Session:
                 spawn=helpers.create_task,
             ),
             tickets=around.tickets,
+            dialling=Dialling(caller),
+            mailboxes=Mailboxes(caller, around.recorder, around.config),
             recordings=recordings,
             journal=self._journal,
             clock=around.clock,
@@ -214,6 +259,8 @@ class Session:
         cause: Cause = "flow" if end.cause == "us" else end.cause
         if self._stopping() and cause == "flow":
             cause = "shutdown"
+        elif self._is_refused and cause == "flow":
+            cause = "rejected"
         self._journal.record(
             CallEnded(
                 call_id=self._leg.id,
