@@ -29,7 +29,7 @@ PRUNE_EVERY_S = 60.0
 # A backlog is let out with measure: a broker sheds what a subscriber is too far behind with (Mosquitto, unless told
 # otherwise by max_queued_messages, beyond 1000 messages), although it has acknowledged it.
 PACE_PER_S = 2_000
-GOODBYE_S = 1.0
+GOODBYE_S = 3.0
 LOOK_S = 1.0
 
 log = structlog.get_logger()
