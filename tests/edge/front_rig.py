@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import pytest
 import structlog
-from peer import Message, Peer
+from peer import Message, Peer, PeerCall, sdp
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
@@ -197,6 +197,16 @@ class Carrier(Peer):
 
 def md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
+
+
+async def from_worker(rig: Rig, worker: Peer, uri: str, **headers: str) -> PeerCall:
+    """A call that a worker places through the front: its first Route is the inner socket."""
+    call = PeerCall(worker, uri, f"out-{len(worker._calls)}")
+    worker._calls[call.id] = call
+    call._dialog.to = ("127.0.0.1", rig.facts["inner_port"])
+    extra = {"Route": rig.inner, **headers}
+    worker.spawn(call.start(sdp(worker.host, call.rtp.port), extra))
+    return call
 
 
 async def until(look: Any, wait_s: float = 10.0) -> Any:

@@ -1,13 +1,12 @@
 """What workers ask of the front: agents' phones where they registered, and carriers with passwords of their own."""
 
-import asyncio
-import socket
-import ssl
+import os
+import signal
 from pathlib import Path
 
 import pytest
-from front_rig import Carrier, Rig, authorization, needs_kamailio, register, until
-from peer import Message, Peer, PeerCall, sdp
+from front_rig import Carrier, Rig, from_worker, needs_kamailio, register, until
+from peer import Peer
 from test_front import serve
 
 from voiceedge.edge.front import render
@@ -15,16 +14,6 @@ from voiceedge.edge.front import render
 pytestmark = needs_kamailio
 
 AGENTS = '[agents.mina]\nphone = "201"\npassword_file = "mina"\n'
-
-
-async def from_worker(rig: Rig, worker: Peer, uri: str, **headers: str) -> PeerCall:
-    """A call that a worker places through the front: its first Route is the inner socket."""
-    call = PeerCall(worker, uri, f"out-{len(worker._calls)}")
-    worker._calls[call.id] = call
-    call._dialog.to = ("127.0.0.1", rig.facts["inner_port"])
-    extra = {"Route": rig.inner, **headers}
-    worker.spawn(call.start(sdp(worker.host, call.rtp.port), extra))
-    return call
 
 
 def agents(directory: Path) -> str:
@@ -74,8 +63,6 @@ async def test_a_phone_behind_a_router_is_reached_where_it_really_is(tmp_path: P
 
 
 async def test_registrations_outlive_kamailio(tmp_path: Path) -> None:
-    import os, signal
-
     async with Rig(tmp_path, agents(tmp_path)) as rig, rig.peer("127.0.0.5", "201") as phone:
         worker = await rig.worker()
         assert (await register(phone, rig, "secret")).status == 200
@@ -198,7 +185,7 @@ async def test_a_new_plan_is_taken_without_a_restart(tmp_path: Path) -> None:
             assert (await (await carrier.invite(rig.uri("1"))).final()).status == 407
             more = 'register = true\naddresses = ["127.0.0.9"]\n'
             rig.plan_file.write_text(trunk(tmp_path, carrier, more) + agents(tmp_path))
-            assert await rig.ask("reload") | {"restarted": False} == await rig.ask("reload")
+            assert (await rig.ask("reload"))["restarted"] is False
             assert (await register(phone, rig, "secret")).status == 200
             assert (await (await carrier.invite(rig.uri("1"))).final()).status == 200
             await until(lambda: registered(rig))

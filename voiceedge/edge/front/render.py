@@ -117,10 +117,9 @@ def _tls(config: Config) -> str:
             f"({getattr(error, 'reason', None) or error}). Give the certificate with its chain, and its own key, both "
             "as PEM and without a password."
         ) from error
-    authorities = Path(ssl.get_default_verify_paths().openssl_cafile)
     lines = ["[server:default]", "method = TLSv1.2+", "verify_certificate = no", "require_certificate = no"]
     lines += [f"certificate = {certificate.absolute()}", f"private_key = {key.absolute()}"]
     lines += ["[client:default]", "method = TLSv1.2+", "verify_certificate = yes", "require_certificate = yes"]
-    bundle = authorities if authorities.exists() else Path("/etc/ssl/certs/ca-certificates.crt")
-    lines += [f"ca_list = {bundle}"] if bundle.exists() else []
+    if authorities := ssl.get_default_verify_paths().capath:  # the folder: read when needed, the bundle takes seconds
+        lines.append(f"ca_path = {authorities}")
     return "\n".join([*lines, ""])
