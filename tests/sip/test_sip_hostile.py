@@ -1,7 +1,9 @@
 """What a stranger may send: it is refused or served, and the process lives."""
 
+import asyncio
 import os
 import re
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -127,6 +129,36 @@ async def test_messages_that_are_none_are_survived(new_server: Callable[..., Ser
             call.rtp.close()
         assert (await peer.request("OPTIONS", server.uri("x"))).status == 200
         assert server.alive
+
+
+async def test_a_crowd_of_connections_keeps_nobody_out_and_kills_nobody(new_server: Callable[..., Server]) -> None:
+    """PJSIP has 64 handles and aborts over one connection too many."""
+    server = new_server()
+    crowd = []
+    for _ in range(150):
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.connect_ex(("127.0.0.1", server.port))
+        crowd.append(connection)
+    async with Peer() as peer:
+        await asyncio.sleep(1)
+        assert (await peer.request("OPTIONS", server.uri("x"))).status == 200
+        call = await peer.invite(server.uri("tone"))
+        assert (await call.final()).status == 200
+        await call.bye()
+    assert (await server.do("use"))["sockets"] < 40
+    reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", server.port), 20)
+    lines = (
+        f"OPTIONS {server.uri('x')} SIP/2.0", "Via: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKcrowd", "Max-Forwards: 70",
+        "From: <sip:t@h>;tag=1", "To: <sip:x@h>", "Call-ID: crowd", "CSeq: 1 OPTIONS", "Content-Length: 0", "", "",
+    )  # fmt: skip
+    writer.write("\r\n".join(lines).encode())
+    assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"SIP/2.0 200")
+    for connection in crowd:
+        connection.close()
+    writer.close()
+    assert (await server.do("use"))["sockets"] < 40
+    assert server.alive
 
 
 async def test_what_the_caller_calls_himself_is_one_line(server: Server) -> None:

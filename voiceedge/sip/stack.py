@@ -24,6 +24,7 @@ from voiceedge.sip.gate import Gate
 from voiceedge.sip.headers import FRONT_HEADERS, host_of, is_allowed, is_ipv4, read_request, user_part, values
 from voiceedge.sip.leg import Leg, LegFacts
 from voiceedge.sip.referral import DECLINED
+from voiceedge.sip.turnstile import Turnstile
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -36,6 +37,15 @@ MORE_CALLS_THAN_ANY = 10_000  # PJSIP lowers it to what it was built for
 
 _CODECS = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/16000"}
 _HIGHEST_PRIORITY = 250
+
+
+class _Endpoint(pj.Endpoint):  # type: ignore[misc]
+    turnstile: Turnstile | None = None
+
+    @never_raises
+    def onTransportState(self, told: Any) -> None:  # noqa: N802
+        if self.turnstile and told.type.startswith("TCP"):
+            self.turnstile.changed(told)
 
 
 class Desk(Protocol):
@@ -69,7 +79,7 @@ class Stack:
         self.host = ""  # as From names us: address and port
         self.capacity = 0
         self.most_incoming: int | None = None
-        self._endpoint: pj.Endpoint | None = None
+        self._endpoint: _Endpoint | None = None
         self._account: _Account | None = None
         self._gate: Gate | None = None
         self._calls: dict[int, LiveCall] = {}
@@ -81,7 +91,7 @@ class Stack:
 
     def set_up(self) -> tuple[str, int]:
         library.silence_log()
-        self._endpoint = pj.Endpoint()
+        self._endpoint = _Endpoint()
         self._endpoint.libCreate()
         self._endpoint.libInit(self._library_settings())
         library.set_transaction_timeout(TRANSACTION_S)
@@ -93,13 +103,18 @@ class Stack:
         address = self._listen()
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNoDev()  # no sound clock while nobody calls
+        if self._settings.tcp and not self._proxy:
+            self._endpoint.turnstile = Turnstile(self._endpoint, self.port)
         self._gate = Gate(self, self._settings.retry_after_s)
         return address
 
     def poll(self, timeout_ms: int) -> None:
         if self._gate:
             timeout_ms = self._gate.let_in_held(timeout_ms)
-        self._pj().libHandleEvents(timeout_ms)
+        endpoint = self._pj()
+        if endpoint.turnstile:
+            timeout_ms = endpoint.turnstile.let_in(timeout_ms)
+        endpoint.libHandleEvents(timeout_ms)
         self._ended.clear()  # their destructors run here, outside their own callbacks
 
     def tear_down(self) -> None:
@@ -120,6 +135,9 @@ class Stack:
         self._calls.clear()
         self._ended.clear()
         self._account = None
+        if self._endpoint.turnstile:
+            self._endpoint.turnstile.close()
+            self._endpoint.turnstile = None
         gc.collect()  # whatever outlives libDestroy aborts the process in its destructor
         self._endpoint.libDestroy()
         self._endpoint = None
@@ -227,7 +245,7 @@ class Stack:
 
     # --- inside ---
 
-    def _pj(self) -> pj.Endpoint:
+    def _pj(self) -> _Endpoint:
         if self._endpoint is None:
             raise SipError("The SIP endpoint is not running.")
         return self._endpoint
