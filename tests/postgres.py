@@ -42,12 +42,13 @@ class PostgresServer:
         self.password = secrets.token_urlsafe(12)
         self.password_file = self.directory / "password"
         self.password_file.write_text(self.password + "\n")
+        self.password_file.chmod(0o600)
         self._data.mkdir(mode=0o700)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         if self._user:
-            for path in (self._data, self.directory):
+            for path in (self._data, self.password_file, self.directory):
                 shutil.chown(path, self._user)
         self._process: subprocess.Popen[bytes] | None = None
         initdb = [

@@ -49,6 +49,7 @@ class Backend(Protocol):
     @property
     def deadline_s(self) -> float | None: ...
     def engine(self) -> AsyncEngine: ...
+    async def check(self, connection: AsyncConnection) -> None: ...
     async def before_migrating(self, connection: AsyncConnection) -> None: ...
     async def lock(self, connection: AsyncConnection, names: Iterable[str], *, share: bool) -> None: ...
     def explained(self, error: Exception) -> StoreError | None: ...
@@ -80,11 +81,16 @@ class Database:
 
     async def open(self) -> None:
         """Raises StoreError; a shared database may be used all the same, and is then reached when it is back."""
-        try:
-            self._engine = self._backend.engine()
-        except OSError as error:
-            raise self._backend.explained(error) or error from None
+        self._connectable()
         await self._migrate()
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for who only wants to know how it is: nothing is migrated. Raises StoreError."""
+        self._connectable()
+        async with self._transaction(self._backend.deadline_s) as connection:
+            await self._backend.check(connection)
+            yield connection
 
     async def close(self) -> None:
         if engine := self._engine:
@@ -134,11 +140,18 @@ class Database:
                 raise explained from None
             raise
 
+    def _connectable(self) -> None:
+        try:
+            self._engine = self._engine or self._backend.engine()
+        except OSError as error:
+            raise self._backend.explained(error) or error from None
+
     async def _migrate(self) -> None:
         async with self._migrating:
             if self._migrated:
                 return
             async with self._transaction(MIGRATE_S) as connection:
+                await self._backend.check(connection)
                 await self._backend.before_migrating(connection)
                 try:
                     await connection.run_sync(_upgrade)

@@ -31,6 +31,11 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:16]
 
 
+def keys_fingerprint(data_dir: Path) -> str:
+    """Of all keys that nodes share."""
+    return fingerprint(b"".join(load_key(data_dir, name) for name in SHARED_KEYS))
+
+
 def _create(path: Path) -> None:
     """Write under another name first, so that nobody ever reads half a key; the first to link the name wins."""
     path.parent.mkdir(parents=True, exist_ok=True)

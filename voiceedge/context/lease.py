@@ -25,7 +25,7 @@ from voiceedge.errors import StoreError
 
 LEASE_S = 15.0
 PUBLISHING = "outbox"  # the lock: shared by who adds events, alone for who takes them over
-_NOW_MS = literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)", BigInteger)
+NOW_MS = literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)", BigInteger)
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class Lease:
 
     def __init__(self, database: Database, clock: Clock, *, machine: str, keys: str, lease_s: float = LEASE_S) -> None:
         self._database, self._clock, self._lease_s = database, clock, lease_s
-        self._row = {"name": database.node, "machine": machine, "keys": keys, "seen_at_ms": _NOW_MS}
+        self._row = {"name": database.node, "machine": machine, "keys": keys, "seen_at_ms": NOW_MS}
         self._renewed_at = self._unbroken_since = -math.inf
         self._problem = "this node has not reached the database yet"
 
@@ -93,4 +93,4 @@ class Lease:
         return (await connection.execute(theirs.values(node=self._database.node))).rowcount
 
     def _dead_before(self) -> ColumnElement[int]:
-        return _NOW_MS - int(self._lease_s * 1000)
+        return NOW_MS - int(self._lease_s * 1000)

@@ -92,12 +92,14 @@ class Postgres:
         event.listen(engine.sync_engine, "checkout", _still_open)
         return engine
 
-    async def before_migrating(self, connection: AsyncConnection) -> None:
-        """Of several nodes that start at the same moment one migrates; the others wait and find it done."""
+    async def check(self, connection: AsyncConnection) -> None:
         raw = await connection.get_raw_connection()
         version = raw.driver_connection.get_server_version()  # type: ignore[union-attr]
         if version.major < OLDEST:
             raise StoreError(f"{self}: is version {version.major}: upgrade it to {OLDEST} or later.")
+
+    async def before_migrating(self, connection: AsyncConnection) -> None:
+        """Of several nodes that start at the same moment one migrates; the others wait and find it done."""
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         await self.lock(connection, [MIGRATING], share=False)
 

@@ -15,7 +15,7 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
-from voiceedge.context.keys import SHARED_KEYS, fingerprint, load_key
+from voiceedge.context.keys import fingerprint, keys_fingerprint, load_key
 from voiceedge.context.lease import Lease
 from voiceedge.context.outbox import Outbox, OutboxState, status_message
 from voiceedge.context.record import Conversation
@@ -134,9 +134,9 @@ class ContextService:
         return ContextHealth(self.broker_url, state.connected, state.published, pending, problem)
 
     def _new_lease(self) -> Lease:
-        shared = b"".join(load_key(self._config.site.data_dir, name) for name in SHARED_KEYS)
-        own = load_key(self._config.site.data_dir, "node")
-        return Lease(self.database, self._clock, machine=fingerprint(own), keys=fingerprint(shared))
+        directory = self._config.site.data_dir
+        machine, keys = fingerprint(load_key(directory, "node")), keys_fingerprint(directory)
+        return Lease(self.database, self._clock, machine=machine, keys=keys)
 
     async def _open(self) -> None:
         try:

@@ -44,6 +44,9 @@ class Sqlite:
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
 
+    async def check(self, connection: AsyncConnection) -> None:
+        """Python brings its own."""
+
     async def before_migrating(self, connection: AsyncConnection) -> None:
         """Each transaction is the only one."""
 

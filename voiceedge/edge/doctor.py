@@ -16,7 +16,7 @@ from voiceedge.audio.silero import Silero, model_file
 from voiceedge.audio.synthesis import RATE
 from voiceedge.bus.client import Broker, BusRefusedError, connect
 from voiceedge.config import Config
-from voiceedge.edge import keeping, paths
+from voiceedge.edge import keeping, paths, store_check
 from voiceedge.errors import BusError, ConfigError, FlowError, ModelMissingError, NativeError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
@@ -32,6 +32,8 @@ BROKER_S = 10.0
 async def examine(config: Config) -> AsyncIterator[Finding]:
     """Each finding as soon as it is made."""
     for finding in machine.examine(config, ports_of_running_service(config)):
+        yield finding
+    async for finding in store_check.examine(config):
         yield finding
     yield await native()
     yield voice_activity()
