@@ -15,7 +15,7 @@ from voiceedge.config import Config
 from voiceedge.context.service import ContextService
 from voiceedge.edge import paths
 from voiceedge.edge.link import Handler, Head, LinkClient
-from voiceedge.errors import ConfigError, LinkError
+from voiceedge.errors import ConfigError, LinkError, StoreError
 from voiceedge.switch.plan import load_plan
 from voiceedge.switch.queues import messages
 from voiceedge.switch.queues.board import QueueError
@@ -99,6 +99,10 @@ async def _reload(queues: QueueService, config: Config) -> None:
         await queues.use(_rules(config))
     except ConfigError as error:
         log.warning("plan_refused", problem=str(error), effect="queues and agents go on as they were")
+    except StoreError as error:
+        log.warning(
+            "plan_waits", problem=str(error), effect="it holds from now on, and for who waits when that is over"
+        )
 
 
 class WorkerDial:

@@ -92,7 +92,7 @@ class Board:
             self._tell_left(ticket, refused)
             return self.tickets_changed[ticket.id]
         self._keep(ticket)
-        self._tell_joined(ticket)
+        self._tell_joined(ticket, ticket.place)
         return ticket
 
     def offer_result(self, said: OfferResult) -> None:
@@ -113,7 +113,7 @@ class Board:
         if ticket and ticket.state is TicketState.TALKING and ticket.agent == said.agent:
             if said.back_to_queue:
                 self._keep(ticket.returned(self._now))
-                self._tell_joined(self.tickets[ticket.id], returned=True)
+                self._tell_joined(self.tickets[ticket.id])
             else:
                 self._keep(ticket.over(TicketState.ANSWERED, self._now))
 
@@ -155,7 +155,7 @@ class Board:
     def revive(self, ticket: Ticket) -> None:
         """It was given up because nobody asked for it; somebody does."""
         self._keep(replace(ticket.waiting(self._now), node=self._node))
-        self._tell_joined(self.tickets[ticket.id], returned=True)
+        self._tell_joined(self.tickets[ticket.id])
 
     def agent_asked(self, name: str, state: AgentState, reason: str = "", phone: str | None = None) -> None:
         if name not in self._rules.agents:
@@ -171,15 +171,17 @@ class Board:
 
     # What time does.
 
-    def settle(self, lost: Iterable[str] = ()) -> None:
-        """`lost` are tickets whose workers are gone."""
+    def settle(self, lost: Iterable[str] = (), *, beat: bool = False) -> None:
+        """`lost` are tickets whose workers are gone. What time alone changes is looked for on a `beat`."""
         for name in lost:
             if ticket := self.tickets.get(name):
                 self._release(ticket)
-        for agent in list(self.agents.values()):
-            self._settle_agent(agent)
-        for ticket in list(self.tickets.values()):
-            self._settle_ticket(ticket)
+        if beat or self.agents_changed:
+            for agent in list(self.agents.values()):
+                self._settle_agent(agent)
+            manned = {name for name in self._rules.queues if self._rules.logged_in(name, self.agents)}
+            for ticket in list(self.tickets.values()):
+                self._settle_ticket(ticket, manned)
         self._match()
 
     def _settle_agent(self, agent: Agent) -> None:
@@ -193,7 +195,7 @@ class Board:
         elif agent.state is AgentState.RINGING and ticket and self._now >= self._rings_until(agent, ticket):
             self._not_taken(ticket, agent)
 
-    def _settle_ticket(self, ticket: Ticket) -> None:
+    def _settle_ticket(self, ticket: Ticket, manned: set[str]) -> None:
         queue = self._rules.queues.get(ticket.queue)
         if ticket.state is TicketState.OFFERED:
             self._wait_if_nobody_rings(ticket)
@@ -206,7 +208,7 @@ class Board:
                 self._end(ticket, TicketState.NOT_REACHED)
         elif self._now - ticket.joined_ms >= queue.longest_wait_s * 1000:
             self._end(ticket, TicketState.TIMEOUT)
-        elif not self._rules.logged_in(ticket.queue, self.agents):
+        elif ticket.queue not in manned:
             self._end(ticket, TicketState.NO_AGENT)
 
     def _match(self) -> None:
@@ -348,11 +350,14 @@ class Board:
         )  # fmt: skip
         self.told.append((f"agent-{agent.name}", changed))
 
-    def _tell_joined(self, ticket: Ticket, *, returned: bool = False) -> None:
-        position = sum(o.order <= ticket.order for o in self.tickets.values() if self._waits(o, ticket.queue))
+    def _tell_joined(self, ticket: Ticket, place: int | None = None) -> None:
+        """For the first time at `place`; once more, where that is None."""
+        others = (other for other in self.tickets.values() if self._waits(other, ticket.queue))
+        position = sum(other.order <= ticket.order for other in others) if place is None else place
         wait_s = self._rules.expected_wait_s(ticket.queue, position, self.agents, self._pace)
         joined = QueueJoined(
-            call_id=ticket.call, queue=ticket.queue, priority=ticket.priority, position=position, returned=returned,
+            call_id=ticket.call, queue=ticket.queue, priority=ticket.priority, position=position,
+            returned=place is None,
             expected_wait_s=None if wait_s is None else round(wait_s),
         )  # fmt: skip
         self.told.append((ticket.conversation, joined))

@@ -106,7 +106,8 @@ class QueueService:
     async def use(self, rules: Rules) -> None:
         """The plan has changed: states and places stay."""
         self.rules = rules
-        await self._turn(_nothing)
+        async with self._in_turn:
+            await self._take_turn(_nothing, beat=True)
 
     # What workers ask.
 
@@ -192,7 +193,7 @@ class QueueService:
             if known:
                 board = self._board(self._picture.state)
                 work(board)
-                board.settle(self._lost(board) if beat else ())
+                board.settle(self._lost(board) if beat else (), beat=beat)
                 if board.changed:
                     async with self._database.begin() as connection:
                         await store.save(connection, board)
@@ -203,7 +204,7 @@ class QueueService:
                         return
                     board = self._board(await self._read(connection))
                     work(board)
-                    board.settle(self._lost(board, await self._nodes(connection)) if beat else ())
+                    board.settle(self._lost(board, await self._nodes(connection)) if beat else (), beat=beat)
                     await store.save(connection, board)
         except QueueError:
             self._known = known
