@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from voiceedge.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
+Place = tuple[str | int, ...]  # of a key in the file: names of tables and keys, and indexes in lists of tables
 
 
 class Section(BaseModel):
@@ -57,7 +58,7 @@ def readable_by_others(path: Path) -> bool:
     return bool(path.stat().st_mode & 0o004)
 
 
-def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[tuple[str, ...], int]) -> tuple[int, str]:
+def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[Place, int]) -> tuple[int, str]:
     location = list(problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
@@ -69,8 +70,8 @@ def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[tuple
     elif found := re.match(r"(\w+): (.*)", message, re.DOTALL):  # from a check of several keys, which names one
         location.append(found[1])
         message = found[2]
-    names = tuple(str(part) for part in location if not isinstance(part, int))
-    line = next((lines[names[:length]] for length in range(len(names), 0, -1) if names[:length] in lines), 1)
+    place = tuple(location)
+    line = next((lines[place[:length]] for length in range(len(place), 0, -1) if place[:length] in lines), 1)
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     return line, f"{key}: {message}"
 
@@ -84,9 +85,10 @@ def _section(model: type[BaseModel], location: list[int | str]) -> type[BaseMode
     return model
 
 
-def _lines_of_keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+def _lines_of_keys(text: str) -> Iterator[tuple[Place, int]]:
     """Each table header and key with its line: tomllib keeps no positions, but reads a single line for us."""
-    header: tuple[str, ...] = ()
+    header: Place = ()
+    tables: dict[tuple[str, ...], int] = {}  # of each list of tables, the index of the one at hand
     for number, line in enumerate(text.splitlines(), 1):
         is_header = line.lstrip().startswith("[")
         try:
@@ -94,15 +96,26 @@ def _lines_of_keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
         except tomllib.TOMLDecodeError:
             continue  # the inside of a value that goes over several lines
         names = tuple(_only_path(table))
+        if line.lstrip().startswith("[["):
+            if names not in tables:
+                yield names, number
+            tables[names] = tables.get(names, -1) + 1
         if is_header:
-            header = names
+            header = tuple(_with_indexes(names, tables))
             yield header, number
         else:
             yield header + names, number
 
 
 def _only_path(table: Any) -> Iterator[str]:
-    while table:
+    while table and table != [{}]:
         table = table[0] if isinstance(table, list) else table
         name, table = next(iter(table.items()))
         yield name
+
+
+def _with_indexes(names: tuple[str, ...], tables: Mapping[tuple[str, ...], int]) -> Iterator[str | int]:
+    for length, name in enumerate(names, 1):
+        yield name
+        if names[:length] in tables:
+            yield tables[names[:length]]

@@ -66,5 +66,5 @@ def test_a_mistake_is_told_with_its_place_and_remedy(tables, expected):
 
 def test_errors_stop_the_start_and_warnings_do_not():
     refuse_broken(plan(), ["vip"], "switch.toml")
-    with pytest.raises(ConfigError, match='switch.toml: route 4: there is no flow "vip"'):
+    with pytest.raises(ConfigError, match=r'switch\.toml: route 4: there is no flow "vip"'):
         refuse_broken(plan(), ["retail"], "switch.toml")

@@ -81,9 +81,7 @@ class Trunk(Section):
     codecs: tuple[Codec, ...] = ()
     srtp: SrtpUse = "off"
     number_form: Literal["e164", "national"] = "national"
-    international_prefix: str = Field(
-        "+", pattern=r"^(\+|00\d{0,3})$"
-    )  # national form: what other countries begin with
+    international_prefix: str = Field("+", pattern=r"^(\+|00\d{0,3})$")  # before foreign numbers in national form
     caller_id: str | None = None  # the number shown, unless the route or call gives one of `own_numbers`
     own_numbers: tuple[str, ...] = ()
     trusted: bool = False  # its P-Asserted-Identity, User-to-User and X- headers are believed

@@ -1,0 +1,55 @@
+"""Where a call came from: our own headers only from the front, carriers' only where the plan trusts them."""
+
+import pytest
+
+from voiceedge.edge.origin import origin_of, wanted_headers
+from voiceedge.switch.plan import Plan, Trunk
+
+CONFIGURED = ("User-to-User", "X-Customer-Ref")
+HEADERS = {"User-to-User": "00", "X-Customer-Ref": "c", "X-VoiceEdge-Trunk": "carrier", "X-VoiceEdge-Agent": ""}
+PLAN = Plan(
+    trunks={
+        "carrier": Trunk(addresses=("192.0.2.1",)),
+        "own": Trunk(addresses=("192.0.2.2",), trusted=True),
+    }
+)
+
+
+def origin(plan=PLAN, caller="15881234", **headers):
+    sent = HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}
+    return origin_of("1000", caller, sent, plan, CONFIGURED)
+
+
+def test_our_own_headers_are_read_only_behind_the_front_whatever_the_configuration_says():
+    listed = (*CONFIGURED, "x-voiceedge-agent", "X-VoiceEdge-Trunk")
+    assert wanted_headers(listed, behind_front=False) == CONFIGURED
+    assert {"X-VoiceEdge-Trunk", "X-VoiceEdge-Agent", "P-Asserted-Identity"} <= set(
+        wanted_headers(CONFIGURED, behind_front=True)
+    )
+
+
+def test_a_trunk_is_believed_only_where_the_plan_says_so():
+    assert origin().headers == {}
+    assert origin(X_VoiceEdge_Trunk="own").headers == {"User-to-User": "00", "X-Customer-Ref": "c"}
+    assert origin(X_VoiceEdge_Trunk="").headers == {}
+    assert origin(Plan()).headers == {"User-to-User": "00", "X-Customer-Ref": "c"}
+
+
+@pytest.mark.parametrize(
+    "identity", ["<sip:01012345678@carrier>", '"Kim" <sip:01012345678@x>, <tel:+82101>', "tel:01012345678"]
+)
+def test_the_asserted_number_is_the_caller_of_a_trusted_trunk(identity):
+    assert origin(X_VoiceEdge_Trunk="own", P_Asserted_Identity=identity).call.caller == "01012345678"
+    assert origin(X_VoiceEdge_Trunk="carrier", P_Asserted_Identity=identity).call.caller == "15881234"
+
+
+def test_a_caller_who_hides_the_number_stays_hidden():
+    found = origin(X_VoiceEdge_Trunk="own", caller="anonymous", P_Asserted_Identity="<sip:01012345678@carrier>")
+    assert found.call.caller == "anonymous"
+
+
+@pytest.mark.parametrize(
+    ("sent", "hops"), [("69", 69), ("", None), ("x", None), ("-1", None), ("²", None), ("9999", None)]
+)
+def test_hops_are_a_number_or_nothing(sent, hops):
+    assert origin(X_VoiceEdge_Hops=sent).hops == hops
