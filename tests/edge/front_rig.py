@@ -201,11 +201,15 @@ def md5(text: str) -> str:
 
 async def from_worker(rig: Rig, worker: Peer, uri: str, **headers: str) -> PeerCall:
     """A call that a worker places through the front: its first Route is the inner socket."""
-    call = PeerCall(worker, uri, f"out-{len(worker._calls)}")
-    worker._calls[call.id] = call
-    call._dialog.to = ("127.0.0.1", rig.facts["inner_port"])
-    extra = {"Route": rig.inner, **headers}
-    worker.spawn(call.start(sdp(worker.host, call.rtp.port), extra))
+    return invite_by(worker, uri, rig.facts["inner_port"], {"Route": rig.inner, **headers})
+
+
+def invite_by(peer: Peer, uri: str, port: int, headers: Mapping[str, str]) -> PeerCall:
+    """An INVITE to `uri` sent to `port`, whatever the URI says."""
+    call = PeerCall(peer, uri, secrets.token_hex(8))
+    peer._calls[call.id] = call
+    call._dialog.to = ("127.0.0.1", port)
+    peer.spawn(call.start(sdp(peer.host, call.rtp.port), headers))
     return call
 
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from front_rig import Rig, needs_kamailio, until
+from front_rig import Rig, from_worker, invite_by, needs_kamailio, until
 from peer import Peer, PeerCall
 
 pytestmark = needs_kamailio
@@ -43,6 +43,7 @@ async def test_a_call_reaches_a_worker_and_both_sides_can_end_it(tmp_path: Path)
         served = serve(await rig.worker())
         call = await call_and_hear(rig, caller)
         assert served[0].invitation["x-voiceedge-source"] == "127.0.0.1"
+        assert served[0].invitation["x-voiceedge-hops"] == "69"
         assert (await call.reinvite("sendonly")).status == 200
         assert (await call.bye()).status == 200
         await served[0].ended()
@@ -133,6 +134,25 @@ async def test_a_full_worker_is_passed_over_and_a_flows_refusal_is_not(tmp_path:
 
 async def only(rig: Rig, count: int) -> bool:
     return (await rig.ask("stats"))["calls"] == count
+
+
+async def test_a_call_that_replaces_another_goes_to_the_worker_that_has_it(tmp_path: Path) -> None:
+    async with Rig(tmp_path, sip={"max_calls": 20}) as rig, rig.peer() as caller, rig.peer() as agent:
+        workers = [await rig.worker(calls_each=1) for _ in range(6)]
+        served = [serve(worker) for worker in workers]
+        call = await call_and_hear(rig, caller)
+        has = next(number for number, calls in enumerate(served) if calls)
+        final = await call.final()
+        shown = final["contact"].partition("<")[2].partition(">")[0]
+        replaces = {"Replaces": f"{call.id};to-tag=a;from-tag=b"}
+        other = invite_by(agent, shown, rig.facts["sip_port"], replaces)
+        assert (await other.final()).status == 200
+        assert len(served[has]) == 2
+        third = await from_worker(rig, workers[has - 1], shown, **replaces)
+        assert (await third.final()).status == 200
+        assert len(served[has]) == 3
+        assert sum(map(len, served)) == 3
+        assert (await third.bye()).status == (await other.bye()).status == (await call.bye()).status == 200
 
 
 async def test_a_draining_worker_keeps_its_calls_and_gets_no_new_one(tmp_path: Path) -> None:

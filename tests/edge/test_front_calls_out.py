@@ -27,14 +27,15 @@ async def test_an_agents_phones_all_ring_and_the_first_to_answer_has_the_call(tm
         async with rig.peer("127.0.0.5", "201") as desk, rig.peer("127.0.0.6", "201") as mobile:
             assert (await register(desk, rig, "secret")).status == 200
             assert (await register(mobile, rig, "secret")).status == 200
-            call = await from_worker(rig, worker, "sip:201@voiceedge", **{"X-VoiceEdge-Trunk": "", "X-Other": "kept"})
+            call = await from_worker(rig, worker, "sip:201@voiceedge", **{"X-VoiceEdge-Hops": "7", "X-Other": "kept"})
             rings, answers = await desk.incoming(), await mobile.incoming()
             await rings.answer(180)
             await answers.answer()
             assert (await call.final()).status == 200
             await rings.asked_for("CANCEL")
             assert answers.invitation["x-other"] == "kept"
-            assert not answers.invitation.all("x-voiceedge-trunk")
+            assert not answers.invitation.all("x-voiceedge-hops")
+            assert answers.invitation.all("max-forwards") == ["7"]
             assert str(worker.port) not in answers.invitation["contact"]
             assert (await answers.reinvite("sendonly")).status == 200
             assert (await call.send("INFO", {"Content-Type": "text/plain"}, "x")).status == 200
