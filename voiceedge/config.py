@@ -62,7 +62,15 @@ def _database_url(url: str) -> str:
     return url
 
 
+def _node(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
+        raise ValueError("give address:port, such as 192.0.2.12:5060")
+    return f"{_ipv4(host)}:{int(port)}"
+
+
 IPv4 = Annotated[str, AfterValidator(_ipv4)]
+NodeAddress = Annotated[str, AfterValidator(_node)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 FlowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -150,6 +158,12 @@ class Front(Section):
         30, ge=1, description="Requests a second from one address that is no trunk; more and it is banned."
     )
     ban_s: int = Field(600, ge=1, description="How long an address stays banned.")
+    nodes: tuple[NodeAddress, ...] = Field(
+        (),
+        description="SIP addresses (UDP) of other nodes (docs/nodes.md): they get the calls that no worker of ours "
+        "has a place for, and are let in without a question. Name each node at all others.",
+        examples=[["192.0.2.12:5060"]],
+    )
     hide_topology: bool = Field(True, description="Show the world no addresses of workers and phones.")
     realm: str = Field(
         "voiceedge", pattern=r"^[A-Za-z0-9.-]{1,64}$", description="Domain of the agents' phones (digest realm)."

@@ -2,9 +2,11 @@
 
 import array
 import fcntl
+import re
 import shutil
 import socket
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from voiceedge.errors import ConfigError
 
 ANY = "0.0.0.0"  # noqa: S104 - what is compared with, not listened on
 LOOPBACK = "127.0.0.1"
+OLDEST = (5, 5)  # has what the template uses
+TEMPLATE = Path(__file__).with_name("template.cfg")
+ANSWER_S = 10.0
 _SIOCGIFCONF = 0x8912
 _IFREQ = 40  # bytes of struct ifreq on 64-bit machines
 _MOST_ADDRESSES = 64
@@ -29,6 +34,11 @@ class Place:
     program: Path
     modules: Path
     key: bytes
+
+    @property
+    def world(self) -> str:
+        """The UDP socket that other nodes know us by."""
+        return f"{self.addresses[0]}:{self.sip_port}"
 
     def facts(self) -> Facts:
         """For status.json, and for the next front, which takes the same ports."""
@@ -73,6 +83,25 @@ def find_modules(program: Path) -> Path:
                 if (folder / "tm.so").exists():
                     return folder
     raise ConfigError(f"front.program: the modules of {program} are nowhere to be found. Install Kamailio again.")
+
+
+def version_of(program: Path) -> tuple[int, int]:
+    """Raises ConfigError where it does not say."""
+    try:
+        said = subprocess.run([program, "-v"], capture_output=True, text=True, timeout=ANSWER_S, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigError(f"front.program: {program} does not run ({error}). Install Kamailio again.") from error
+    found = re.search(r"kamailio (\d+)\.(\d+)", said)
+    if not found:
+        raise ConfigError(f"front.program: {program} is no Kamailio. Name Kamailio's program.")
+    return int(found[1]), int(found[2])
+
+
+def missing_modules(program: Path, *, tls: bool) -> list[str]:
+    """Of those that the template loads."""
+    folder = find_modules(program)
+    wanted = re.findall(r'^loadmodule "(\w+)\.so"', TEMPLATE.read_text(encoding="utf-8"), re.MULTILINE)
+    return [name for name in wanted if not (folder / f"{name}.so").exists() and (tls or name != "tls")]
 
 
 def addresses_of(host: str) -> tuple[str, ...]:

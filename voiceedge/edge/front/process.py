@@ -18,7 +18,7 @@ from voiceedge.edge.front.place import Place, settle
 from voiceedge.edge.front.render import STRUCTURE, render
 from voiceedge.edge.front.rpc import RefusedError, Rpc
 from voiceedge.edge.front.tables import registrations
-from voiceedge.edge.front.workers import Pool
+from voiceedge.edge.front.workers import Pool, node_lines
 from voiceedge.edge.link import LinkServer
 from voiceedge.edge.supervisor import Facts, Reporter
 from voiceedge.errors import ConfigError, LinkError
@@ -69,7 +69,7 @@ class Front:
         self._changing = asyncio.Lock()
         self._again, self._status_changed = asyncio.Event(), asyncio.Event()
         self.up = asyncio.Event()
-        self.pool = Pool(rpc, paths.status_file(config), self._folder)
+        self.pool = Pool(rpc, paths.status_file(config), self._folder, node_lines(config, place))
 
     def plan(self) -> Plan:
         return self._plan

@@ -3,12 +3,11 @@
 import os
 import re
 import ssl
-from importlib import resources
 from pathlib import Path
 
 from voiceedge.config import Config
 from voiceedge.edge.front import tables
-from voiceedge.edge.front.place import ANY, LOOPBACK, Place
+from voiceedge.edge.front.place import ANY, LOOPBACK, TEMPLATE, Place
 from voiceedge.errors import ConfigError
 from voiceedge.switch.plan import Plan
 
@@ -64,6 +63,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "contact": f"{public}:{place.sip_port}",
         "listen": "\n".join(_sockets(config, place)),
         "inner_port": place.inner_port,
+        "node_socket": place.world,
         "children": CHILDREN,
         "inner_children": INNER_CHILDREN,
         "max_calls": config.sip.max_calls or MOST_CALLS,
@@ -78,7 +78,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "outside_ms": OUTSIDE_MS,
         "scanners": _SCANNERS,
     }
-    template = (resources.files(__package__) / "template.cfg").read_text(encoding="utf-8")
+    template = TEMPLATE.read_text(encoding="utf-8")
     return re.sub(r"@([a-z0-9_]+)@", lambda found: str(values[found[1]]), template)
 
 

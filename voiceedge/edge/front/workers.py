@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from voiceedge.edge.front.place import LOOPBACK
+from voiceedge.config import Config
+from voiceedge.edge.front.place import LOOPBACK, Place
 from voiceedge.edge.front.rpc import RefusedError, Rpc
 
 CONFIRMED = 3  # a dialog's state from the 200 on (Kamailio's dialog module)
@@ -36,6 +37,11 @@ class Worker:
         return f"1 {self.uri} {flags} 0 cap={self.calls_each};name={self.name}\n"
 
 
+def node_lines(config: Config, place: Place) -> str:
+    """Of dispatcher.list: the fronts of other nodes, which are asked when no worker of ours has a place."""
+    return "".join(f"2 sip:{node} 0 0 socket=udp:{place.world}\n" for node in config.front.nodes)
+
+
 def read_status(path: Path) -> tuple[Worker, ...]:
     """The workers that are up, by the supervisor's status.json; none where it is missing."""
     try:
@@ -61,8 +67,9 @@ class Pool:
     What could not be told because Kamailio was away is told the next time; a new Kamailio reads it from its file.
     """
 
-    def __init__(self, rpc: Rpc, status: Path, folder: Path) -> None:
-        self._rpc, self._status, self._list = rpc, status, folder / "dispatcher.list"
+    def __init__(self, rpc: Rpc, status: Path, folder: Path, nodes: str) -> None:
+        """`nodes` are the lines of other nodes (`node_lines`)."""
+        self._rpc, self._status, self._list, self._nodes = rpc, status, folder / "dispatcher.list", nodes
         self.workers: tuple[Worker, ...] = ()
         self._told: tuple[Worker, ...] = ()
         self._lost: list[Worker] = []
@@ -80,7 +87,9 @@ class Pool:
             telling = self.workers
             await self._rpc.ask("dispatcher.reload")
             self._told = telling
-            log.info("workers_told", workers={worker.port: "draining" if worker.draining else "ready" for worker in telling})
+            log.info(
+                "workers_told", workers={worker.port: "draining" if worker.draining else "ready" for worker in telling}
+            )
         while self._lost:
             worker = self._lost[-1]
             ended = await end_calls(self._rpc, worker.uri)
@@ -95,7 +104,7 @@ class Pool:
         self.workers = now
         draft = self._list.with_suffix(".new")
         draft.touch(mode=0o600)
-        draft.write_text("".join(worker.line for worker in now), encoding="utf-8")
+        draft.write_text("".join(worker.line for worker in now) + self._nodes, encoding="utf-8")
         draft.replace(self._list)
 
 
