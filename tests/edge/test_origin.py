@@ -3,7 +3,7 @@
 import pytest
 
 from voiceedge.edge.origin import origin_of, wanted_headers
-from voiceedge.switch.plan import Plan, Trunk
+from voiceedge.switch.plan import AgentEntry, Plan, Trunk
 
 CONFIGURED = ("User-to-User", "X-Customer-Ref")
 HEADERS = {"User-to-User": "00", "X-Customer-Ref": "c", "X-VoiceEdge-Trunk": "carrier", "X-VoiceEdge-Agent": ""}
@@ -11,7 +11,8 @@ PLAN = Plan(
     trunks={
         "carrier": Trunk(addresses=("192.0.2.1",)),
         "own": Trunk(addresses=("192.0.2.2",), trusted=True),
-    }
+    },
+    agents={"kim": AgentEntry(phone="201")},
 )
 
 
@@ -23,9 +24,7 @@ def origin(plan=PLAN, caller="15881234", **headers):
 def test_our_own_headers_are_read_only_behind_the_front_whatever_the_configuration_says():
     listed = (*CONFIGURED, "x-voiceedge-agent", "X-VoiceEdge-Trunk")
     assert wanted_headers(listed, behind_front=False) == CONFIGURED
-    assert {"X-VoiceEdge-Trunk", "X-VoiceEdge-Agent", "P-Asserted-Identity"} <= set(
-        wanted_headers(CONFIGURED, behind_front=True)
-    )
+    assert wanted_headers(listed, behind_front=True) == (*CONFIGURED, "P-Asserted-Identity")
 
 
 def test_a_trunk_is_believed_only_where_the_plan_says_so():
@@ -53,3 +52,8 @@ def test_a_caller_who_hides_the_number_stays_hidden():
 )
 def test_hops_are_a_number_or_nothing(sent, hops):
     assert origin(X_VoiceEdge_Hops=sent).hops == hops
+
+
+def test_an_agents_phone_is_known_by_its_login_whatever_its_from_says():
+    call = origin(X_VoiceEdge_Trunk="", X_VoiceEdge_Agent="kim", caller="01099998888").call
+    assert (call.agent, call.caller) == ("kim", "201")

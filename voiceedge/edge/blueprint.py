@@ -25,6 +25,7 @@ from voiceedge.edge.front.place import LOOPBACK, find_program, free_port, settle
 from voiceedge.errors import ConfigError, FlowError, VoiceEdgeError
 from voiceedge.flow.book import FlowBook
 from voiceedge.sip.slots import call_slots
+from voiceedge.switch.checks import refuse_broken
 from voiceedge.switch.plan import Plan, load_plan
 
 PORTS_A_CALL = 4  # RTP and RTCP, twice as many as calls: a port rests before the next call gets it
@@ -76,9 +77,10 @@ def draw(config: Config) -> Blueprint:
     """Raises ConfigError for whatever in configuration, plan, flows or machine cannot work."""
     plan = load_plan(config.switch.plan)
     try:
-        FlowBook(config.flows.dir, config.flows.values)
+        book = FlowBook(config.flows.dir, config.flows.values)
     except FlowError as error:
         raise ConfigError(str(error)) from error
+    refuse_broken(plan, book.flows, config.switch.plan)
     front = _wants_front(config)
     calls_each = _calls_each(config, plan)
     workers, seats, ports_each = 1, 1, 0

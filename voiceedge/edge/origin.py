@@ -10,17 +10,15 @@ from voiceedge.switch.plan import Plan
 from voiceedge.switch.routing import Incoming
 
 AGENT_HEADER = "X-VoiceEdge-Agent"
-SOURCE_HEADER = "X-VoiceEdge-Source"
 IDENTITY_HEADER = "P-Asserted-Identity"  # RFC 3325
-OURS = (TRUNK_HEADER, AGENT_HEADER, SOURCE_HEADER, HOPS_HEADER)
 
 _OURS = "x-voiceedge-"
 
 
 def wanted_headers(configured: Iterable[str], *, behind_front: bool) -> tuple[str, ...]:
-    """What to read of an INVITE. The front takes our own headers from all that comes from outside; nobody else does."""
+    """What to read of an INVITE besides the front's own headers, which are read where there is one and nowhere else."""
     others = [name for name in configured if not name.casefold().startswith(_OURS)]
-    return tuple(dict.fromkeys((*others, *OURS, IDENTITY_HEADER) if behind_front else others))
+    return tuple(dict.fromkeys((*others, IDENTITY_HEADER) if behind_front else others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,14 @@ def origin_of(called: str, caller: str, headers: Mapping[str, str], plan: Plan, 
     line = plan.trunks.get(trunk)
     if line and line.trusted and IDENTITY_HEADER in headers and not is_anonymous(caller):
         caller = user_part(address(headers[IDENTITY_HEADER].partition(",")[0])) or caller
+    agent = headers.get(AGENT_HEADER, "")
+    if agent in plan.agents:
+        caller = plan.agents[agent].phone  # whatever its From says: caps count by it
     believed = line.trusted if line else not plan.trunks
     names = {name.casefold() for name in configured} if believed else set()
-    ours = {name.casefold() for name in OURS}
     hops = headers.get(HOPS_HEADER, "")
     return Origin(
-        Incoming(called, caller, trunk, headers.get(AGENT_HEADER, "")),
-        {name: value for name, value in headers.items() if name.casefold() in names - ours},
+        Incoming(called, caller, trunk, agent),
+        {name: value for name, value in headers.items() if name.casefold() in names},
         int(hops) if hops.isascii() and hops.isdigit() and len(hops) <= 3 else None,  # noqa: PLR2004 - up to 255
     )
