@@ -8,7 +8,7 @@ from queueing import House, offered_to, plan
 
 from voiceedge.context.database import Database
 from voiceedge.switch.queues.board import QueueError
-from voiceedge.switch.queues.messages import AgentLogin, CallBack, CustomerResult, Join, Wait
+from voiceedge.switch.queues.messages import AgentDialled, AgentLogin, CallBack, CustomerResult, Join, Wait
 from voiceedge.switch.queues.rules import Rules
 from voiceedge.switch.queues.service import POLL_S
 
@@ -310,6 +310,30 @@ async def test_a_phone_code_logs_in_where_they_sit_today_and_guessing_is_stopped
     assert (await house.queues.login(AgentLogin(code="22", phone="desk-9"))).name == "lee"
     await house.later(300)
     assert (await house.queues.login(AgentLogin(code="22", phone="desk-8"))).name == "lee"
+
+
+async def test_a_registered_phone_dials_its_agent_in_and_out(house: House) -> None:
+    async def dial(keys: str, phone: str = "kim") -> tuple[str, str, str]:
+        view = await house.queues.dialled(AgentDialled(phone=phone, keys=keys))
+        return view.name, view.state.value, view.reason
+
+    assert await dial("*11") == ("kim", "available", "")
+    assert await dial("*132") == ("kim", "break", "2")
+    assert await dial("*14") == ("kim", "available", "")
+    assert await dial("*12") == ("kim", "logged_out", "")
+    with pytest.raises(QueueError, match="no agent has this code"):
+        await dial("*119")
+
+
+async def test_whoever_logs_in_at_a_colleagues_phone_is_called_there_and_the_colleague_no_more(house: House) -> None:
+    await house.queues.dialled(AgentDialled(phone="kim", keys="*11"))
+    assert (await house.queues.dialled(AgentDialled(phone="kim", keys="*1122"))).name == "lee"
+    assert (await house.state("kim"), await house.state("lee")) == ("logged_out", "available")
+    view = await house.view(await house.join())
+    assert [(agent.name, agent.uri) for agent in view.agents] == [("lee", "sip:kim@voiceedge")]
+    assert (await house.queues.dialled(AgentDialled(phone="kim", keys="*12"))).name == "lee"
+    await house.queues.dialled(AgentDialled(phone="lee", keys="*11"))
+    assert (await house.queues.picture()).agent("lee", house.clock.now()).phone == "lee"
 
 
 async def test_a_new_plan_keeps_states_and_places(house: House) -> None:

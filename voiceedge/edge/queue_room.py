@@ -68,6 +68,7 @@ def handlers(queues: QueueService, watching: Watching) -> dict[str, Handler]:
         "queue_customer": _takes(messages.CustomerResult, queues.customer_failed),
         "agent_login": _takes(messages.AgentLogin, queues.login),
         "agent_state": _takes(messages.AgentChange, queues.agent_asked),
+        "agent_dialled": _takes(messages.AgentDialled, queues.dialled),
         "queue_show": _takes(messages.QueueAsked, show),
         "agents": agents,
         "queues": all_queues,

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from voiceedge.context.events import AgentStateChanged, EventData, QueueCallBack, QueueJoined, QueueLeft
 from voiceedge.errors import VoiceEdgeError
 from voiceedge.switch.plan import QueueEntry
+from voiceedge.switch.queues import telling
 from voiceedge.switch.queues.matching import Free, Waiting, match, rank_ms
 from voiceedge.switch.queues.messages import (
     AgentState,
@@ -22,6 +22,7 @@ from voiceedge.switch.queues.messages import (
 )
 from voiceedge.switch.queues.model import MISSED, REST_MS, Agent, Ticket
 from voiceedge.switch.queues.rules import Rules
+from voiceedge.switch.queues.telling import Told
 
 RING_GRACE_MS = 10_000  # beyond ring_s until the worker that rings is no longer waited for
 CUSTOMER_RINGS_MS = 60_000  # a call-back reserves its agent while the customer's phone rings
@@ -57,7 +58,7 @@ class Board:
         self.tickets_changed: dict[str, Ticket] = {}
         self.agents_changed: dict[str, Agent] = {}
         self.spans: list[Span] = []
-        self.told: list[tuple[str, EventData]] = []  # by conversation
+        self.told: list[Told] = []
         self.orders: list[CallBackOrder] = []
         self._rules, self._node, self._at, self._pace = rules, node, at, pace
         self._now = int(at.timestamp() * 1000)
@@ -89,7 +90,7 @@ class Board:
         refused = self._no_place(wish.queue, queue, len(waiting))
         if refused:
             self._keep(ticket.over(refused, self._now))
-            self._tell_left(ticket, refused)
+            self.told.append(telling.left(ticket, refused, self._now))
             return self.tickets_changed[ticket.id]
         self._keep(ticket)
         self._tell_joined(ticket, ticket.place)
@@ -130,7 +131,7 @@ class Board:
             raise QueueError(f"queue {ticket.queue} calls nobody back: set its call_back in the switch plan.")
         self._spare_all(ticket)
         self._keep(replace(ticket.waiting(self._now), call_back=True, number=said.number))
-        self._tell_call_back(ticket, "asked")
+        self.told.append(telling.call_back(ticket, "asked"))
 
     def customer_failed(self, said: CustomerResult) -> None:
         ticket = self.tickets.get(said.ticket)
@@ -157,15 +158,32 @@ class Board:
         self._keep(replace(ticket.waiting(self._now), node=self._node))
         self._tell_joined(self.tickets[ticket.id])
 
-    def agent_asked(self, name: str, state: AgentState, reason: str = "", phone: str | None = None) -> None:
-        if name not in self._rules.agents:
-            raise QueueError(f"the switch plan has no agent {name}; it has {', '.join(self._rules.agents) or 'none'}.")
+    def log_in(self, name: str, phone: str | None) -> None:
+        """At a registered phone, None: at their own. Whoever forgot to log out there is logged out."""
+        self.agent_asked(name, AgentState.AVAILABLE)
+        others = self._rules.agents.keys() - {name}
+        for other in sorted(others):
+            if self.agent(other).state is not AgentState.LOGGED_OUT and self._sits_at(other) == self._place(
+                name, phone
+            ):
+                self.agent_asked(other, AgentState.LOGGED_OUT)
+        self._put(replace(self.agent(name), phone=phone))
+
+    def at_phone(self, owner: str) -> str:
+        """Who is logged in at the phone of `owner`; nobody: the owner. Raises QueueError where there is none such."""
+        self._known(owner)
+        here = self._place(owner, None)
+        there = (name for name in self._rules.agents if self._sits_at(name) == here)
+        return next((name for name in there if self.agent(name).state is not AgentState.LOGGED_OUT), owner)
+
+    def agent_asked(self, name: str, state: AgentState, reason: str = "") -> None:
+        """Raises QueueError where there is no such agent."""
+        self._known(name)
         agent = self.agent(name)
         if agent.state is AgentState.RINGING and state is AgentState.AVAILABLE:
             return
         ringing_for = self.tickets.get(agent.ticket or "") if agent.state is AgentState.RINGING else None
-        changed = agent.asked(state, reason, self._now)
-        self._put(replace(changed, phone=phone) if phone else changed)
+        self._put(agent.asked(state, reason, self._now))
         if ringing_for:
             self._wait_if_nobody_rings(ringing_for)
 
@@ -236,13 +254,23 @@ class Board:
             if ticket.call_back:
                 ticket = replace(ticket, node=self._node)
                 self.orders.append(self._order(ticket, names[0]))
-                self._tell_call_back(ticket, "dialled")
+                self.told.append(telling.call_back(ticket, "dialled"))
             self._keep(ticket)
 
     # The parts of these.
 
     def agent(self, name: str) -> Agent:
         return self.agents.get(name) or Agent(name, self._now)
+
+    def _known(self, agent: str) -> None:
+        if agent not in self._rules.agents:
+            raise QueueError(f"the switch plan has no agent {agent}; it has {', '.join(self._rules.agents) or 'none'}.")
+
+    def _place(self, name: str, phone: str | None) -> str:
+        return phone or self._rules.agents[name].phone
+
+    def _sits_at(self, name: str) -> str:
+        return self._place(name, self.agent(name).phone)
 
     def _queue(self, name: str) -> QueueEntry:
         if name not in self._rules.queues:
@@ -274,7 +302,7 @@ class Board:
         self._put(agent.answered(ticket.id, self._now))
         self._spare_all(ticket)
         self._keep(ticket.answered(agent.name, self._rules.staffed(ticket.queue, self.agents), self._now))
-        self._tell_left(ticket, TicketState.ANSWERED, agent.name)
+        self.told.append(telling.left(ticket, TicketState.ANSWERED, self._now, agent.name))
 
     def _not_taken(self, ticket: Ticket, agent: Agent, *, no_line: bool = False) -> None:
         entry = self._rules.agents.get(agent.name)
@@ -311,9 +339,9 @@ class Board:
             return
         self._spare_all(ticket)
         self._keep(ticket.over(state, self._now))
-        self._tell_left(ticket, state)
+        self.told.append(telling.left(ticket, state, self._now))
         if state is TicketState.NOT_REACHED:
-            self._tell_call_back(ticket, "not_reached")
+            self.told.append(telling.call_back(ticket, "not_reached"))
 
     def _order(self, ticket: Ticket, name: str) -> CallBackOrder:
         queue, entry = self._rules.queues[ticket.queue], self._rules.agents[name]
@@ -343,32 +371,11 @@ class Board:
             reason = MISSED if missed else before.reason
             self.spans.append(Span(agent.name, before.state, reason, before.since_ms, self._now))
         ticket = self.tickets.get(agent.ticket or "")
-        changed = AgentStateChanged(
-            agent=agent.name, state=agent.state.value, reason=agent.reason, was=before.state.value,
-            lasted_ms=self._now - before.since_ms, queue=ticket.queue if ticket else None,
-            conversation=ticket.conversation if ticket else None,
-        )  # fmt: skip
-        self.told.append((f"agent-{agent.name}", changed))
+        self.told.append(telling.agent_changed(before, agent, ticket, self._now))
 
     def _tell_joined(self, ticket: Ticket, place: int | None = None) -> None:
         """For the first time at `place`; once more, where that is None."""
         others = (other for other in self.tickets.values() if self._waits(other, ticket.queue))
         position = sum(other.order <= ticket.order for other in others) if place is None else place
         wait_s = self._rules.expected_wait_s(ticket.queue, position, self.agents, self._pace)
-        joined = QueueJoined(
-            call_id=ticket.call, queue=ticket.queue, priority=ticket.priority, position=position,
-            returned=place is None,
-            expected_wait_s=None if wait_s is None else round(wait_s),
-        )  # fmt: skip
-        self.told.append((ticket.conversation, joined))
-
-    def _tell_left(self, ticket: Ticket, reason: TicketState, agent: str | None = None) -> None:
-        left = QueueLeft(
-            call_id=ticket.call, queue=ticket.queue, reason=reason.value, waited_ms=self._now - ticket.joined_ms,
-            agent=agent,
-        )  # fmt: skip
-        self.told.append((ticket.conversation, left))
-
-    def _tell_call_back(self, ticket: Ticket, state: str) -> None:
-        told = QueueCallBack(call_id=ticket.call, queue=ticket.queue, state=state, attempts=ticket.attempts)
-        self.told.append((ticket.conversation, told))
+        self.told.append(telling.joined(ticket, position, wait_s, returned=place is None))

@@ -9,6 +9,7 @@
     queue_customer     CustomerResult → Said   a call-back could not reach its customer
     agent_login        AgentLogin     → AgentView
     agent_state        AgentChange    → AgentView
+    agent_dialled      AgentDialled   → AgentView   *11, *11CODE, *12, *13, *13REASON, *14 from a registered phone
     agents             -              → {"agents": [AgentView]}
     queues             -              → {"queues": [QueueView]}
     queue_show         QueueAsked     → QueueDetails
@@ -165,6 +166,13 @@ class AgentChange(Message):
     agent: Text
     state: Literal[AgentState.AVAILABLE, AgentState.BREAK, AgentState.LOGGED_OUT]
     reason: Text = ""
+
+
+class AgentDialled(Message):
+    """`phone` is the agent whose registered phone it is, as the front has found by digest."""
+
+    phone: Text
+    keys: str = Field(pattern=r"^\*1[1-4]\d{0,12}$")
 
 
 class AgentView(Message):

@@ -26,6 +26,7 @@ from voiceedge.switch.queues.leases import LEASE_S, Leases
 from voiceedge.switch.queues.logins import Logins
 from voiceedge.switch.queues.messages import (
     AgentChange,
+    AgentDialled,
     AgentLogin,
     AgentState,
     AgentView,
@@ -56,6 +57,9 @@ REVIVED = timedelta(minutes=10)  # how long after it was given up a ticket is ta
 DIAL_S = 10.0
 ENDED_KNOWN = 5_000
 FLUSH_S = 1.0
+
+LOG_IN, BREAK = "*11", "*13"
+DIALLED = {"*12": AgentState.LOGGED_OUT, BREAK: AgentState.BREAK, "*14": AgentState.AVAILABLE}
 
 Result = TypeVar("Result")
 Publish = Callable[[Sequence[StampedEvent]], Awaitable[None]]
@@ -145,7 +149,27 @@ class QueueService:
     async def login(self, wish: AgentLogin) -> AgentView:
         """Raises QueueError for a code that is nobody's, and after too many of them."""
         name = self._logins.agent_of(wish, self.rules.agents)
-        await self._turn(lambda board: board.agent_asked(name, AgentState.AVAILABLE, phone=wish.phone))
+        own = self.rules.agents[name].phone
+        await self._turn(lambda board: board.log_in(name, None if wish.phone == own else wish.phone))
+        return self._picture.agent(name, self._clock.now())
+
+    async def dialled(self, wish: AgentDialled) -> AgentView:
+        """Raises QueueError as `login` does."""
+        if wish.phone not in self.rules.agents:
+            raise QueueError(f"the switch plan has no agent {wish.phone} whose phone this could be.")
+        action, rest = wish.keys[:3], wish.keys[3:]
+        if action == LOG_IN and rest:
+            return await self.login(AgentLogin(code=rest, phone=self.rules.agents[wish.phone].phone))
+
+        def ask(board: Board) -> str:
+            name = wish.phone if action == LOG_IN else board.at_phone(wish.phone)
+            if action == LOG_IN:
+                board.log_in(name, None)
+            else:
+                board.agent_asked(name, DIALLED[action], rest if action == BREAK else "")
+            return name
+
+        name = await self._turn(ask)
         return self._picture.agent(name, self._clock.now())
 
     async def agent_asked(self, wish: AgentChange) -> AgentView:
