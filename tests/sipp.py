@@ -1,9 +1,10 @@
-"""SIPp (Debian package sip-tester) as a caller: its built-in scenarios against anything that answers calls."""
+"""SIPp (Debian package sip-tester): its built-in caller, and scenarios of our own, against anything that speaks SIP."""
 
 import asyncio
 import re
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
 
@@ -24,9 +25,7 @@ async def sipp_uac(
     program = which("sipp")
     if not program:
         pytest.skip("sipp is not installed (apt install sip-tester)")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        own = probe.getsockname()[1]
+    own = _free_port(host)
     command = [program, "-sn", "uac", f"{host}:{port}", "-i", host, "-p", str(own), "-s", user, "-nostdin"]
     command += ["-m", str(calls), "-l", str(at_once), "-r", str(rate), "-timeout", str(int(wait_s))]
     with TemporaryDirectory() as folder:
@@ -41,6 +40,87 @@ async def sipp_uac(
                 await process.wait()
     text = screens.decode(errors="replace")
     return SippResult(_last(text, "Successful call"), _last(text, "Failed call"), text[-4000:])
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioResult:
+    passed: bool
+    errors: str  # SIPp's own words: what it expected, and the message that came
+
+
+class Scenario:
+    """One run of one scenario: SIPp calls, or waits at `port` to be called. It is over within `wait_s`."""
+
+    def __init__(self, file: Path, host: str, wait_s: float) -> None:
+        program = which("sipp")
+        if not program:
+            pytest.skip("sipp is not installed (apt install sip-tester)")
+        self.host, self.port, self._wait_s = host, _free_port(host), wait_s
+        self._folder = TemporaryDirectory()
+        self._command = [
+            program,
+            "-sf",
+            str(file),
+            "-i",
+            host,
+            "-p",
+            str(self.port),
+            "-m",
+            "1",
+            "-nostdin",
+            "-trace_err",
+        ]
+        self._command += ["-mp", str(_free_port(host)), "-timeout", str(int(wait_s)), "-timeout_error"]
+        self._command += ["-error_file", "errors.log"]
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, *arguments: str) -> None:
+        quiet = asyncio.subprocess.DEVNULL
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, *arguments, cwd=self._folder.name, stdout=quiet, stderr=quiet
+        )
+
+    async def call(self, user: str, port: int) -> ScenarioResult:
+        await self.start("-s", user, f"{self.host}:{port}")
+        return await self.result()
+
+    async def listening(self) -> None:
+        """Until SIPp has bound its port."""
+        async with asyncio.timeout(self._wait_s):
+            while _is_free(self.host, self.port):  # noqa: ASYNC110 - SIPp tells nobody
+                await asyncio.sleep(0.02)
+
+    async def result(self) -> ScenarioResult:
+        assert self._process
+        try:
+            code = await asyncio.wait_for(self._process.wait(), self._wait_s + 5)
+        finally:
+            if self._process.returncode is None:
+                self._process.kill()
+                await self._process.wait()
+        errors = await asyncio.to_thread(self._errors)
+        return ScenarioResult(code == 0, errors[-4000:] or f"sipp ended with code {code}")
+
+    def _errors(self) -> str:
+        log = Path(self._folder.name, "errors.log")
+        errors = log.read_text(errors="replace") if log.exists() else ""
+        self._folder.cleanup()
+        return errors
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
 
 
 def _last(text: str, counter: str) -> int:

@@ -1,7 +1,7 @@
 """A SIP endpoint in a process of its own, told what to do by JSON lines on stdin, telling what happens on stdout.
 
-What it does alone depends on the number called: `tone` is answered and hears 440 Hz until a key is pressed, `answer`
-is answered, everything else waits for orders.
+What it does alone depends on the number called (see `begin` and `go_on`): `tone` is answered and hears 440 Hz until a
+key is pressed, `answer` is answered; what is not named there waits for orders.
 """
 
 import asyncio
@@ -21,9 +21,11 @@ from voiceedge.config import Sip
 from voiceedge.errors import VoiceEdgeError
 from voiceedge.sip import library
 from voiceedge.sip.endpoint import SipEndpoint
-from voiceedge.sip.events import Event, Key, MediaUp
+from voiceedge.sip.events import Answered, Event, Key, MediaUp, TransferAsked
 from voiceedge.sip.leg import Leg
 
+ANSWERED = {"tone", "answer", "ring", "early", "hold", "agent", "transferred", "brief"}
+RING_S = 0.3
 TONE = (np.sin(2 * np.pi * 440 / 8000 * np.arange(8000 * 20)) * 8000).astype(np.int16)
 
 
@@ -71,18 +73,54 @@ class Server:
         self.spawn(self.serve(leg))
 
     async def serve(self, leg: Leg) -> None:
-        if leg.called in {"tone", "answer"}:
-            self.spawn(self.try_to(leg.answer()))
+        self.spawn(self.try_to(self.begin(leg)))
         async for event in leg.events():
-            if leg.called == "tone" and not leg.ended:
-                if isinstance(event, MediaUp):
-                    leg.channel.play(TONE)
-                if isinstance(event, Key):
-                    leg.channel.stop()
+            if not leg.ended:
+                self.spawn(self.try_to(self.go_on(leg, event)))
             told_ns = time.monotonic_ns()
             self.tell(leg=leg.number, event=type(event).__name__, told_ns=told_ns, **self.fields_of(event))
         if leg.called != "manual":
             del self.legs[leg.number]
+
+    async def begin(self, leg: Leg) -> None:
+        """What is done alone with a call that comes in, before it is answered."""
+        match leg.called:
+            case "ring":
+                await leg.ringing()
+                await asyncio.sleep(RING_S)
+            case "early":
+                await leg.progress()
+                await asyncio.sleep(RING_S)
+            case "wait":
+                await leg.ringing()
+                return
+            case "busy":
+                await leg.reject(486)
+                return
+            case "agent":
+                leg.may_transfer = True
+        if leg.called in ANSWERED:
+            await leg.answer()
+
+    async def go_on(self, leg: Leg, event: Event) -> None:
+        """… and when something happens."""
+        match leg.called, event:
+            case "tone", MediaUp():
+                leg.channel.play(TONE)
+            case "tone", Key():
+                leg.channel.stop()
+            case "hold", Answered():
+                await leg.hold()
+                await leg.resume()
+                await leg.hang_up()
+            case "agent", TransferAsked():
+                await leg.accept_transfer()
+                await leg.transfer_progress(180)
+                await leg.transfer_progress(200)
+            case "transferred", Answered():
+                await leg.transfer("sip:agent@127.0.0.1:9")
+            case "brief", Answered():
+                await leg.hang_up()
 
     def fields_of(self, event: Event) -> dict[str, Any]:
         """Legs by their numbers."""

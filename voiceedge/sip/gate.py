@@ -5,7 +5,7 @@ from collections import deque
 from typing import Protocol
 
 from voiceedge.sip import library
-from voiceedge.sip.headers import is_key_relay, is_safe_sdp
+from voiceedge.sip.headers import has_codec, is_key_relay, is_safe_sdp
 
 # PJSIP asks its modules in this order: transport (8), transactions (16), dialogs (32), invitations (48), PJSUA (64).
 _FIRST = 4
@@ -25,6 +25,7 @@ _TERMINATED = 487
 _NOT_ACCEPTABLE = 488
 _BUSY = 503
 _SERVED = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER"})
+_OFFERS = frozenset({"INVITE", "UPDATE"})
 _ANYWHERE = frozenset({"ACK", "CANCEL", "OPTIONS"})
 
 
@@ -48,8 +49,8 @@ class Gate:
     from anybody; and is silent to methods it does not know. A burst of calls is let in one after another.
     """
 
-    def __init__(self, house: House, retry_after_s: int) -> None:
-        self._house = house
+    def __init__(self, house: House, retry_after_s: int, codecs: tuple[str, ...]) -> None:
+        self._house, self._codecs = house, codecs
         self._retry_after = library.retry_after(retry_after_s)
         self._allow = library.allow()
         self._let_in: deque[float] = deque(maxlen=_NEW_CALLS)
@@ -102,6 +103,8 @@ class Gate:
         elif not is_safe_sdp(library.sdp_of(request)):
             if method != "ACK":
                 library.respond(request, _NOT_ACCEPTABLE)
+        elif method in _OFFERS and not has_codec(library.sdp_of(request), self._codecs):
+            library.respond(request, _NOT_ACCEPTABLE)  # PJSIP would say 500 within a call
         else:
             return False
         return True

@@ -14,7 +14,7 @@ from voiceedge.errors import SipError
 log = structlog.get_logger()
 
 # Between us and the front, which strips them from whatever comes from outside.
-FRONT_HEADERS = ("X-VoiceEdge-Trunk", "X-VoiceEdge-Agent", "X-VoiceEdge-Source")
+FRONT_HEADERS = ("X-VoiceEdge-Trunk", "X-VoiceEdge-Agent", "X-VoiceEdge-Source", "X-VoiceEdge-Hops")
 
 LONGEST_VALUE = 1024
 LONGEST_USER = 128
@@ -29,6 +29,9 @@ _LINE_END = re.compile(r"[\r\n]")  # either ends a line for PJSIP
 _KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
 _Q850 = re.compile(r"(?:^|,)\s*Q\.850\b[^,]*?;\s*cause\s*=\s*(\d{1,3})\b", re.IGNORECASE)
 _AUDIO = re.compile(r"^m=audio ", re.MULTILINE)
+_AUDIO_FORMATS = re.compile(r"^m=audio (\d{1,6})\b[^ ]* [^ ]+ (.*)$", re.MULTILINE)
+_RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\s]+)/", re.MULTILINE)
+_STATIC = {"0": "PCMU", "8": "PCMA", "9": "G722"}  # payload types that need no rtpmap (RFC 3551, 6)
 _URI_HOST = re.compile(r"sips?:(?:[^@\s<>,]*@)?([^\s<>;:?,]+)", re.IGNORECASE)
 _CALLER = re.compile(r"[A-Za-z0-9+*#._~-]{1,64}\Z")
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}\Z")
@@ -176,6 +179,14 @@ def with_host(uri: str, host: str) -> str:
     """`uri` with an address in place of its host's name."""
     found = _URI_HOST.match(uri)
     return uri[: found.start(1)] + host + uri[found.end(1) :] if found else uri
+
+
+def has_codec(body: str, codecs: Iterable[str]) -> bool:
+    """Whether an SDP's audio offers one of `codecs`; yes, where no line of it speaks of audio that is switched on."""
+    known = set(codecs)
+    named = {number: name.upper() for number, name in _RTPMAP.findall(body)}
+    lines = [formats.split() for port, formats in _AUDIO_FORMATS.findall(body) if int(port)]
+    return not lines or any(named.get(number, _STATIC.get(number)) in known for line in lines for number in line)
 
 
 def is_ipv4(text: str) -> bool:

@@ -105,7 +105,7 @@ class Stack:
         self._endpoint.audDevManager().setNoDev()  # no sound clock while nobody calls
         if self._settings.tcp and not self._proxy:
             self._endpoint.turnstile = Turnstile(self._endpoint, self.port)
-        self._gate = Gate(self, self._settings.retry_after_s)
+        self._gate = Gate(self, self._settings.retry_after_s, self._settings.codecs)
         return address
 
     def poll(self, timeout_ms: int) -> None:
