@@ -1,0 +1,116 @@
+"""A front with other nodes: what its own workers have no place for is theirs, and what they send goes no further."""
+
+import asyncio
+from pathlib import Path
+
+from front_rig import Rig, invite_by, needs_kamailio, until
+from peer import Peer, PeerCall
+from test_front import call_and_hear, no_calls, serve, statuses
+
+pytestmark = needs_kamailio
+
+
+def node_of(*peers: Peer) -> dict[str, list[str]]:
+    return {"nodes": [f"{peer.host}:{peer.port}" for peer in peers]}
+
+
+def asked_to_end(call: PeerCall) -> bool:
+    return any(request.method == "BYE" for request in call.requests)
+
+
+async def test_one_front_before_two_nodes_spreads_calls_and_both_sides_can_end_them(tmp_path: Path) -> None:
+    async with Peer("127.0.1.1") as one, Peer("127.0.2.1") as two:
+        served = [serve(one), serve(two)]
+        async with Rig(tmp_path, front=node_of(one, two)) as rig, rig.peer() as caller:
+            calls = [await call_and_hear(rig, caller) for _ in range(6)]
+            assert [len(those) for those in served] == [3, 3]
+            assert served[0][0].invitation["x-voiceedge-source"] == "127.0.0.1"
+            assert (await calls[0].reinvite("sendonly")).status == 200
+            for call in calls[:3]:
+                assert (await call.bye()).status == 200
+            left = [
+                call for those in served for call in those if not call.requests or call.requests[-1].method != "BYE"
+            ]
+            for call in left:
+                assert (await call.bye()).status == 200
+            for call in calls[3:]:
+                await call.ended()
+            await until(lambda: no_calls(rig))
+
+
+async def test_own_workers_come_first_and_a_node_takes_the_rest(tmp_path: Path) -> None:
+    async with Peer("127.0.1.1") as node:
+        theirs = serve(node)
+        async with Rig(tmp_path, front=node_of(node), sip={"max_calls": 3}) as rig, rig.peer() as caller:
+            ours = serve(await rig.worker(calls_each=2))
+            assert await statuses(rig, caller, 2) == [200, 200]
+            assert (len(ours), len(theirs)) == (2, 0)
+            assert await statuses(rig, caller, 3) == [200, 200, 200]
+            assert (len(ours), len(theirs)) == (2, 3)  # theirs are not counted here
+
+
+async def test_the_callers_of_a_dead_node_reach_the_other(tmp_path: Path) -> None:
+    async with Peer("127.0.1.1") as living, Peer("127.0.2.1") as dead:
+        served = serve(living)
+        dead.take = lambda _message: None  # type: ignore[method-assign]
+        async with Rig(tmp_path, front=node_of(living, dead)) as rig, rig.peer() as caller:
+            assert await statuses(rig, caller, 4) == [200] * 4
+            assert len(served) == 4
+
+
+async def test_the_callers_of_a_dead_worker_reach_another_node(tmp_path: Path) -> None:
+    async with Peer("127.0.1.1") as node:
+        served = serve(node)
+        async with Rig(tmp_path, front=node_of(node), sip={"max_calls": 2}) as rig, rig.peer() as caller:
+            worker = await rig.worker()
+            worker.take = lambda _message: None  # type: ignore[method-assign]
+            assert await statuses(rig, caller, 2) == [200] * 2
+            assert len(served) == 2
+            ours = serve(await rig.worker())
+            assert await statuses(rig, caller, 2) == [200] * 2  # no place here is held by those
+            assert len(ours) == 2
+
+
+async def test_a_full_node_leads_to_the_next_and_after_the_last_the_caller_is_told_when_to_come_back(
+    tmp_path: Path,
+) -> None:
+    async with Peer("127.0.1.1") as full, Peer("127.0.2.1") as free:
+        full.on_invite = lambda call: full.respond(call.invitation, 503)
+        served = serve(free)
+        async with Rig(tmp_path, front=node_of(full, free)) as rig, rig.peer() as caller:
+            assert await statuses(rig, caller, 4) == [200] * 4
+            assert len(served) == 4
+            free.on_invite = lambda call: free.respond(call.invitation, 503)
+            final = await (await caller.invite(rig.uri("1000"))).final()
+            assert (final.status, final["retry-after"]) == (503, "5")
+
+
+async def test_a_call_from_a_node_is_let_in_with_what_is_known_about_it_and_goes_no_further(tmp_path: Path) -> None:
+    async with Peer("127.0.1.1") as node:
+        theirs = serve(node)
+        plan = '[trunks.carrier]\naddresses = ["192.0.2.1"]\n'  # so that nobody else gets in
+        async with Rig(tmp_path, plan, front=node_of(node)) as rig:
+            worker = await rig.worker(calls_each=1)
+            ours = serve(worker)
+            known = {"X-VoiceEdge-Trunk": "carrier", "X-VoiceEdge-Source": "192.0.2.1"}
+            call = invite_by(node, rig.uri("1000"), rig.facts["sip_port"], known)
+            assert (await call.final()).status == 200
+            assert [ours[0].invitation[name.lower()] for name in known] == list(known.values())
+            second = invite_by(node, rig.uri("1000"), rig.facts["sip_port"], known)
+            assert (await second.final()).status == 503
+            assert (len(ours), len(theirs)) == (1, 0)
+            assert (await ours[0].bye()).status == 200
+            await call.ended()
+
+
+async def test_a_stranger_is_no_node(tmp_path: Path) -> None:
+    plan = '[trunks.carrier]\naddresses = ["192.0.2.1"]\n'
+    async with (
+        Peer("127.0.1.1") as node,
+        Peer("127.0.1.1") as stranger,
+        Rig(tmp_path, plan, front=node_of(node)) as rig,
+    ):
+        serve(await rig.worker())
+        call = invite_by(stranger, rig.uri("1000"), rig.facts["sip_port"], {"X-VoiceEdge-Trunk": "carrier"})
+        async with asyncio.timeout(10):
+            assert (await call.final()).status == 407
