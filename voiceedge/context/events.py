@@ -254,6 +254,41 @@ class RecordingDeleted(EventData):
     age_days: float
 
 
+class LegEnded(EventData):
+    """The call-detail record of one leg: a call has one to the caller, and one to everybody it was connected to.
+
+    `far_end` is masked. Delays are those of RFC 6076: `request_delay_ms` from INVITE to the first answer that is not
+    100, `disconnect_delay_ms` from our BYE to its answer. `in` is what we received, `out` what the other side reported
+    to have received (RTCP, RFC 3550), None where it never did; `mos` is the opinion they let one expect (ITU-T G.107).
+    """
+
+    type: ClassVar[str] = "voiceedge.leg.ended"
+    call_id: FreeText
+    role: Literal["caller", "agent", "other"]
+    direction: Literal["in", "out"]
+    trunk: str | None
+    agent: str | None
+    far_end: FreeText
+    began_at: str
+    answered_at: str | None
+    ended_at: str
+    request_delay_ms: int | None
+    disconnect_delay_ms: int | None
+    talk_ms: int
+    cause: Literal["caller", "us", "no_rtp", "cancelled", "failed", "transfer"]
+    sip_code: int
+    q850: int | None
+    codec: str | None = None
+    packets_in: int = 0
+    packets_out: int = 0
+    lost_in: int = 0
+    lost_out: int | None = None
+    jitter_in_ms: float | None = None
+    jitter_out_ms: float | None = None
+    round_trip_ms: float | None = None
+    mos: float | None = None
+
+
 class CallEnded(EventData):
     """The call is over.
 
@@ -272,7 +307,7 @@ class CallEnded(EventData):
 
 EVENTS: tuple[type[EventData], ...] = (
     CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, BridgeStarted,
-    BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, CallEnded,
+    BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, LegEnded, CallEnded,
     QueueJoined, QueueLeft, QueueCallBack, AgentStateChanged,
 )  # fmt: skip
 

@@ -48,6 +48,7 @@ class Changes(Value):
     intent: str | None = None
     outcome: str | None = None
     slots: Mapping[str, Slot] = Field(default_factory=dict)
+    number: WholeText | None = None  # of a leg's far end, in the clear, for its call-detail record only
 
 
 class Interaction(Value):
@@ -117,7 +118,9 @@ class Conversation(BaseModel):
     def apply(self, time: datetime, event: EventData, changes: Changes) -> Self:
         """The record after `event`. What the flow says itself wins over what the event implies."""
         update = self._told_by(time, event)
-        update |= {key: value for key, value in changes.model_dump(exclude={"slots"}).items() if value is not None}
+        update |= {
+            key: value for key, value in changes.model_dump(exclude={"slots", "number"}).items() if value is not None
+        }
         if changes.slots:
             update["slots"] = {**self.slots, **changes.slots}
         return self.model_copy(update={**update, "updated_at": max(time, self.updated_at)})

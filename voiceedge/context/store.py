@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from voiceedge.context import legs
 from voiceedge.context.cloudevents import StampedEvent, publish_form
 from voiceedge.context.database import Database
 from voiceedge.context.lease import PUBLISHING
@@ -83,6 +84,7 @@ class Store:
         if rows:
             await _save(connection, records.values())
             await connection.execute(insert(outbox), rows)
+        await legs.keep(connection, fresh.values(), self.node)
         return len(rows), records
 
     async def _current(self, connection: AsyncConnection, names: set[str]) -> dict[str, Numbered]:

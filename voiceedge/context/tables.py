@@ -139,3 +139,17 @@ calls_out = Table(
     Index("calls_out_trunk", "day", "trunk"),
     Index("calls_out_up", "trunk", "until_ms"),
 )
+
+# Call-detail records (voiceedge.context.legs), by the id of their event.
+legs = Table(
+    "legs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("conversation_id", String(64), nullable=False),
+    Column("node", String(40), nullable=False),
+    Column("trunk", String(64)),
+    Column("number", String(256), nullable=False),  # in the clear
+    Column("ended_ms", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+    Index("legs_ended", "ended_ms"),
+)
