@@ -64,6 +64,17 @@ def test_a_mistake_is_told_with_its_place_and_remedy(tables, expected):
     assert expected in told(**tables)
 
 
+def test_a_queue_that_nobody_could_ever_serve_is_told():
+    agents = {"kim": {"phone": "201", "queues": ["help"], "skills": {"en": 1}}}
+    relaxed = [{"after_s": 60, "skills": {"en": 1}}]
+    hard, soft = {"skills": {"en": 3}}, {"skills": {"en": 3}, "relax": relaxed}
+    assert told(agents=agents, queues={"help": hard, "care": {}}) == [
+        "warning: queues.help: none of its agents can do what it asks for in the end (en 3); relax it",
+        "warning: queues.care: no agent serves it; name it in an agent's queues",
+    ]
+    assert told(agents=agents, queues={"help": soft}) == []
+
+
 def test_errors_stop_the_start_and_warnings_do_not():
     refuse_broken(plan(), ["vip"], "switch.toml")
     with pytest.raises(ConfigError, match=r'switch\.toml: route 4: there is no flow "vip"'):

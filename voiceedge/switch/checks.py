@@ -1,5 +1,6 @@
 """What a plan must hold beyond its form: names of flows, numbers that can be dialled, routes that can be reached."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -15,6 +16,7 @@ from voiceedge.switch.guard import Guard, Refusal
 from voiceedge.switch.outgoing import Outgoing
 from voiceedge.switch.patterns import fits, is_literal, plain
 from voiceedge.switch.plan import Plan, Route
+from voiceedge.switch.queues.matching import needed
 
 _EMERGENCY = ("112", "119", "110", "118", "911", "999", "000", "111")  # those of some country or other
 
@@ -31,7 +33,7 @@ class PlanProblem:
 
 def check_plan(plan: Plan, flows: Collection[str]) -> list[PlanProblem]:
     """Errors first. `flows` are the names of those that there are."""
-    found = [*_routes(plan, flows), *_hidden(plan), *_trunks(plan), *_guard(plan), *_agents(plan)]
+    found = [*_routes(plan, flows), *_hidden(plan), *_trunks(plan), *_guard(plan), *_agents(plan), *_queues(plan)]
     return sorted(found, key=lambda problem: problem.severity)
 
 
@@ -108,3 +110,16 @@ def _agents(plan: Plan) -> Iterator[PlanProblem]:
     for name in plan.agents.keys() & (plan.queues.keys() | plan.mailboxes.keys()):
         message = "a queue or mailbox has this name too; a phone that dials it reaches the agent"
         yield PlanProblem(f"agents.{name}", message, "warning")
+
+
+def _queues(plan: Plan) -> Iterator[PlanProblem]:
+    for name, queue in plan.queues.items():
+        crew = [agent for agent in plan.agents.values() if name in agent.queues]
+        if not crew:
+            yield PlanProblem(f"queues.{name}", "no agent serves it; name it in an agent's queues", "warning")
+            continue
+        levels = needed(queue, {}, math.inf)
+        if not any(all(agent.skills.get(skill, 0) >= level for skill, level in levels.items()) for agent in crew):
+            wanted = ", ".join(f"{skill} {level}" for skill, level in levels.items())
+            message = f"none of its agents can do what it asks for in the end ({wanted}); relax it"
+            yield PlanProblem(f"queues.{name}", message, "warning")

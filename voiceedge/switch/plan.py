@@ -209,9 +209,6 @@ class Plan(Section):
         for name, agent in self.agents.items():
             if missing := [queue for queue in agent.queues if queue not in self.queues]:
                 raise ValueError(f'agents: {name} is in queue "{missing[0]}", which the plan does not have')
-        codes = [agent.code for agent in self.agents.values() if agent.code]
-        if twice := {code for code in codes if codes.count(code) > 1}:
-            raise ValueError(f"agents: several have the code {min(twice)}; each needs one of their own")
         for name, queue in self.queues.items():
             if queue.hours is not None and queue.hours not in self.hours:
                 raise ValueError(f'queues: {name} has hours "{queue.hours}", which the plan does not have')
