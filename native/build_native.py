@@ -17,7 +17,7 @@ HEADERS = tuple(
     f"ve_{name}.h"
     for name in (
         *("events", "vad", "echo", "level", "dtmf", "tone_plan", "gain", "judge"),
-        *("stream", "player", "opus", "recorder", "channel", "bridge"),
+        *("stream", "player", "opus", "recorder", "channel", "bridge", "media"),
     )
 )
 COMPILE = ("-std=c11", "-D_GNU_SOURCE", "-O3", "-g1", "-fPIC", "-fvisibility=hidden")

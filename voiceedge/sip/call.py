@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import pjsua2 as pj
 import structlog
 
+from voiceedge.audio.media import ToldKey
 from voiceedge.errors import NativeError, SipError
 from voiceedge.sip import library
 from voiceedge.sip.conference import Junction
@@ -61,6 +62,8 @@ class Owner(Protocol):
 
     def may_follow(self, uri: str) -> bool:
         """Whether a call may go where a redirection points."""
+
+    def watch_keys(self, call: "LiveCall", stream: int) -> None: ...
 
 
 def never_raises(callback: Callable[[S, Any], None]) -> Callable[[S, Any], None]:
@@ -333,6 +336,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
     @never_raises
     def onStreamCreated(self, told: Any) -> None:  # noqa: N802
         self._meter.begin(told.streamIdx)
+        self._owner.watch_keys(self, int(told.stream))
 
     @never_raises
     def onStreamDestroyed(self, _: Any) -> None:  # noqa: N802
@@ -340,12 +344,13 @@ class LiveCall(pj.Call):  # type: ignore[misc]
 
     @never_raises
     def onDtmfEvent(self, told: Any) -> None:  # noqa: N802
-        now_ns = time.monotonic_ns()
         if told.method == pj.PJSUA_DTMF_METHOD_RFC2833:
-            key = self._keys.rfc4733(told.digit, told.timestamp, told.flags, told.duration, now_ns)
-        else:
-            key = self._keys.info(told.digit, told.duration, now_ns)
-        if key:
+            return  # told by `told_key`
+        if key := self._keys.info(told.digit, told.duration, time.monotonic_ns()):
+            self._report(key)
+
+    def told_key(self, told: ToldKey) -> None:
+        if key := self._keys.rfc4733(told.key, told.timestamp, told.flags, told.duration_ms, told.at_ns):
             self._report(key)
 
     @never_raises

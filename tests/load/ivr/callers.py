@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 CACHE = Path(tempfile.gettempdir()) / f"voiceedge-load-{os.getuid()}"
 
 SIP_HOST, RTP_HOST = "127.0.0.1", "127.0.0.10"  # the second one stands in the scenarios
+UNUSED_HOST = "127.0.0.9"  # where SIPp opens media sockets of its own
 FIRST_PORT, PLACES = 20000, 2500  # SIPp counts its ports modulo 10000
 STOP_S = 10.0
 
@@ -86,7 +87,7 @@ class Callers:
         """Begin to call the service; the process ends with the last call."""
         name = Path(offer.scenario).stem
         command = ["sipp", "-sf", str(HERE / offer.scenario), f"{SIP_HOST}:{port}", "-i", SIP_HOST, "-s", number]
-        command += ["-mi", SIP_HOST, "-mp", str(FIRST_PORT), "-nostdin", "-timer_resol", "1", "-max_socket", "10"]
+        command += ["-mi", UNUSED_HOST, "-mp", str(FIRST_PORT), "-nostdin", "-timer_resol", "1", "-max_socket", "10"]
         command += ["-m", str(offer.total), "-l", str(offer.at_once)]
         command += ["-r", str(offer.calls), "-rp", str(round(offer.within_s * 1000))]
         command += ["-trace_rtt", "-rtt_freq", "1", "-trace_logs", "-log_file", f"{name}-refused.log"]
