@@ -163,7 +163,7 @@ class Rig:
 
 
 class Carrier(Peer):
-    """Takes REGISTER and calls only with the right password (RFC 2617), and answers the first call of each challenge."""
+    """Takes REGISTER and calls only with the right password (RFC 2617)."""
 
     password = "carrier:pass"
     realm = "carrier.example"
@@ -226,7 +226,7 @@ async def until(look: Any, wait_s: float = 10.0) -> Any:
 
 
 def authorization(
-    challenge: Message, method: str, uri: str, user: str, password: str, ha1: str | None = None
+    challenge: Message, method: str, uri: str, user: str, password: str, *, ha1: str | None = None
 ) -> dict[str, str]:
     """The header that answers a 401 or 407 (RFC 2617, MD5, qop=auth)."""
     given = challenge["www-authenticate"] or challenge["proxy-authenticate"]
@@ -243,7 +243,10 @@ def authorization(
 async def register(peer: Peer, rig: Rig, password: str, contact: str = "", expires: int = 300) -> Message:
     """REGISTER as `peer.user` with a digest; returns the last answer."""
     home = f"sip:{rig.config.front.realm}"
-    own = {"From": f"<sip:{peer.user}@{rig.config.front.realm}>;tag=r1", "To": f"<sip:{peer.user}@{rig.config.front.realm}>"}
+    own = {
+        "From": f"<sip:{peer.user}@{rig.config.front.realm}>;tag=r1",
+        "To": f"<sip:{peer.user}@{rig.config.front.realm}>",
+    }
     own |= {"Call-ID": f"reg-{peer.port}", "Contact": contact or f"<{peer.uri}>", "Expires": str(expires)}
     to = ("127.0.0.1", rig.facts["sip_port"])
     first = await peer.transact("REGISTER", home, own | {"CSeq": f"{next(_sequence)} REGISTER"}, "", to)

@@ -101,25 +101,24 @@ def trunk(directory: Path, carrier: Peer, more: str = "") -> str:
 
 
 async def test_a_carriers_challenge_is_answered_and_the_call_goes_on_with_its_numbering(tmp_path: Path) -> None:
-    async with Carrier("127.0.0.9") as carrier:
-        async with Rig(tmp_path, trunk(tmp_path, carrier, "max_calls = 1\n")) as rig:
-            worker = await rig.worker()
-            uri = f"sip:025551234@{carrier.host}:{carrier.port}"
-            call = await from_worker(rig, worker, uri, **{"X-VoiceEdge-Trunk": "carrier"})
-            out = await carrier.incoming()
-            assert out.invitation["cseq"] == "2 INVITE"
-            assert not out.invitation.all("x-voiceedge-trunk")
-            await out.answer()
-            assert (await call.final()).status == 200
-            full = await from_worker(rig, worker, uri, **{"X-VoiceEdge-Trunk": "carrier"})
-            assert (await full.final()).status == 503
-            assert (await call.send("INFO", {"Content-Type": "text/plain"}, "x")).status == 200
-            info = await out.asked_for("INFO")
-            assert int(info["cseq"].split()[0]) > 2
-            assert (await call.bye()).status == 200
-            await out.ended()
-            (told,) = (await rig.ask("trunks"))["trunks"]
-            assert (told["trunk"], told["state"], told["registered"], told["calls"]) == ("carrier", "up", None, 0)
+    async with Carrier("127.0.0.9") as carrier, Rig(tmp_path, trunk(tmp_path, carrier, "max_calls = 1\n")) as rig:
+        worker = await rig.worker()
+        uri = f"sip:025551234@{carrier.host}:{carrier.port}"
+        call = await from_worker(rig, worker, uri, **{"X-VoiceEdge-Trunk": "carrier"})
+        out = await carrier.incoming()
+        assert out.invitation["cseq"] == "2 INVITE"
+        assert not out.invitation.all("x-voiceedge-trunk")
+        await out.answer()
+        assert (await call.final()).status == 200
+        full = await from_worker(rig, worker, uri, **{"X-VoiceEdge-Trunk": "carrier"})
+        assert (await full.final()).status == 503
+        assert (await call.send("INFO", {"Content-Type": "text/plain"}, "x")).status == 200
+        info = await out.asked_for("INFO")
+        assert int(info["cseq"].split()[0]) > 2
+        assert (await call.bye()).status == 200
+        await out.ended()
+        (told,) = (await rig.ask("trunks"))["trunks"]
+        assert (told["trunk"], told["state"], told["registered"], told["calls"]) == ("carrier", "up", None, 0)
 
 
 async def test_a_wrong_password_ends_the_call_with_the_carriers_answer(tmp_path: Path) -> None:
@@ -161,17 +160,16 @@ async def state(rig: Rig, wanted: str) -> bool:
 
 
 async def test_we_register_with_a_carrier_and_its_calls_are_known_by_that(tmp_path: Path) -> None:
-    async with Carrier("127.0.0.9") as carrier:
-        async with Rig(tmp_path, trunk(tmp_path, carrier, "register = true\n")) as rig:
-            served = serve(await rig.worker())
-            await until(lambda: registered(rig))
-            contact = carrier.stray[-1]["contact"].partition("<")[2].partition(">")[0]
-            call = await carrier.invite(contact, headers={"To": "<sip:07012345678@carrier.example>"})
-            assert (await call.final()).status == 200
-            assert served[0].invitation["x-voiceedge-trunk"] == "carrier"
-            assert served[0].invitation.first.startswith("INVITE sip:07012345678@")
-            async with rig.peer("127.0.0.10") as stranger:
-                assert (await (await stranger.invite(rig.uri("0700"))).final()).status == 407
+    async with Carrier("127.0.0.9") as carrier, Rig(tmp_path, trunk(tmp_path, carrier, "register = true\n")) as rig:
+        served = serve(await rig.worker())
+        await until(lambda: registered(rig))
+        contact = carrier.stray[-1]["contact"].partition("<")[2].partition(">")[0]
+        call = await carrier.invite(contact, headers={"To": "<sip:07012345678@carrier.example>"})
+        assert (await call.final()).status == 200
+        assert served[0].invitation["x-voiceedge-trunk"] == "carrier"
+        assert served[0].invitation.first.startswith("INVITE sip:07012345678@")
+        async with rig.peer("127.0.0.10") as stranger:
+            assert (await (await stranger.invite(rig.uri("0700"))).final()).status == 407
 
 
 async def registered(rig: Rig) -> bool:
@@ -179,21 +177,24 @@ async def registered(rig: Rig) -> bool:
 
 
 async def test_a_new_plan_is_taken_without_a_restart(tmp_path: Path) -> None:
-    async with Carrier("127.0.0.9") as carrier, Rig(tmp_path, trunk(tmp_path, carrier)) as rig:
-        async with rig.peer("127.0.0.5", "201") as phone:
-            assert (await register(phone, rig, "secret")).status == 401
-            serve(await rig.worker())
-            assert (await (await carrier.invite(rig.uri("1"))).final()).status == 407
-            more = 'register = true\naddresses = ["127.0.0.9"]\n'
-            rig.plan_file.write_text(trunk(tmp_path, carrier, more) + agents(tmp_path))
-            assert (await rig.ask("reload"))["restarted"] is False
-            assert (await register(phone, rig, "secret")).status == 200
-            assert (await (await carrier.invite(rig.uri("1"))).final()).status == 200
-            await until(lambda: registered(rig))
-            rig.plan_file.write_text(trunk(tmp_path, carrier))
+    async with (
+        Carrier("127.0.0.9") as carrier,
+        Rig(tmp_path, trunk(tmp_path, carrier)) as rig,
+        rig.peer("127.0.0.5", "201") as phone,
+    ):
+        assert (await register(phone, rig, "secret")).status == 401
+        serve(await rig.worker())
+        assert (await (await carrier.invite(rig.uri("1"))).final()).status == 407
+        more = 'register = true\naddresses = ["127.0.0.9"]\n'
+        rig.plan_file.write_text(trunk(tmp_path, carrier, more) + agents(tmp_path))
+        assert (await rig.ask("reload"))["restarted"] is False
+        assert (await register(phone, rig, "secret")).status == 200
+        assert (await (await carrier.invite(rig.uri("1"))).final()).status == 200
+        await until(lambda: registered(rig))
+        rig.plan_file.write_text(trunk(tmp_path, carrier))
+        await rig.ask("reload")
+        assert (await register(phone, rig, "secret")).status == 401
+        assert len(rig.said("kamailio_up")) == 1
+        rig.plan_file.write_text("[trunks.x]\n")
+        with pytest.raises(Exception, match="addresses"):
             await rig.ask("reload")
-            assert (await register(phone, rig, "secret")).status == 401
-            assert len(rig.said("kamailio_up")) == 1
-            rig.plan_file.write_text("[trunks.x]\n")
-            with pytest.raises(Exception, match="addresses"):
-                await rig.ask("reload")

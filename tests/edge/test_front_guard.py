@@ -43,8 +43,9 @@ async def silence(peer: Peer, rig: Rig) -> bool:
         sock.setblocking(False)
         port = sock.getsockname()[1]
         lines = [
-            f"OPTIONS {rig.uri('x')} SIP/2.0", f"Via: SIP/2.0/UDP {peer.host}:{port};branch=z9hG4bK1", "Max-Forwards: 70",
-            "From: <sip:a@b>;tag=1", "To: <sip:x@y>", f"Call-ID: {port}", "CSeq: 1 OPTIONS", "Content-Length: 0", "", "",
+            f"OPTIONS {rig.uri('x')} SIP/2.0", f"Via: SIP/2.0/UDP {peer.host}:{port};branch=z9hG4bK1",
+            "Max-Forwards: 70", "From: <sip:a@b>;tag=1", "To: <sip:x@y>", f"Call-ID: {port}", "CSeq: 1 OPTIONS",
+            "Content-Length: 0", "", "",
         ]  # fmt: skip
         sock.sendto("\r\n".join(lines).encode(), ("127.0.0.1", rig.facts["sip_port"]))
         try:
@@ -67,7 +68,7 @@ async def test_a_flood_is_banned_while_others_are_served_until_the_ban_is_lifted
                     ),
                     ("127.0.0.1", rig.facts["sip_port"]),
                 )  # fmt: skip
-            (ban,) = (await until(lambda: banned(rig)))
+            (ban,) = await until(lambda: banned(rig))
             assert (ban["address"], ban["reason"]) == ("127.0.0.2", "flood")
             assert 290 < ban["left_s"] <= 300
             await until(lambda: rig.said("security", what="banned", address="127.0.0.2", reason="flood"))
@@ -172,7 +173,12 @@ async def test_without_trunks_anybody_may_call_but_as_no_agent(tmp_path: Path) -
     plan = '[agents.mina]\nphone = "201"\npassword_file = "mina-password"\n'
     async with Rig(tmp_path, plan) as rig:
         served = serve(await rig.worker())
-        headers = {"User-to-User": "token", "X-Customer-Ref": "7", "X-VoiceEdge-Agent": "mina", "x-voiceedge-trunk": "t"}
+        headers = {
+            "User-to-User": "token",
+            "X-Customer-Ref": "7",
+            "X-VoiceEdge-Agent": "mina",
+            "x-voiceedge-trunk": "t",
+        }
         async with rig.peer("127.0.0.8") as anybody, rig.peer("127.0.0.8", "201") as forger:
             call = await anybody.invite(rig.uri("1000"), headers=headers)
             assert (await call.final()).status == 200
@@ -201,7 +207,7 @@ async def test_headers_are_believed_from_trusted_trunks_only(tmp_path: Path) -> 
         assert all(believed[name] for name in kept)
         assert not any(stripped[name] for name in kept)
         assert not believed["x-voiceedge-agent"]
-        infos = [call.requests[-1] for call in served]
+        infos = [await call.asked_for("INFO") for call in served]
         assert [info["x-customer-ref"] for info in infos] == ["7", ""]
         assert not infos[0]["x-voiceedge-agent"]
 
@@ -214,13 +220,19 @@ async def test_nothing_is_relayed_to_anybody_but_a_worker(tmp_path: Path) -> Non
         routes = (await call.final()).all("record-route")
         target = f"sip:victim@{victim.host}:{victim.port}"
         base = {"From": "<sip:a@b>;tag=1", "To": "<sip:victim@v>;tag=2", "Call-ID": "relay"}
-        for route in (f"<{rig.uri('')}>;lr".replace("sip:@", "sip:"), f"<sip:127.0.0.1:{to[1]};lr>", ", ".join(reversed(routes))):
+        for route in (
+            f"<{rig.uri('')}>;lr".replace("sip:@", "sip:"),
+            f"<sip:127.0.0.1:{to[1]};lr>",
+            ", ".join(reversed(routes)),
+        ):
             for method in ("INVITE", "BYE", "MESSAGE"):
                 headers = base | {"Route": route, "CSeq": f"1 {method}"}
                 assert (await attacker.transact(method, target, headers, "", to)).status == 481
         two = {"Route": f"<sip:127.0.0.1:{to[1]};lr>, <{target};lr>", "CSeq": "1 INVITE"}
         assert (await attacker.transact("INVITE", rig.uri("1000"), base | two, "", to)).status == 481
-        assert (await attacker.transact("MESSAGE", target, base | {"To": "<sip:v@v>", "CSeq": "1 MESSAGE"}, "", to)).status == 405
+        assert (
+            await attacker.transact("MESSAGE", target, base | {"To": "<sip:v@v>", "CSeq": "1 MESSAGE"}, "", to)
+        ).status == 405
         # an initial INVITE for anywhere is a call to us
         stray = await attacker.transact("INVITE", target, base | {"To": "<sip:v@v>", "CSeq": "1 INVITE"}, "", to)
         assert stray.status == 200

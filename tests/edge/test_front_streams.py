@@ -1,7 +1,7 @@
 """The front over TCP and TLS: certificates, connections that are kept, and peers that dawdle or say too much."""
 
 import asyncio
-import datetime
+import datetime as dt
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -26,18 +26,16 @@ def certify(directory: Path, name: str) -> None:
     """A certificate of `name`'s own making and its key, in cert.pem and key.pem."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     (directory / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (directory / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 
@@ -67,7 +65,9 @@ class Stream:
                     return message
 
     def answer(self, request: Message, status: int) -> None:
-        kept = [f"{name}: {value}" for name, value in request.values if name in {"via", "from", "to", "call-id", "cseq"}]
+        kept = [
+            f"{name}: {value}" for name, value in request.values if name in {"via", "from", "to", "call-id", "cseq"}
+        ]
         self.writer.write("\r\n".join([f"SIP/2.0 {status} Said", *kept, "Content-Length: 0", "", ""]).encode())
 
     async def options(self) -> int:
@@ -172,7 +172,7 @@ async def test_a_carrier_over_tls_must_have_a_certificate_that_this_machine_trus
     trust.mkdir()
     if trusted:
         (trust / "carrier.pem").write_bytes((tmp_path / "cert.pem").read_bytes())
-        subprocess.run(["openssl", "rehash", trust], check=True)
+        subprocess.run(["openssl", "rehash", trust], check=True)  # noqa: ASYNC221 - nothing else runs yet
     monkeypatch.setenv("SSL_CERT_DIR", str(trust))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")

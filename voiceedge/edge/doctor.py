@@ -17,6 +17,7 @@ from voiceedge.audio.synthesis import RATE
 from voiceedge.bus.client import Broker, BusRefusedError, connect
 from voiceedge.config import Config
 from voiceedge.edge import keeping, paths, store_check
+from voiceedge.edge.front import place
 from voiceedge.errors import BusError, ConfigError, FlowError, ModelMissingError, NativeError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
@@ -38,6 +39,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     yield await native()
     yield voice_activity()
     yield call_recording(config)
+    yield front(config)
     for finding in models(config):
         yield finding
     for finding in flows_and_prompts(config):
@@ -112,6 +114,29 @@ def call_recording(config: Config) -> Finding:
     if not sealed:
         return reduced(part, f"{where}, not encrypted", "set recording.key_file: openssl rand -hex 32 makes a key")
     return fine(part, f"{where}, encrypted")
+
+
+def front(config: Config) -> Finding:
+    """Whether Kamailio can stand before the workers, where that is wanted."""
+    part, wanted = "front", config.front.enabled
+    if wanted is False:
+        return fine(part, "off (front.enabled = false): one worker serves alone")
+    bad = broken if wanted else reduced
+    without = "one worker serves alone: no trunks, agents or queues, and no more calls than its SIP stack carries"
+    try:
+        program = place.find_program(config.front.program)
+        version = place.version_of(program)
+        missing = place.missing_modules(program, tls=config.front.tls_port is not None)
+    except ConfigError as error:
+        what, _, remedy = str(error).removeprefix("front.program: ").partition(". ")
+        return bad(part, f"{what}; {without}", remedy)
+    if version < place.OLDEST:
+        remedy = f"Install Kamailio {'.'.join(map(str, place.OLDEST))} or newer"
+        return bad(part, f"{program} is version {'.'.join(map(str, version))}; {without}", remedy)
+    if missing:
+        remedy = "apt-get install kamailio-tls-modules kamailio-extra-modules"
+        return bad(part, f"modules of Kamailio are missing: {', '.join(missing)}; {without}", remedy)
+    return fine(part, f"{program} {'.'.join(map(str, version))}")
 
 
 def models(config: Config) -> Iterator[Finding]:

@@ -24,12 +24,13 @@ class Answers:
 
     def __init__(
         self,
-        plan_of: Callable[[], Plan],
         config: Config,
         place: Place,
         rpc: Rpc,
         pool: Pool,
+        *,
         clock: Clock,
+        plan_of: Callable[[], Plan],
         reload: Callable[[], Awaitable[bool]],
     ) -> None:
         self._plan_of, self._config, self._place = plan_of, config, place

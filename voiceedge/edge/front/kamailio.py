@@ -57,7 +57,8 @@ async def check(config: Config, plan: Plan, place: Place) -> None:
         told = "\n".join(problems or lines[-3:]).replace(f"{folder}/", "")
         raise ConfigError(
             f"front: Kamailio does not take the configuration made for it:\n{told}\n"
-            "Where a module is named, install kamailio-tls-modules and kamailio-extra-modules; else this is our mistake."
+            "Where a module is named, install kamailio-tls-modules and kamailio-extra-modules; else this is a mistake "
+            "of VoiceEdge."
         )
 
 

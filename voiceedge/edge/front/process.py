@@ -49,7 +49,7 @@ async def main(config: Config, plan_of: Callable[[], Plan], clock: Clock, report
         front.lay_out(plan)
         group.create_task(front.keep_running())
         await front.up.wait()
-        answers = Answers(front.plan, config, place, rpc, front.pool, clock, front.reload)
+        answers = Answers(config, place, rpc, front.pool, clock=clock, plan_of=front.plan, reload=front.reload)
         async with LinkServer(paths.front_socket(config), answers.handlers):
             front.watch_signals(group)
             group.create_task(front.follow_workers())

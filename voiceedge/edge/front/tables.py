@@ -1,4 +1,4 @@
-"""Kamailio's tables (db_text files) made from the switch plan: who may call, by which password, and over which trunk."""
+"""Kamailio's tables (db_text files) made from the switch plan: who may call, by which password, over which trunk."""
 
 import hashlib
 import hmac
