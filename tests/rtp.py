@@ -67,6 +67,7 @@ class Packet:
     at_ns: int  # time.monotonic_ns at arrival
     sequence: int
     timestamp: int
+    ssrc: int
     payload_type: int
     marker: bool
     payload: bytes
@@ -218,10 +219,12 @@ class RtpStream:
                 continue
             if len(data) < 12 or data[0] >> 6 != 2:
                 continue
-            second, sequence, timestamp = struct.unpack_from("!xBHI", data)
+            second, sequence, timestamp, ssrc = struct.unpack_from("!xBHII", data)
             start = 12 + 4 * (data[0] & 0x0F)
             marker = bool(second & 0x80)
-            self.packets.append(Packet(time.monotonic_ns(), sequence, timestamp, second & 0x7F, marker, data[start:]))
+            self.packets.append(
+                Packet(time.monotonic_ns(), sequence, timestamp, ssrc, second & 0x7F, marker, data[start:])
+            )
 
     def _send(self) -> None:
         remote = self._remote

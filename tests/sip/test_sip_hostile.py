@@ -33,7 +33,7 @@ REFUSED = {
     "a port beyond all": (GOOD.replace("m=audio 40000", "m=audio 99999999999"), 400),
     "a negative port": (GOOD.replace("m=audio 40000", "m=audio -5"), 400),
     "formats that are no numbers": (GOOD.replace("AVP 0 8 101", "AVP abc xyz"), 488),
-    "a dynamic format without a name": (sdp("127.0.0.1", 40000, (96,)), 400),
+    "a dynamic format without a name": (sdp("127.0.0.1", 40000, (96,)), 488),
     "no common codec": (sdp("127.0.0.1", 40000, (18,)), 488),
     "audio switched off": (GOOD.replace("m=audio 40000", "m=audio 0"), 488),
     "IPv6": (GOOD.replace("IN IP4 127.0.0.1", "IN IP6 ::1"), 488),

@@ -106,8 +106,8 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._hears = False  # audio is due from the other side
         self._held = False  # by the other side
         self._port_open = False
-        self._packets = -1
-        self._packets_at = 0.0
+        self._signs = -1
+        self._signs_at = 0.0
         self._hops = 0
         self._moved_to = ""
         self._sent_on = False  # the other side has accepted a transfer, and has not said yet what became of it
@@ -228,15 +228,15 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._keys.in_band_over(ended_ns)
 
     def silent_for(self, now: float) -> float:
-        """Seconds without a packet from the other side; 0 while none is due (not answered yet, or on hold)."""
+        """Seconds without a sign of the other side; 0 while none is due (not answered yet, or on hold)."""
         if not self._confirmed:
             return 0.0
         if not self._hears:
             return 0.0 if self._port_open else now - self._confirmed_at
-        packets = self._meter.packets_in(self)
-        if packets != self._packets:
-            self._packets, self._packets_at = packets, now
-        return now - self._packets_at
+        signs = self._meter.signs_of_life(self)
+        if signs != self._signs:
+            self._signs, self._signs_at = signs, now
+        return now - self._signs_at
 
     def tick(self) -> None:
         self._meter.read(self)
@@ -252,7 +252,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
             self._report(Progress(info.lastStatusCode, early_media=has_audio(received(told.e))))
         elif info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self._confirmed:
             self._confirmed, self._confirmed_at = True, time.monotonic()
-            self._packets = -1
+            self._signs = -1
             self._report(Answered())
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self._over(info.lastStatusCode, one_line(info.lastReason, 120), received(told.e))
@@ -302,7 +302,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
                 speaks = bool(media.dir & pj.PJMEDIA_DIR_ENCODING) and media.status != pj.PJSUA_CALL_MEDIA_REMOTE_HOLD
                 break
         if hears != self._hears:
-            self._hears, self._packets = hears, -1  # the time without audio begins anew
+            self._hears, self._signs = hears, -1  # the time without audio begins anew
         if slot is not None:
             if not self._port_open:
                 self._channel.open_port()

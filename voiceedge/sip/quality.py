@@ -76,9 +76,14 @@ class Meter:
         self._before = self.read(call)
         self._stream = None
 
-    def packets_in(self, call: pj.Call) -> int:
+    def signs_of_life(self, call: pj.Call) -> int:
+        """A count that grows while the other side is there: of its packets and, once one has come, of its reports.
+
+        Who suppresses silence sends no audio while he listens, but reports on ours (RFC 3550, 6.2).
+        """
         stat = call.getStreamStat(self._stream)  # kept by name: its parts are pointers into it
-        return int(stat.rtcp.rxStat.pkt)
+        heard, told = stat.rtcp.rxStat.pkt, stat.rtcp.txStat.updateCount
+        return int(heard + told if heard else 0)
 
     def read(self, call: pj.Call) -> Quality | None:
         """As of now, or as it was last."""
