@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -24,6 +24,8 @@ from voiceedge.switch.plan import AgentEntry, Plan
 
 if TYPE_CHECKING:
     from voiceedge.edge.talk import Talk
+
+T = TypeVar("T")
 
 RING_S = 20.0
 
@@ -126,10 +128,19 @@ class Lines:
     # --- legs ---
 
     async def call(self, way: Way, agent: str | None) -> Party:
-        """Raises SipError."""
+        """Raises SipError, also where a cap on calls out is reached."""
         if self._endpoint is None:
             raise SipError("The SIP endpoint is not running.")
-        leg = await self._endpoint.call(way.uri, way.headers, caller_id=way.caller_id, replaces=way.replaces)
+        if way.out and (refusal := await self._caps.admit(way.out)):
+            raise SipError(f"No call out by {way.out.trunk}: {refusal.why}.")
+        headers = {name: way.headers[name] for name in way.headers if name in self._endpoint.headers_out}  # the front's
+        try:
+            leg = await self._endpoint.call(way.uri, headers, caller_id=way.caller_id, replaces=way.replaces)
+        except BaseException:
+            self._is_over(way.out)
+            raise
+        if way.out:
+            self._out[id(leg.channel)] = way.out
         return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn)
 
     def listen(self, channel: Channel, hear: Hear) -> None:
@@ -151,6 +162,10 @@ class Lines:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """In the worker's own group, which a failure must not reach."""
         return self._group.create_task(_guarded(work))
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """The same of work that raises nothing, for its result."""
+        return self._group.create_task(work)
 
 
 async def _guarded(work: Coroutine[Any, Any, None]) -> None:
