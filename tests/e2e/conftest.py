@@ -2,11 +2,13 @@
 
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import switching
+from peer import Peer
 from rtp import Pcm
 from service import RunningService
 
@@ -86,3 +88,42 @@ def caller_says(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         return library.render(piece)
 
     return say
+
+
+@pytest.fixture(scope="session")
+def ports() -> dict[str, int]:
+    """Where the agents' phones and the trunks of `switch` listen."""
+    return switching.free(("kim", "lee", "first_trunk", "second_trunk"))
+
+
+@pytest.fixture(scope="session")
+def switch(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> Iterator[RunningService]:
+    """One worker alone, whose agents' phones are whole addresses."""
+    directory = tmp_path_factory.mktemp("switch")
+    plan, flows = directory / "switch.toml", directory / "flows"
+    flows.mkdir()
+    switching.write_flows(flows)
+    switching.write_plan(plan, ports)
+    tables: dict[str, Mapping[str, Any]] = {
+        "switch": {"plan": str(plan)},
+        "front": {"enabled": False},
+        "flows.routes": {number: f"f{number}" for number in switching.STEPS if number.isdigit()},
+        "speech": {"enabled": False},
+        "recording": {"enabled": True},
+        "sip": {"no_rtp_s": 3.0},
+        "log": {"level": "debug"},
+    }
+    with RunningService(directory, flows, tables) as running:
+        yield running
+
+
+@pytest.fixture
+async def kim(ports: dict[str, int]) -> AsyncIterator[Peer]:
+    async with Peer(user="kim", port=ports["kim"]) as peer:
+        yield peer
+
+
+@pytest.fixture
+async def lee(ports: dict[str, int]) -> AsyncIterator[Peer]:
+    async with Peer(user="lee", port=ports["lee"]) as peer:
+        yield peer

@@ -13,6 +13,7 @@ from voiceedge.speech.heard import Heard
 
 if TYPE_CHECKING:
     from voiceedge.edge.party import Party
+    from voiceedge.switch.queues.messages import View
 
 T = TypeVar("T")
 
@@ -40,15 +41,23 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Somebody was rung while the caller talked or waited: they answered, or why nobody did."""
+    """Somebody was rung, in the ringing of this number, while the caller talked or waited: who, or why nobody came."""
 
+    number: int
     found: "Party | DialResult"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How the caller's ticket stands in the queue now; None: control does not know it any more."""
+
+    view: "View | None"
 
 
 # How a call's helpers run side by side with it: in its TaskGroup, so that nothing outlives the call.
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
-Signal = Event | AudioEvent | Fed | Decided | Told | Rung
+Signal = Event | AudioEvent | Fed | Decided | Told | Rung | Seen
 
 
 class Inbox:

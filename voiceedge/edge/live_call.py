@@ -15,6 +15,7 @@ from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.hearing import NOTHING, Hearing
 from voiceedge.edge.inbox import Decided, Inbox, Signal
 from voiceedge.edge.keys import KeyCollector
+from voiceedge.edge.queueing import Queueing
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tickets import TicketOffice
@@ -63,6 +64,7 @@ class LiveCall:
         new_hearing: Callable[[int, Expectation], Hearing],
         tickets: TicketOffice,
         dialling: Dialling,
+        queueing: Queueing,
         mailboxes: Mailboxes,
         recordings: CallRecordings,
         journal: Journal,
@@ -70,7 +72,8 @@ class LiveCall:
     ) -> None:
         self._leg, self._facts, self._inbox, self._speaker = leg, facts, inbox, speaker
         self._new_hearing, self._tickets, self._journal, self._clock = new_hearing, tickets, journal, clock
-        self._recordings, self._dialling, self._mailboxes = recordings, dialling, mailboxes
+        self._recordings, self._mailboxes = recordings, mailboxes
+        self._dialling, self._queueing = dialling, queueing
         self._typed_ahead: list[str] = []
         self._voice: Onset | Offset | None = None  # what the caller's voice did last
         self._hearings = 0
@@ -247,8 +250,8 @@ class LiveCall:
             return await self._dialling.dial(wish)
 
     async def queue(self, wish: Enqueue) -> QueueResult:
-        log.warning("queue_failed", queue=wish.queue, problem="this worker cannot place calls")
-        return QueueResult.FAILED
+        with self._on_the_line():
+            return await self._queueing.wait(wish)
 
     async def voicemail(self, wish: Voicemail) -> VoicemailResult:
         await self.say(wish.prompt)

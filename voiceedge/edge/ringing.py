@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from voiceedge.clock import Clock, timeout
+from voiceedge.edge.inbox import Rung
 from voiceedge.edge.lines import Candidate, Lines, Way
 from voiceedge.edge.party import Party
 from voiceedge.errors import SipError
@@ -119,3 +120,46 @@ def _reason(party: Party) -> DialResult:
     if code in _SILENT and (party.has_progressed or code != _TIMEOUT):
         return DialResult.NO_ANSWER
     return DialResult.FAILED
+
+
+class Background:
+    """Rings while something else goes on; what comes of it is told as Rung, and claimed by whoever gets that."""
+
+    def __init__(self, lines: Lines, post: Callable[[Rung], None]) -> None:
+        self._lines, self._post = lines, post
+        self._number = 0
+        self._task: asyncio.Task[None] | None = None
+        self._unclaimed: Party | None = None
+
+    @property
+    def active(self) -> bool:
+        return self._task is not None
+
+    def start(self, ringing: Ringing, candidates: Sequence[Candidate]) -> None:
+        self.stop()
+        self._number += 1
+        self._task = self._lines.spawn(self._ring(self._number, ringing, candidates))
+
+    def claim(self, rung: Rung) -> Party | DialResult | None:
+        """What it tells; None where it is of a ringing that was stopped."""
+        if rung.number != self._number or self._task is None:
+            return None
+        self._task = self._unclaimed = None
+        return rung.found
+
+    def stop(self) -> None:
+        """Nobody is rung any more, and whoever has just answered is let go. Harmless when repeated."""
+        if self._task:
+            self._task.cancel()
+        if self._unclaimed:
+            self._lines.spawn(self._unclaimed.close())
+        self._task = self._unclaimed = None
+
+    async def _ring(self, number: int, ringing: Ringing, candidates: Sequence[Candidate]) -> None:
+        found: Party | DialResult = DialResult.FAILED
+        try:
+            found = await ringing.ring(candidates)
+        except Exception:
+            log.exception("ringing_failed")  # whoever waits for its end must not wait for ever
+        self._unclaimed = found if isinstance(found, Party) else None
+        self._post(Rung(number, found))

@@ -25,6 +25,8 @@ from voiceedge.edge.line import HUNG_UP, LineQuality
 from voiceedge.edge.lines import Lines
 from voiceedge.edge.live_call import LiveCall
 from voiceedge.edge.origin import origin_of
+from voiceedge.edge.queue_desk import QueueDesk
+from voiceedge.edge.queueing import Queueing
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.sound import Sound
 from voiceedge.edge.speaker import Speaker
@@ -61,6 +63,7 @@ class Surroundings:
     voice: WorkerVoice
     recorder: Recorder
     lines: Lines
+    queues: QueueDesk
     tickets: TicketOffice
     look_ups: LookUps
     journal_of: Callable[[str], Journal]
@@ -216,6 +219,7 @@ class Session:
             lines=around.lines,
             recordings=recordings,
             sound=Sound(leg.channel),
+            customer=around.customer_of(self._facts.caller),
             hops=self._origin.hops,
         )
         return LiveCall(
@@ -234,6 +238,7 @@ class Session:
             ),
             tickets=around.tickets,
             dialling=Dialling(caller),
+            queueing=Queueing(caller, around.queues, speaker),
             mailboxes=Mailboxes(caller, around.recorder, around.config),
             recordings=recordings,
             journal=self._journal,

@@ -6,7 +6,6 @@ talking ── hold ──► music ──► talking          the caller's leg 
    └── send on ──► ringing ── answered ──► talking (to the third)
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +20,7 @@ from voiceedge.edge.inbox import Inbox, Rung, Signal, Told
 from voiceedge.edge.lines import Candidate, Lines
 from voiceedge.edge.party import Party
 from voiceedge.edge.recordings import CallRecordings
-from voiceedge.edge.ringing import Ringing
+from voiceedge.edge.ringing import Background, Ringing
 from voiceedge.edge.sound import Sound
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.call import CallFacts, DialResult
@@ -36,6 +35,8 @@ _CODES = {
     DialResult.FAILED: 503,
 }
 _OK, _TAKEN_BACK = 200, 487
+
+Left = Callable[[Party, bool], None]  # who, and whether their line broke under a caller who stays
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class Caller:
     lines: Lines
     recordings: CallRecordings
     sound: Sound
+    customer: str | None = None  # a hash that is the same for the same number
     hops: int | None = None  # the Max-Forwards with which the call came
 
 
@@ -78,20 +80,17 @@ class _Bridge:
 
 
 class Talk:
-    def __init__(
-        self, caller: Caller, *, queue: str | None = None, left: Callable[[Party], None] | None = None
-    ) -> None:
-        """`left` hears of the first partner's leaving, which may be long before the talk is over."""
+    def __init__(self, caller: Caller, *, queue: str | None = None, left: Left | None = None) -> None:
+        """`left` hears when the first partner leaves, which may be long before the talk is over."""
         self._caller, self._inbox, self._lines = caller, caller.inbox, caller.lines
         self._partner: Party | None = None
         self._third: Party | None = None
         self._first: Party | None = None
         self._queue = queue
-        self._left = left or (lambda _: None)
+        self._left = left or (lambda _party, _broke: None)
         self._mode = Mode.TALKING
         self._keys = AgentKeys()
-        self._ringing: asyncio.Task[None] | None = None
-        self._unclaimed: Party | None = None  # has answered, which is still in the inbox
+        self._rings = Background(self._lines, self._inbox.post)
         self._asked: Party | None = None  # whose REFER waits for its end
         self._bridge: _Bridge | None = None
         self._parted: Parted | None = None
@@ -110,9 +109,8 @@ class Talk:
         finally:
             self._note_end(ended_by)
             self._lines.talks.pop(self._caller.leg.number, None)
-            if self._ringing:
-                self._ringing.cancel()
-            for party in (self._partner, self._third, self._unclaimed):
+            self._rings.stop()
+            for party in (self._partner, self._third):
                 if party:
                     self._leave(party)
 
@@ -122,7 +120,7 @@ class Talk:
             return None
         partner, self._partner = self._partner, None
         self._parted = Parted.HUNG_UP
-        self._inbox.post(Rung(DialResult.FAILED))  # so that it is noticed
+        self._inbox.post(Rung(0, DialResult.FAILED))  # so that it is noticed
         return partner
 
     # --- what happens ---
@@ -135,9 +133,8 @@ class Talk:
                 await self._gone(party, ended)
             case Told(party=party, signal=inner) if party in (self._partner, self._third):
                 await self._told(party, inner)
-            case Rung(found=found):
-                self._ringing = self._unclaimed = None
-                await self._rung(found)
+            case Rung():
+                await self._rung(self._rings.claim(signal))
             case Key(key=key, method=method) if method != "in_band":  # which is audio, and heard as such
                 self._relay(key, self._partner)
             case Held() if self._mode is Mode.TALKING and self._partner:
@@ -189,12 +186,14 @@ class Talk:
             return
         if party is not self._partner:
             return
-        self._leave(party)
+        broke = ended.cause not in {"caller", "transfer"}
+        stays = self._third or self._rings.active
+        self._leave(party, broke=broke and not stays)
         self._partner = None
         if self._third:
             await self._take_over(self._third, "consultation")
-        elif self._ringing is None:
-            self._parted = Parted.HUNG_UP if ended.cause in {"caller", "transfer"} else Parted.BROKE
+        elif not stays:
+            self._parted = Parted.BROKE if broke else Parted.HUNG_UP
         # else the caller is being sent on: whoever is rung decides
 
     # --- sending the caller on ---
@@ -213,24 +212,12 @@ class Talk:
             self._caller.sound.ringing()
         if self._partner:
             self._partner.sound.ringing()
-        self._start_ringing(found)
+        self._rings.start(Ringing(self._lines, self._caller.clock), [found])
         return True
 
-    def _start_ringing(self, candidate: Candidate) -> None:
-        ringing = Ringing(self._lines, self._caller.clock)
-
-        async def ring() -> None:
-            found: Party | DialResult = DialResult.FAILED
-            try:
-                found = await ringing.ring([candidate])
-            except Exception:
-                log.exception("ringing_failed")  # whoever waits for its end must not wait for ever
-            self._unclaimed = found if isinstance(found, Party) else None
-            self._inbox.post(Rung(found))
-
-        self._ringing = self._lines.spawn(ring())
-
-    async def _rung(self, found: Party | DialResult) -> None:
+    async def _rung(self, found: Party | DialResult | None) -> None:
+        if found is None:
+            return
         if isinstance(found, DialResult):
             await self._nobody(found)
             return
@@ -297,7 +284,7 @@ class Talk:
         await self._part_audio()
         self._mode = Mode.RINGING
         self._caller.sound.music()
-        self._start_ringing(found.in_place_of(wish.elsewhere))
+        self._rings.start(Ringing(self._lines, self._caller.clock), [found.in_place_of(wish.elsewhere)])
         return True
 
     async def _report(self, code: int) -> None:
@@ -307,9 +294,7 @@ class Talk:
 
     async def _back(self) -> None:
         """The partner and the caller alone again."""
-        if self._ringing:
-            self._ringing.cancel()
-            self._ringing = None
+        self._rings.stop()
         if third := self._third:
             self._third = None
             self._lines.spawn(third.close())
@@ -376,9 +361,9 @@ class Talk:
         party.leg.may_transfer = True
         return party
 
-    def _leave(self, party: Party) -> None:
+    def _leave(self, party: Party, *, broke: bool = False) -> None:
         if party is self._first:
-            self._left(party)
+            self._left(party, broke)
             self._first = None
         self._lines.spawn(party.close())
 

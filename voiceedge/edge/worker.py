@@ -27,6 +27,7 @@ from voiceedge.edge.lines import Lines
 from voiceedge.edge.link import LinkClient
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.origin import wanted_headers
+from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
@@ -96,6 +97,7 @@ async def main(
             voice=voice,
             recorder=recorder,
             lines=lines,
+            queues=QueueDesk(control, clock),
             tickets=TicketOffice(control, clock),
             look_ups=HttpLookUps(http, clock),
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),

@@ -1,0 +1,110 @@
+"""What a worker asks of the queues in control, again and again where control is away: a place is never lost by that."""
+
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from voiceedge.audio import comfort, wav
+from voiceedge.bus.backoff import backoff
+from voiceedge.clock import Clock, sleep
+from voiceedge.edge.link import LinkClient
+from voiceedge.errors import LinkError, PromptError
+from voiceedge.switch.queues.messages import (
+    CallBack,
+    CustomerResult,
+    Join,
+    Joined,
+    Leave,
+    Message,
+    OfferResult,
+    Said,
+    TalkOver,
+    TicketState,
+    View,
+    Wait,
+)
+
+ASK_S = 5.0
+ANSWERED_S = 1.0
+POLL_S = 40.0  # control answers after 25
+INSIST_S = 30.0  # control is back by then, or has taken the place for lost
+
+log = structlog.get_logger()
+
+
+class QueueDesk:
+    """One in every worker."""
+
+    def __init__(self, control: LinkClient, clock: Clock) -> None:
+        self._control, self._clock = control, clock
+        self._music: dict[Path, comfort.Pcm] = {}
+
+    async def join(self, wish: Join) -> Joined:
+        """Raises LinkError."""
+        return Joined.model_validate(await self._insist("queue_join", wish))
+
+    async def wait(self, ticket: str, seen: str) -> View:
+        """Raises LinkError, which is no reason to give up where trying again can help."""
+        asked = Wait(ticket=ticket, seen=seen).model_dump(mode="json")
+        return View.model_validate(await self._control.request("queue_wait", asked, timeout_s=POLL_S))
+
+    async def offer_result(
+        self, ticket: str, agent: str, result: Literal["answered", "busy", "no_answer", "failed"]
+    ) -> Said | None:
+        """How the ticket stands; None where control cannot be asked."""
+        return await self._say("queue_offer_result", OfferResult(ticket=ticket, agent=agent, result=result))
+
+    async def answered(self, ticket: str, agent: str) -> Said | None:
+        """The same for an agent who waits to be joined with the caller: asked once, and None soon."""
+        said = OfferResult(ticket=ticket, agent=agent, result="answered").model_dump(mode="json")
+        try:
+            return Said.model_validate(await self._control.request("queue_offer_result", said, timeout_s=ANSWERED_S))
+        except LinkError as error:
+            log.warning("queue_not_told", request="queue_offer_result", problem=str(error))
+            return None
+
+    async def talk_over(self, ticket: str, agent: str, *, back_to_queue: bool) -> None:
+        await self._say("queue_talk_over", TalkOver(ticket=ticket, agent=agent, back_to_queue=back_to_queue))
+
+    async def leave(self, ticket: str, why: Literal["abandoned", "left"]) -> None:
+        await self._say("queue_leave", Leave(ticket=ticket, why=why))
+
+    async def call_back(self, ticket: str, number: str) -> bool:
+        """Whether the place is kept for a call to this number."""
+        said = await self._say("queue_call_back", CallBack(ticket=ticket, number=number))
+        return said is not None and said.state in {TicketState.WAITING, TicketState.OFFERED}
+
+    async def customer_failed(self, ticket: str, result: Literal["busy", "no_answer", "failed", "machine"]) -> None:
+        await self._say("queue_customer", CustomerResult(ticket=ticket, result=result))
+
+    def music(self, path: Path | None) -> comfort.Pcm:
+        """Reads the file when it is first asked for; ours where it cannot be used."""
+        if path is None:
+            return comfort.music()
+        if path not in self._music:
+            try:
+                self._music[path] = wav.load(path, comfort.RATE)
+            except (PromptError, OSError) as error:
+                log.warning("music_unusable", problem=str(error))
+                self._music[path] = comfort.music()
+        return self._music[path]
+
+    async def _say(self, request: str, message: Message) -> Said | None:
+        try:
+            return Said.model_validate(await self._insist(request, message))
+        except LinkError as error:
+            log.warning("queue_not_told", request=request, problem=str(error))
+            return None
+
+    async def _insist(self, request: str, message: Message) -> dict[str, object]:
+        """Raises LinkError."""
+        body, delays = message.model_dump(mode="json"), backoff()
+        until = self._clock.monotonic() + INSIST_S
+        while True:
+            try:
+                return await self._control.request(request, body, timeout_s=ASK_S)
+            except LinkError as error:
+                if not error.can_retry or self._clock.monotonic() >= until:
+                    raise
+            await sleep(self._clock, next(delays))
