@@ -113,16 +113,19 @@ def busiest(service: RunningService, calls: list[PeerCall]) -> int:
 
 async def test_kamailio_killed_in_mid_call_costs_no_call(service):
     async with callers(service) as calls:
-        front = service.pid("front")
-        (kamailio,) = Path(f"/proc/{front}/task/{front}/children").read_text().split()
         before = service.log.read_text().count('"kamailio_up"')
-        os.kill(int(kamailio), signal.SIGKILL)
+        os.kill(child_of(service.pid("front")), signal.SIGKILL)
         await until(lambda: service.log.read_text().count('"kamailio_up"') > before)
         assert not any(map(over, calls))
         await calls[0].bye()
         await all_go(calls[1:])
         async with callers(service, 1):
             pass
+
+
+def child_of(pid: int) -> int:
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
 
 
 async def test_front_killed_in_mid_call_costs_no_call(service):

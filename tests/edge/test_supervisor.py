@@ -70,6 +70,9 @@ class Service:
             time.sleep(0.02)
         raise AssertionError(f"not within {within_s} s; now {status}")
 
+    def status_now(self):
+        return self.until(lambda _: True)
+
     def stop(self):
         self.process.terminate()
         log, _ = self.process.communicate(timeout=15)
@@ -170,3 +173,211 @@ def test_no_process_outlives_a_killed_supervisor(start):
     while not gone(pid(status, "steady")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert gone(pid(status, "steady"))
+
+
+RENEWING = textwrap.dedent("""
+    import asyncio, json, os, signal, sys, time
+    from pathlib import Path
+    from voiceedge.edge import handover, member
+    from voiceedge.edge.pool import Pool
+    from voiceedge.edge.reload import Reload, Reloads
+    from voiceedge.edge.supervisor import Patience, Supervisor
+
+    member.BEAT_S = 0.1
+    folder = Path(sys.argv[1])
+
+    def serve(plan):
+        async def main(reporter, before):
+            if plan["make"] == "bad":
+                raise RuntimeError("no such codec")
+            loop, gone = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_signal_handler(signal.SIGUSR1, lambda: (folder / reporter.name).exists() or gone.set())
+            loop.add_signal_handler(signal.SIGHUP, lambda: reporter.tell({"read": before.get("read", 0) + 1}))
+            reporter.ready({"make": plan["make"]})
+            await gone.wait()
+
+        return main
+
+    left = handover.take()
+    if left:
+        time.sleep(float(os.environ.get("LOADING", "0")))
+    plan = left.blueprint if left else json.loads((folder / "plan").read_text())["blueprint"]
+    check = [sys.executable, "-c", "import sys; sys.stdout.write(open(sys.argv[1]).read())", str(folder / "plan")]
+    reloads = Reloads(check, plan, Reload(**left.reload) if left else Reload())
+    pools = [Pool("worker", serve(plan), plan["make"], plan["count"], 6, numbered=True, drain_s=plan["drain_s"])]
+    adopted = left.processes if left else []
+    patience = Patience(hung_s=5.0, stop_s=1.0)
+    sys.exit(Supervisor(pools, folder / "status.json", reloads=reloads, adopted=adopted, patience=patience).run())
+""")
+
+
+class Renewed(Service):
+    """A supervisor of two workers; each is held from retiring by a file of its name."""
+
+    def __init__(self, folder, **environment):
+        self.status = folder / "status.json"
+        self.folder = folder
+        self.plan("first")
+        command = [sys.executable, "-c", RENEWING, folder]
+        log = (folder / "log").open("w")
+        environment = {**os.environ, **environment}
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        self.until(lambda status: status["ready"])
+
+    def plan(self, make, count=2, drain_s=60.0, front="False"):
+        fixed = {"front": front}
+        blueprint = {"make": make, "count": count, "drain_s": drain_s, "fixed": fixed, "inner_port": 0}
+        (self.folder / "plan").write_text(json.dumps({"blueprint": blueprint}))
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def ended(self, state):
+        return self.until(lambda status: status["reload"].get("state") == state)
+
+
+@pytest.fixture
+def renewed(tmp_path):
+    started = []
+
+    def start(**environment):
+        started.append(Renewed(tmp_path, **environment))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.process.kill()
+        service.process.wait()
+
+
+def makes(status):
+    return sorted(facts["make"] for facts in status["processes"].values() if facts["ready"] and not facts["draining"])
+
+
+def test_what_is_new_replaces_all_one_by_one_under_the_same_supervisor(renewed):
+    service = renewed()
+    before = service.status_now()
+    service.plan("second")
+    service.reload()
+    after = service.ended("done")
+    assert after["supervisor"] == before["supervisor"] == service.process.pid
+    assert makes(after) == ["second", "second"]
+    service.until(lambda _: all(gone(facts["pid"]) for facts in before["processes"].values()))
+
+
+def test_one_that_has_something_to_finish_goes_on_beside_its_successor(renewed):
+    service = renewed()
+    before = pid(service.status_now(), "worker-1")
+    (service.folder / "worker-1").touch()
+    service.plan("second")
+    service.reload()
+    after = service.ended("done")
+    assert makes(after) == ["second", "second"]
+    assert after["processes"]["worker-1"]["draining"]
+    assert pid(after, "worker-1") == before
+    os.kill(before, signal.SIGTERM)
+    service.until(lambda status: "worker-1" not in status["processes"])
+
+
+def test_one_that_takes_too_long_to_finish_is_stopped(renewed):
+    service = renewed()
+    before = pid(service.status_now(), "worker-1")
+    (service.folder / "worker-1").touch()
+    service.plan("second", drain_s=0.5)
+    service.reload()
+    service.ended("done")
+    service.until(lambda _: gone(before))
+
+
+def test_a_reload_without_anything_new_is_read_in_place(renewed):
+    service = renewed()
+    before = service.status_now()
+    service.reload()
+    after = service.until(lambda status: all(facts.get("read") for facts in status["processes"].values()))
+    assert after["reload"]["state"] == "flows"
+    assert pid(after, "worker-1") == pid(before, "worker-1")
+
+
+def test_what_is_wrong_is_refused_with_its_reason(renewed):
+    service = renewed()
+    (service.folder / "plan").write_text(json.dumps({"problem": "voiceedge.toml:3: sip.port: too large"}))
+    service.reload()
+    after = service.ended("refused")
+    assert after["reload"]["problem"] == "voiceedge.toml:3: sip.port: too large"
+    assert makes(after) == ["first", "first"]
+
+
+def test_a_check_that_cannot_even_run_is_a_refusal(renewed):
+    service = renewed()
+    (service.folder / "plan").unlink()
+    service.reload()
+    assert "the check ended with 1" in service.ended("refused")["reload"]["problem"]
+
+
+def test_what_only_a_restart_can_change_is_named(renewed):
+    service = renewed()
+    service.plan("second", front="True")
+    service.reload()
+    assert service.ended("refused")["reload"]["problem"].startswith("front: calls that are up would be lost")
+
+
+def test_successors_that_die_are_told_and_leave_the_old_ones_in_service(renewed):
+    service = renewed()
+    before = service.status_now()
+    service.plan("bad")
+    service.reload()
+    after = service.ended("stuck")
+    assert "worker-3 does not start: RuntimeError" in after["reload"]["problem"]
+    for name in ("worker-1", "worker-2"):
+        assert pid(after, name) == pid(before, name)
+        assert not after["processes"][name]["draining"]
+    service.plan("third")
+    service.reload()
+    assert makes(service.ended("done")) == ["third", "third"]
+
+
+def test_what_dies_while_the_supervisor_loads_is_replaced_afterwards(renewed):
+    service = renewed(LOADING="1.5")
+    before = pid(service.status_now(), "worker-1")
+    service.plan("second")
+    service.reload()
+    service.ended("loading")
+    os.kill(before, signal.SIGKILL)
+    after = service.ended("done")
+    assert makes(after) == ["second", "second"]
+    assert gone(before)
+
+
+def test_a_stop_while_the_supervisor_loads_stops_everything(renewed):
+    service = renewed(LOADING="1.5")
+    before = service.status_now()
+    service.plan("second")
+    service.reload()
+    service.ended("loading")
+    service.process.terminate()
+    assert service.process.wait(15) == 0
+    assert all(gone(facts["pid"]) for facts in before["processes"].values())
+
+
+def test_a_second_request_while_the_first_is_under_way_is_not_forgotten(renewed):
+    service = renewed(LOADING="1.0")
+    service.plan("second")
+    service.reload()
+    service.ended("loading")
+    service.plan("third")
+    service.reload()
+    service.until(lambda status: status["reload"]["number"] == 2 and status["reload"]["state"] == "done")
+    assert makes(service.status_now()) == ["third", "third"]
+
+
+def test_more_and_fewer(renewed):
+    service = renewed()
+    before = service.status_now()
+    service.plan("first", count=4)
+    service.reload()
+    assert len(makes(service.ended("done"))) == 4
+    service.plan("first", count=1)
+    service.reload()
+    after = service.until(lambda status: status["reload"]["number"] == 2 and status["reload"]["state"] == "done")
+    assert len(makes(after)) == 1
+    assert all(pid(after, name) == pid(before, name) for name in before["processes"] if name in after["processes"])

@@ -37,7 +37,7 @@ _UNREAD: Mapping[str, tuple[str, ...]] = {
         "plan", "audio", "recording", "flows", "speech", "prompts", "mqtt", "context", "store", "metrics", "workers",
     ),
     "control": ("plan", "audio", "speech", "prompts"),
-    "speech": ("plan", "sip", "front", "switch", "store", "metrics", "workers"),
+    "speech": ("plan", "sip", "front", "switch", "store", "metrics", "workers", "audio", "recording", "context"),
     "worker": ("sip.max_calls", "front", "metrics", "workers.drain_s"),
 }  # fmt: skip
 # What calls that are up depend on: the address they are at, and where all processes meet.

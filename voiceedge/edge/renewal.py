@@ -53,29 +53,26 @@ def renew(config: Config, *, until_drained: bool) -> Iterator[str]:
 
 
 def _told(status: Status, *, until_drained: bool) -> tuple[str, bool]:
+    """The line to show, and whether it is the last."""
     state, problem = status["reload"]["state"], status["reload"]["problem"]
     workers = [facts for name, facts in status["processes"].items() if name.startswith("worker")]
     old = [facts for facts in workers if facts["draining"]]
     calls = sum(facts.get("calls", 0) for facts in old)
-    match state:
-        case "checking":
-            return "checking configuration, plan, flows and code", False
-        case "refused":
-            raise ConfigError(problem)
-        case "flows":
-            return "nothing but flows and files read in place has changed: they are read", True
-        case "loading":
-            return "loading code and models", False
-        case "stuck":
-            raise ReloadError(f"{problem}\nWhat was there before goes on serving. Mend it and reload again.")
-        case "replacing":
-            new = sum(facts["ready"] and facts["current"] and not facts["draining"] for facts in workers)
-            return f"{new} new workers in service, {len(old)} old ones finish {calls} calls", False
-    if old and until_drained:
-        return f"all is new; {len(old)} old workers finish {calls} calls", False
-    if old:
-        return f"done; {len(old)} old workers finish {calls} calls by themselves", True
-    return "done", True
+    if state == "refused":
+        raise ConfigError(problem)
+    if state == "stuck":
+        raise ReloadError(f"{problem}\nWhat was there before goes on serving. Mend it and reload again.")
+    if state == "done":
+        finishing = f"; {len(old)} old workers finish {calls} calls" if old else ""
+        return f"done{finishing}", not (old and until_drained)
+    new = sum(facts["ready"] and facts["current"] and not facts["draining"] for facts in workers)
+    lines = {
+        "checking": "checking configuration, plan, flows and code",
+        "flows": "done: nothing has changed but what is read in place, such as flows",
+        "loading": "loading code and models",
+        "replacing": f"{new} new workers in service, {len(old)} old ones finish {calls} calls",
+    }
+    return lines[state], state == "flows"
 
 
 def _status(config: Config) -> Status:

@@ -1,0 +1,142 @@
+"""What follows from a configuration: how many workers, which ports, with or without a front, and what cannot work."""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from voiceedge import config as configuration
+from voiceedge.config import Config
+from voiceedge.edge import blueprint
+from voiceedge.edge.blueprint import draw
+from voiceedge.errors import ConfigError
+
+FLOWS = Path(__file__).parents[1] / "e2e" / "flows"
+PLAN = '[trunks.carrier]\naddresses = ["192.0.2.1"]\n'
+BRIDGING = PLAN + '[agents.kim]\nphone = "8001"\n'
+
+
+@pytest.fixture
+def kamailio(tmp_path, monkeypatch):
+    """Something that is found by the name."""
+    program = tmp_path / "kamailio"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.fixture
+def made(tmp_path):
+    def made(plan="", **tables):
+        if plan:
+            (tmp_path / "switch.toml").write_text(plan)
+            tables["switch"] = {"plan": tmp_path / "switch.toml"}
+        return Config.model_validate({"flows": {"dir": FLOWS}, **tables})
+
+    return made
+
+
+def test_by_default_one_worker_serves_alone_on_all_ports(made):
+    drawn = draw(made())
+    assert (drawn.front, drawn.workers, drawn.seats, drawn.calls_each) == (False, 1, 1, None)
+    assert drawn.rtp_ports(0) == (10000, 10999)
+
+
+@pytest.mark.usefixtures("kamailio")
+@pytest.mark.parametrize(("calls", "workers"), [(5, 2), (8, 2), (9, 3), (100, 25)])
+def test_more_calls_than_one_worker_carries_take_several_behind_a_front(made, calls, workers):
+    drawn = draw(made(sip={"max_calls": calls}))
+    assert (drawn.front, drawn.workers, drawn.calls_each) == (True, workers, 4)
+
+
+@pytest.mark.usefixtures("kamailio")
+def test_a_plan_that_bridges_leaves_each_call_room_for_a_second_leg(made):
+    assert draw(made(PLAN)).calls_each == 4
+    drawn = draw(made(BRIDGING))
+    assert (drawn.front, drawn.workers, drawn.calls_each) == (True, 2, 2)
+
+
+@pytest.mark.usefixtures("kamailio")
+def test_no_two_workers_share_a_port(made):
+    drawn = draw(made(sip={"max_calls": 100}))
+    shares = [drawn.rtp_ports(seat) for seat in range(drawn.seats)]
+    assert all(last < first for (_, last), (first, _) in pairwise(shares))
+    assert all(first % 2 == 0 and last - first + 1 >= 4 * 2 * 2 for first, last in shares)
+    assert shares[0][0] == 10000
+    assert shares[-1][1] <= 10999
+    assert drawn.seats > drawn.workers
+
+
+@pytest.mark.usefixtures("kamailio")
+def test_too_few_ports_are_told_with_a_range_that_would_do(made):
+    with pytest.raises(ConfigError, match=r"sip\.rtp_ports: 25 workers.*\[10000, 10415\]"):
+        draw(made(sip={"max_calls": 100, "rtp_ports": [10000, 10099]}))
+    assert draw(made(sip={"max_calls": 100, "rtp_ports": [10000, 10415]})).seats == 26
+
+
+@pytest.mark.usefixtures("kamailio")
+def test_a_worker_cannot_be_given_more_calls_than_its_stack_carries(made):
+    with pytest.raises(ConfigError, match=r"workers\.calls_each: .* 4 calls"):
+        draw(made(workers={"calls_each": 5}))
+
+
+def test_without_kamailio_one_worker_serves_alone_unless_the_front_is_demanded(made):
+    front = {"program": "no-such-kamailio"}
+    assert not draw(made(sip={"max_calls": 100}, front=front)).front
+    with pytest.raises(ConfigError, match=r"no-such-kamailio is not installed.*apt-get install kamailio"):
+        draw(made(front=front | {"enabled": True}))
+
+
+def test_broken_flows_are_told_before_anything_starts(made, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("flow: wrong\nlanguage: ko\nstart: nowhere\nsteps: {}\n")
+    with pytest.raises(ConfigError, match=r"wrong\.yaml:\d+"):
+        draw(made(flows={"dir": tmp_path}))
+
+
+@pytest.mark.usefixtures("kamailio")
+@pytest.mark.parametrize(
+    ("change", "replaced"),
+    [
+        ({"sip": {"max_calls": 12}}, {"front", "control"}),
+        ({"front": {"enabled": True, "ban_s": 5}}, {"front", "control"}),
+        ({"prompts": {"speed": 1.2}}, {"speech", "worker"}),
+        ({"audio": {"tones": "us"}}, {"worker"}),
+        ({"workers": {"drain_s": 5}}, {"control"}),
+    ],
+)
+def test_only_those_are_replaced_whom_a_change_concerns(made, change, replaced):
+    base = {"sip": {"max_calls": 8}, "front": {"enabled": True}}
+    before, after = draw(made(**base)).fingerprints, draw(made(**{**base, **change})).fingerprints
+    assert {name for name in before if before[name] != after[name]} == replaced
+
+
+@pytest.mark.usefixtures("kamailio")
+def test_a_new_plan_replaces_workers_alone_as_all_others_read_it_in_place(made):
+    before, after = draw(made(PLAN)).fingerprints, draw(made(PLAN + '[[routes]]\nflow = "main"\n')).fingerprints
+    assert {name for name in before if before[name] != after[name]} == {"worker"}
+
+
+def test_new_code_replaces_everybody(made, monkeypatch):
+    before = draw(made()).fingerprints
+    monkeypatch.setattr(blueprint, "_code", lambda: ["another version"])
+    assert not set(before.values()) & set(draw(made()).fingerprints.values())
+
+
+def test_the_check_of_a_reload_prints_the_blueprint_or_the_problem(tmp_path):
+    file = tmp_path / "voiceedge.toml"
+    head = f'[site]\ndata_dir = "{tmp_path}/data"\nrun_dir = "{tmp_path}/run"\n[flows]\ndir = "{FLOWS}"\n'
+
+    def check(text):
+        file.write_text(text)
+        command = [sys.executable, "-m", blueprint.__name__, str(file)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+    good = check(head)
+    assert json.loads(good.communicate(timeout=120)[0])["blueprint"] == draw(configuration.load(file)).model_dump(
+        mode="json"
+    )
+    wrong = check(head + "[sip]\nport = 99999\n")
+    assert json.loads(wrong.communicate(timeout=120)[0])["problem"].startswith(f"{file}:7: sip.port")
