@@ -31,8 +31,8 @@ struct ve_told_key {
 
 /**
  * `path` is the loaded `_pjsua2` module; datagrams to `waker`, a connected socket, end the pump's sleep. The thread is
- * there from now on, and sleeps. In `*media`; NULL, or what is wrong. PJSIP must have been told `has_ioqueue`, and no
- * thread for it.
+ * there from now on, and sleeps; PJSIP's own, which it starts for packets even when told not to, ends. In `*media`; NULL,
+ * or what is wrong. PJSIP must have been told `has_ioqueue`.
  */
 const char *ve_media_open(struct ve_media **media, const char *path, uint32_t rate, uint32_t frame_ms, int waker);
 /** Before libDestroy. */

@@ -46,6 +46,7 @@ struct watched { /* what a stream's callback is given: it outlives every stream 
 struct ve_media {
     void *(*endpoint)(void);
     void *(*ioqueue_of)(void *endpoint);
+    int (*stop_threads)(void *endpoint);
     int (*poll)(void *ioqueue, const struct pj_time *timeout);
     void *(*no_sound)(void);
     int (*get_frame)(void *port, struct pj_frame *frame);
@@ -159,6 +160,7 @@ static bool find_functions(struct ve_media *media, const char *path)
     const struct ve_symbol symbols[] = {
         {&media->endpoint, "pjsua_get_pjmedia_endpt"},
         {&media->ioqueue_of, "pjmedia_endpt_get_ioqueue"},
+        {&media->stop_threads, "pjmedia_endpt_stop_threads"},
         {&media->poll, "pj_ioqueue_poll"},
         {&media->no_sound, "pjsua_set_no_snd_dev"},
         {&media->get_frame, "pjmedia_port_get_frame"},
@@ -174,7 +176,7 @@ static const char *start(struct ve_media *media, const char *path)
         return "the pjsua2 module does not export PJSIP's functions: install pjsua2-python 2.15.1.post1";
     media->ioqueue = media->ioqueue_of(media->endpoint());
     media->bridge = media->no_sound();
-    if (!media->ioqueue || !media->bridge)
+    if (!media->ioqueue || !media->bridge || media->stop_threads(media->endpoint()) != 0)
         return "PJSIP has no conference bridge yet";
     pthread_mutex_init(&media->lock, NULL);
     pthread_cond_init(&media->changed, NULL);
