@@ -51,7 +51,7 @@ def _is_allowed(way: Callable[[], None]) -> bool:
 
 
 def _real_time() -> None:
-    os.sched_setscheduler(threading.get_native_id(), os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(REAL_TIME))
+    os.sched_setscheduler(threading.get_native_id(), os.SCHED_RR, os.sched_param(REAL_TIME))
 
 
 def _nice(value: int) -> None:
