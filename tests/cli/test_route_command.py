@@ -18,6 +18,7 @@ max_calls = 30
 [queues.support]
 [agents.kim]
 phone = "201"
+queues = ["support"]
 [[routes]]
 called = "1588-1234"
 hours = "office"
