@@ -123,12 +123,14 @@ async def test_a_hung_worker_is_passed_over_within_two_seconds_and_gets_no_more_
 async def test_a_full_worker_is_passed_over_and_a_flows_refusal_is_not(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig, rig.peer() as caller:
         workers = [await rig.worker(), await rig.worker()]
-        workers[0].on_invite = lambda call: workers[0].spawn(call.answer(503))
+        full = {"Retry-After": "5"}
+        workers[0].on_invite = lambda call: workers[0].spawn(call.answer(503, headers=full))
         served = serve(workers[1])
         assert await statuses(rig, caller, 2) == [200, 200]
         assert len(served) == 2
-        workers[1].on_invite = lambda call: workers[1].spawn(call.answer(486))
-        assert await statuses(rig, caller, 2) == [486, 486]
+        for refusal in (486, 503):
+            workers[1].on_invite = lambda call, code=refusal: workers[1].spawn(call.answer(code))
+            assert await statuses(rig, caller, 2) == [refusal] * 2
         await until(lambda: only(rig, 2))
 
 

@@ -55,30 +55,29 @@ async def silence(peer: Peer, rig: Rig) -> bool:
     return False
 
 
+def flood(rig: Rig, peer: Peer, count: int) -> None:
+    for number in range(count):
+        lines = {"Via": peer.via(f"z9hG4bK{number}"), "Max-Forwards": "70", "From": "<sip:a@b>;tag=1", "To": "<sip:x@y>"}
+        lines |= {"Call-ID": str(number), "CSeq": "1 OPTIONS"}
+        peer.send(peer.write(f"OPTIONS {rig.uri('x')} SIP/2.0", lines), ("127.0.0.1", rig.facts["sip_port"]))
+
+
 async def test_a_flood_is_banned_while_others_are_served_until_the_ban_is_lifted(tmp_path: Path) -> None:
     async with Rig(tmp_path, front={"flood_per_s": 10, "ban_s": 300}) as rig:
         serve(await rig.worker())
-        async with rig.peer("127.0.0.2") as flood, rig.peer("127.0.0.3") as other:
-            for number in range(400):
-                flood.send(
-                    flood.write(
-                        f"OPTIONS {rig.uri('x')} SIP/2.0",
-                        {"Via": flood.via(f"z9hG4bK{number}"), "From": "<sip:a@b>;tag=1", "To": "<sip:x@y>",
-                         "Call-ID": str(number), "CSeq": "1 OPTIONS", "Max-Forwards": "70"},
-                    ),
-                    ("127.0.0.1", rig.facts["sip_port"]),
-                )  # fmt: skip
+        async with rig.peer("127.0.0.2") as attacker, rig.peer("127.0.0.3") as other:
+            flood(rig, attacker, 400)
             (ban,) = await until(lambda: banned(rig))
             assert (ban["address"], ban["reason"]) == ("127.0.0.2", "flood")
             assert 290 < ban["left_s"] <= 300
             await until(lambda: rig.said("security", what="banned", address="127.0.0.2", reason="flood"))
-            assert await silence(flood, rig)
+            assert await silence(attacker, rig)
             await call_and_hear(rig, other)
             assert (await rig.ask("unban", address="127.0.0.2"))["lifted"]
             assert not (await rig.ask("unban", address="127.0.0.2"))["lifted"]
             assert not (await rig.ask("bans"))["bans"]
             await asyncio.sleep(4.5)  # pike forgets an address after so long
-            await call_and_hear(rig, flood)
+            await call_and_hear(rig, attacker)
 
 
 async def banned(rig: Rig) -> list[dict]:
@@ -112,6 +111,18 @@ async def test_a_phone_registers_with_its_password_and_is_banned_for_guessing(tm
             assert (await register(unknown, rig, "guess")).status == 401
         async with rig.peer("127.0.0.7", "pbx") as trunk:
             assert (await register(trunk, rig, "s3cret:pbx")).status == 403
+
+
+async def test_an_office_whose_phones_start_at_once_is_slowed_and_not_banned(tmp_path: Path) -> None:
+    passwords(tmp_path)
+    async with Rig(tmp_path, PHONES, front={"flood_per_s": 10}) as rig, rig.peer("127.0.0.5", "201") as phone:
+        assert (await register(phone, rig, "pa:ss word")).status == 200
+        flood(rig, phone, 300)
+        for _ in range(render.STRIKES + 1):
+            phone.spawn(register(phone, rig, "mistyped"))
+        await asyncio.sleep(0.5)
+        assert not await banned(rig)
+        assert (await register(phone, rig, "pa:ss word")).status == 200
 
 
 async def test_nobody_registers_by_the_password_of_an_unknown_user_being_no_password(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from voiceedge.switch.plan import Plan
 START_S = 20.0
 LOOK_S = 0.1  # for each look whether a starting Kamailio is up
 SAVE_S = 5.0  # of registrations a killed Kamailio may lose
+MOST_SILENCES = 3  # in a row, and Kamailio is taken for hung
 LONGEST_PAUSE_S = 5.0
 LIVED_WELL_S = 30.0
 
@@ -138,11 +139,19 @@ class Front:
                 log.warning("workers_not_told", problem=str(error))
 
     async def save_forever(self) -> None:
-        """Registrations reach the disk only when Kamailio is told to write them."""
+        """Registrations reach the disk only when Kamailio is told to write them; if it hears nothing, it is replaced."""
+        silences = 0
         while True:
             await clocks.sleep(self._clock, SAVE_S)
-            with contextlib.suppress(LinkError):
+            try:
                 await self._rpc.ask("db_text.dump")
+                silences = 0
+            except LinkError as error:
+                silences += self.up.is_set()
+                if silences >= MOST_SILENCES:
+                    log.error("kamailio_hung", problem=str(error))  # noqa: TRY400 - a message for people
+                    self._again.set()
+                    silences = 0
 
     async def _reload_or_tell(self) -> None:
         try:
