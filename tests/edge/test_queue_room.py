@@ -14,8 +14,11 @@ from voiceedge.clock import RealClock
 from voiceedge.config import Config, Mqtt, Site, Switch
 from voiceedge.context.service import ContextService
 from voiceedge.edge import paths, queue_room
+from voiceedge.edge.agent_codes import is_agent_code, obey, shown
 from voiceedge.edge.link import Head, LinkClient, LinkRefusedError, LinkServer
+from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.switch.queues.messages import CallBackOrder, View
+from voiceedge.switch.routing import Incoming
 
 PLAN = """
 [queues.sales]
@@ -153,3 +156,26 @@ async def test_a_new_plan_is_taken_and_a_broken_one_is_not(config: Config) -> No
         assert await agents_after(more) == ["kim", "lee"]
         assert await agents_after("[agents.kim]\n") == ["kim", "lee"]
         assert (await ask(client, "agents"))["agents"][0]["state"] == "available"
+
+
+async def test_a_code_dialled_from_a_phone_is_obeyed_and_answered_in_a_sentence(config: Config) -> None:
+    async def said(client: LinkClient, keys: str, phone: str = "kim") -> str:
+        call = Incoming(keys, agent=phone)
+        assert is_agent_code(call)
+        flows = await obey(QueueDesk(client, RealClock()), call, "ko")
+        (text,) = flows["agent_code"].steps["say"].hang_up
+        return text.source
+
+    async with control(config) as client:
+        assert "받을 수 있는" in await said(client, "*111234")
+        ticket = await join(client)
+        await ask(client, "queue_offer_result", ticket=ticket, agent="kim", result="answered")
+        assert "통화가 끝나면" in await said(client, "*131")
+        await ask(client, "queue_talk_over", ticket=ticket, agent="kim")
+        assert "휴식" in await said(client, "*13")
+        assert "로그아웃" in await said(client, "*12")
+        assert "맞지 않습니다" in await said(client, "*119999")
+    assert "지금은" in await said(client, "*11")
+    assert (shown("*111234"), shown("*12"), shown("01012345678")) == ("*11***", "*12", "01012345678")
+    assert not is_agent_code(Incoming("*11"))  # anybody from outside
+    assert not is_agent_code(Incoming("*15", agent="kim"))

@@ -11,6 +11,8 @@ from voiceedge.clock import Clock, sleep
 from voiceedge.edge.link import LinkClient
 from voiceedge.errors import LinkError, PromptError
 from voiceedge.switch.queues.messages import (
+    AgentDialled,
+    AgentView,
     CallBack,
     CustomerResult,
     Join,
@@ -77,6 +79,11 @@ class QueueDesk:
 
     async def customer_failed(self, ticket: str, result: Literal["busy", "no_answer", "failed", "machine"]) -> None:
         await self._say("queue_customer", CustomerResult(ticket=ticket, result=result))
+
+    async def agent_dialled(self, wish: AgentDialled) -> AgentView:
+        """Raises LinkError."""
+        asked = wish.model_dump(mode="json")
+        return AgentView.model_validate(await self._control.request("agent_dialled", asked, timeout_s=ASK_S))
 
     def music(self, path: Path | None) -> comfort.Pcm:
         """Reads the file when it is first asked for; ours where it cannot be used."""

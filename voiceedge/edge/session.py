@@ -17,6 +17,7 @@ from voiceedge.config import Config
 from voiceedge.context.cloudevents import new_id
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
 from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.edge import agent_codes
 from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.hearing import Hearing
@@ -104,7 +105,8 @@ class Session:
 
     async def run(self) -> None:
         """Serve the call to its end. Whatever goes wrong ends this call only."""
-        destination = self._around.router.route(self._origin.call)
+        call, around = self._origin.call, self._around
+        destination = agent_codes.DESTINATION if agent_codes.is_agent_code(call) else around.router.route(call)
         flows, flow = self._flow_to(destination)
         with structlog.contextvars.bound_contextvars(conversation=self._facts.conversation_id):
             self._journal.record(
@@ -113,7 +115,7 @@ class Session:
                     direction="in",
                     caller=mask(self._facts.caller, PersonalDataClass.PERSONAL),
                     customer=self._around.customer_of(self._facts.caller),
-                    called=self._leg.called,
+                    called=agent_codes.shown(self._leg.called),
                     flow=flow,
                     trunk=self._origin.call.trunk or None,
                 )
@@ -124,6 +126,9 @@ class Session:
                     self._helpers.create_task(self._watch())  # to the leg's end, which is always reported
                     if destination.kind == "reject":
                         await self._refuse(destination.code)
+                    elif destination is agent_codes.DESTINATION:
+                        told = await agent_codes.obey(around.queues, call, around.config.site.language)
+                        await self._serve(told, flow)
                     else:
                         await self._serve(flows, flow)
                     await self._let_go()

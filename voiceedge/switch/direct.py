@@ -46,7 +46,7 @@ _STEPS: Mapping[str, str] = {
 """,
 }
 _FLOW = """
-flow: to_{kind}
+flow: {name}
 language: {language}
 start: begin
 on_error: failed
@@ -54,6 +54,13 @@ steps:
 {steps}
   failed: {{hang_up: {failed}, outcome: failed}}
   over: {{hang_up: , outcome: done}}
+"""
+_SPOKEN = """
+flow: {name}
+language: {language}
+start: say
+steps:
+  say: {{hang_up: {text}, outcome: done}}
 """
 _TEXTS: Mapping[Language, Mapping[str, str]] = {
     "ko": {
@@ -79,8 +86,18 @@ def direct(destination: Destination, language: Language) -> Flow:
     """The flow that leads to an agent, queue, number or mailbox. Raises FlowError for a name that none can have."""
     values = {key: json.dumps(text, ensure_ascii=False) for key, text in _TEXTS[language].items()}
     steps = _STEPS[destination.kind].format(name=json.dumps(destination.name), **values)
-    text = _FLOW.format(kind=destination.kind, language=language, steps=steps, failed=values["failed"])
-    draft = understand(parse(text, Path(f"to_{destination.kind}.yaml")))
+    name = f"to_{destination.kind}"
+    return _understood(_FLOW.format(name=name, language=language, steps=steps, failed=values["failed"]), name)
+
+
+def spoken(name: str, text: str, language: Language) -> Flow:
+    """The flow called `name` that says something and hangs up."""
+    said = json.dumps(text, ensure_ascii=False)
+    return _understood(_SPOKEN.format(name=name, language=language, text=said), name)
+
+
+def _understood(text: str, name: str) -> Flow:
+    draft = understand(parse(text, Path(f"{name}.yaml")))
     check(draft)
     if broken := errors_in(draft.problems):
         raise FlowError("\n".join(str(problem) for problem in broken))
