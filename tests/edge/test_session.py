@@ -14,6 +14,7 @@ from voiceedge.edge.worker import Switchboard
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.sip.events import Ended
+from voiceedge.sip.leg import LegTimes
 from voiceedge.switch.plan import Plan, Route, Trunk
 from voiceedge.switch.routing import Router
 
@@ -34,7 +35,7 @@ class Leg:
         self.id, self.caller, self.called, self.headers, self.received_ns = "c1", "01012345678", "1000", {}, 0
         self.channel = pipeline.channel()
         self.hung_up, self.is_answered, self.code = False, False, 0
-        self.ended = None
+        self.ended, self.times, self.is_placed = None, LegTimes(), False
         self._refusal = refusal
         self._over = asyncio.Event()
 
@@ -135,8 +136,9 @@ async def test_a_call_that_the_plan_refuses_is_never_answered(tmp_path):
     plan = Plan(routes=(Route(called="*", reject=486),))
     leg, journal = await serve(tmp_path, plan=plan)
     assert (leg.is_answered, leg.code) == (False, 486)
-    started, ended = journal.events
+    started, record, ended = journal.events
     assert (started.flow, started.trunk) == ("reject", None)
+    assert (record.role, record.direction, record.far_end, record.answered_at) == ("caller", "in", "***5678", None)
     assert (ended.cause, ended.sip_code, ended.talk_ms) == ("rejected", 486, 0)
 
 

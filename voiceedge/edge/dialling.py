@@ -72,7 +72,7 @@ class Dialling:
         early = None if quiet else EarlyAudio(self._caller)
         ringing = Ringing(
             self._caller.lines,
-            self._caller.clock,
+            self._caller.legs,
             whisper=wish.whisper,
             accept=wish.accept,
             progressed=early.progressed if early else None,

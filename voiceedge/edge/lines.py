@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.party import Hear, Party
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import SipError
@@ -19,7 +21,7 @@ from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.headers import host_of, is_allowed, user_part
 from voiceedge.switch.caps import CallOut, Caps, call_out
 from voiceedge.switch.guard import Guard, Reason, Refusal
-from voiceedge.switch.outgoing import Attempt, Outgoing
+from voiceedge.switch.outgoing import TRUNK_HEADER, Attempt, Outgoing
 from voiceedge.switch.plan import AgentEntry, Plan
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ class Lines:
 
     # --- legs ---
 
-    async def call(self, way: Way, agent: str | None) -> Party:
+    async def call(self, way: Way, agent: str | None, legs: LegBook) -> Party:
         """Raises SipError, also where a cap on calls out is reached."""
         if self._endpoint is None:
             raise SipError("The SIP endpoint is not running.")
@@ -141,7 +143,8 @@ class Lines:
             raise
         if way.out:
             self._out[id(leg.channel)] = way.out
-        return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn)
+        over = partial(legs.close, role="agent" if agent else "other", trunk=way.headers.get(TRUNK_HEADER), agent=agent)
+        return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn, over=over)
 
     def listen(self, channel: Channel, hear: Hear) -> None:
         self._ears[id(channel)] = hear

@@ -40,15 +40,24 @@ class Party:
     """`agent` is their name where they are one. Waits raise CallEnded once their leg is over."""
 
     def __init__(
-        self, leg: Leg, agent: str | None, *, ears: Ears, voice: WorkerVoice, clock: Clock, spawn: Spawn
+        self,
+        leg: Leg,
+        agent: str | None,
+        *,
+        ears: Ears,
+        voice: WorkerVoice,
+        clock: Clock,
+        spawn: Spawn,
+        over: Callable[[Leg], None],
     ) -> None:
+        """`over` hears of each leg that has ended."""
         self.leg, self.agent = leg, agent
         self.inbox = Inbox(clock)
         self.sound = Sound(leg.channel)
         self.ended: Ended | None = None
         self.has_progressed = self._has_accepted = False
-        self._clock, self._spawn, self._ears = clock, spawn, ears
-        self._speaker = Speaker(leg.channel, voice, self.inbox.post, spawn)
+        self._clock, self._spawn, self._ears, self._over = clock, spawn, ears, over
+        self.speaker = Speaker(leg.channel, voice, self.inbox.post, spawn)
         self._post: Callable[[Signal], None] | None = None
         self._watching = spawn(self._watch(leg))
         ears.listen(leg.channel, self._hear)
@@ -66,18 +75,18 @@ class Party:
         """Tell them something that nobody else hears."""
         if not utterances:
             return
-        self._speaker.start(utterances)
+        self.speaker.start(utterances)
         try:
             async with timeout(self._clock, LONGEST_WHISPER_S):
-                while self._speaker.busy:
+                while self.speaker.busy:
                     match await self.inbox.next(None):
                         case Played() as played:
-                            self._speaker.played(played)
+                            self.speaker.played(played)
                         case Key(key=key) if key == ACCEPT_KEY:
                             self._has_accepted = True
-                            await self._speaker.stop()
+                            await self.speaker.stop()
         except TimeoutError:
-            await self._speaker.stop()
+            await self.speaker.stop()
         except NativeError:  # the channel is released a moment before the inbox tells
             raise CallEnded from None
 
@@ -115,10 +124,11 @@ class Party:
 
     async def close(self) -> None:
         """Hang up, or take the call back where it was not answered. Harmless when they have hung up."""
-        self._speaker.abandon()
+        self.speaker.abandon()
         with contextlib.suppress(LegEndedError, SipError):  # they were quicker; or the leg ends by itself
             await self.leg.hang_up()
-        self._watching.cancel()
+        if self.leg.ended is None:  # its BYE is unanswered: nobody waits for that
+            self._watching.cancel()
         self._ears.forget(self.leg.channel)
         self.inbox.end()
 
@@ -141,11 +151,12 @@ class Party:
                     self.inbox.post(event)
                 case Ended() if leg is self.leg:
                     self.ended = event
-                    self._speaker.abandon()
+                    self.speaker.abandon()
                     self.inbox.end()
                 case _ if leg is self.leg:
                     self.inbox.post(event)
         self._ears.forget(leg.channel)
+        self._over(leg)
 
     def _hear(self, event: AudioEvent) -> None:
         match event:

@@ -15,7 +15,7 @@ from voiceedge.edge.inbox import Rung, Seen, Signal
 from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.number_wish import NumberWish, Wish
 from voiceedge.edge.party import Party
-from voiceedge.edge.queue_desk import QueueDesk
+from voiceedge.edge.queue_desk import QueueDesk, Result
 from voiceedge.edge.ringing import Background, Ringing
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.talk import Caller, Parted, Talk
@@ -34,7 +34,7 @@ _ENDS: Mapping[TicketState, QueueResult] = {
     TicketState.TIMEOUT: QueueResult.TIMEOUT,
     TicketState.LEFT: QueueResult.LEFT,
 }
-_IN_VAIN: Mapping[DialResult, Literal["busy", "no_answer", "failed"]] = {
+IN_VAIN: Mapping[DialResult, Literal["busy", "no_answer", "failed"]] = {
     DialResult.BUSY: "busy",
     DialResult.REFUSED: "busy",
     DialResult.NO_ANSWER: "no_answer",
@@ -196,13 +196,15 @@ class _Place:
         candidates = [Candidate((Way(agent.uri),), agent.name, agent.ring_s) for agent in view.agents]
         said = Utterance(view.whisper, self._wish.language) if view.whisper else None
         whisper = self._wish.whisper or ((said,) if said else ())
-        self._rings.start(Ringing(self._lines, self._clock, whisper=whisper, told=self._tell_in_vain), candidates)
+        ringing = Ringing(self._lines, self._caller.legs, whisper=whisper, told=lambda one, why: tell(one.agent or "", why))
 
-    def _tell_in_vain(self, candidate: Candidate, result: DialResult) -> None:
-        if candidate.agent:
-            self._lines.spawn(self._tell(candidate.agent, _IN_VAIN[result]))
+        def tell(agent: str, why: DialResult) -> None:
+            result = "no_line" if agent in ringing.not_placed else IN_VAIN[why]
+            self._lines.spawn(self._tell(agent, result))
 
-    async def _tell(self, agent: str, result: Literal["answered", "busy", "no_answer", "failed"]) -> None:
+        self._rings.start(ringing, candidates)
+
+    async def _tell(self, agent: str, result: Result) -> None:
         await self._desk.offer_result(self._ticket, agent, result)
 
     async def _rung(self, found: Party | DialResult | None) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from voiceedge.clock import Clock, timeout
+from voiceedge.clock import timeout
 from voiceedge.edge.inbox import Rung
+from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.lines import Candidate, Lines, Way
 from voiceedge.edge.party import Party
 from voiceedge.errors import SipError
@@ -25,18 +26,19 @@ class Ringing:
     def __init__(
         self,
         lines: Lines,
-        clock: Clock,
+        legs: LegBook,
         *,
         whisper: Sequence[Utterance] = (),
         accept: bool = False,
         told: Callable[[Candidate, DialResult], None] | None = None,
         progressed: Callable[[Party, Progress], None] | None = None,
     ) -> None:
-        self._lines, self._clock = lines, clock
+        self._lines, self._legs, self._clock = lines, legs, legs.clock
         self._whisper, self._accept = whisper, accept
         self._told = told or (lambda _candidate, _result: None)
         self._progressed = progressed or (lambda _party, _progress: None)
         self._rung: list[Party] = []
+        self.not_placed: set[str | None] = set()  # agents for whom there was no line
 
     async def ring(self, candidates: Sequence[Candidate]) -> Party | DialResult:
         """Whoever answered first, whispered to; or the best reason why nobody did."""
@@ -86,9 +88,10 @@ class Ringing:
 
     async def _try(self, candidate: Candidate, way: Way) -> Party | DialResult:
         try:
-            party = await self._lines.call(way, candidate.agent)
+            party = await self._lines.call(way, candidate.agent, self._legs)
         except SipError as error:
             log.warning("call_not_placed", problem=str(error))
+            self.not_placed.add(candidate.agent)
             return DialResult.FAILED
         self._rung.append(party)
         try:

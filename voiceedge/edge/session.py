@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -22,6 +22,7 @@ from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
+from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.line import HUNG_UP, LineQuality
 from voiceedge.edge.lines import Lines
 from voiceedge.edge.live_call import LiveCall
@@ -32,6 +33,7 @@ from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.sound import Sound
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.talk import Caller
+from voiceedge.edge.tally import Tally
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.edge.voicemail import Mailboxes
@@ -69,6 +71,7 @@ class Surroundings:
     look_ups: LookUps
     journal_of: Callable[[str], Journal]
     customer_of: Callable[[str], str | None]
+    tally: Tally = field(default_factory=Tally)
 
 
 class PatientLookUps:
@@ -102,6 +105,7 @@ class Session:
             headers=self._origin.headers,
         )
         self._journal = around.journal_of(self._facts.conversation_id)
+        self._legs = LegBook(self._journal, around.clock, around.tally)
 
     async def run(self) -> None:
         """Serve the call to its end. Whatever goes wrong ends this call only."""
@@ -220,6 +224,7 @@ class Session:
             facts=self._facts,
             inbox=inbox,
             journal=self._journal,
+            legs=self._legs,
             clock=around.clock,
             lines=around.lines,
             recordings=recordings,
@@ -264,6 +269,7 @@ class Session:
                 await self._leg.hang_up(INTERNAL_ERROR)  # a refusal where it was not even answered
 
     def _note_end(self) -> None:
+        self._legs.close(self._leg, role="caller", trunk=self._origin.call.trunk)
         now = self._around.clock.monotonic()
         end = self._ended or Ended("failed", INTERNAL_ERROR, "internal error")
         cause: Cause = "flow" if end.cause == "us" else end.cause

@@ -17,6 +17,7 @@ from voiceedge.clock import Clock
 from voiceedge.context.events import BridgeEnded, BridgeStarted, CallTransferred, Journal
 from voiceedge.edge.agent_keys import PATIENCE_S, AgentKeys, BackToCaller, Command, Consult, SendOn, TalkAll
 from voiceedge.edge.inbox import Inbox, Rung, Signal, Told
+from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.lines import Candidate, Lines
 from voiceedge.edge.party import Party
 from voiceedge.edge.recordings import CallRecordings
@@ -49,6 +50,7 @@ class Caller:
     facts: CallFacts
     inbox: Inbox
     journal: Journal
+    legs: LegBook
     clock: Clock
     lines: Lines
     recordings: CallRecordings
@@ -212,7 +214,7 @@ class Talk:
             self._caller.sound.ringing()
         if self._partner:
             self._partner.sound.ringing()
-        self._rings.start(Ringing(self._lines, self._caller.clock), [found])
+        self._rings.start(Ringing(self._lines, self._caller.legs), [found])
         return True
 
     async def _rung(self, found: Party | DialResult | None) -> None:
@@ -284,7 +286,7 @@ class Talk:
         await self._part_audio()
         self._mode = Mode.RINGING
         self._caller.sound.music()
-        self._rings.start(Ringing(self._lines, self._caller.clock), [found.in_place_of(wish.elsewhere)])
+        self._rings.start(Ringing(self._lines, self._caller.legs), [found.in_place_of(wish.elsewhere)])
         return True
 
     async def _report(self, code: int) -> None:

@@ -16,7 +16,7 @@ from voiceedge.audio.channel import Channel
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.sip.call import FORBIDDEN, OK, REQUEST_PENDING, TRYING, LiveCall
 from voiceedge.sip.dialog import DialogId, refer_to
-from voiceedge.sip.events import Ended, Event, Key
+from voiceedge.sip.events import Answered, Ended, Event, Key, Progress
 from voiceedge.sip.headers import is_allowed, is_target, outgoing
 from voiceedge.sip.keys import KEYS
 from voiceedge.sip.quality import Quality
@@ -60,6 +60,17 @@ class LegFacts:
     called: str
     remote_uri: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_placed: bool = False  # by us
+
+
+@dataclass(slots=True)
+class LegTimes:
+    """When it came to what (time.monotonic_ns); None: it did not. `progressed_ns`: the first answer that is not 100."""
+
+    progressed_ns: int | None = None
+    answered_ns: int | None = None
+    hung_up_ns: int | None = None  # by us
+    ended_ns: int = 0
 
 
 class Leg:
@@ -70,6 +81,7 @@ class Leg:
         self.channel = channel
         self.received_ns = time.monotonic_ns()
         self.ended: Ended | None = None
+        self.times = LegTimes()
         self.may_transfer = False  # the other side's REFER is told (TransferAsked) instead of declined
         self.may_be_replaced = False  # another call may take this one's place (Replaced) instead of being refused
         self._facts = facts
@@ -98,6 +110,10 @@ class Leg:
     @property
     def headers(self) -> Mapping[str, str]:
         return self._facts.headers
+
+    @property
+    def is_placed(self) -> bool:
+        return self._facts.is_placed
 
     async def events(self) -> AsyncIterator[Event]:
         """All that happened and happens; ends after Ended. One listener at a time."""
@@ -130,6 +146,7 @@ class Leg:
 
     async def hang_up(self, code: int = 0, reason: str = "") -> None:
         """BYE or CANCEL (with a Reason header where a reason is given), or the refusal `code` of an unanswered call."""
+        self.times.hung_up_ns = time.monotonic_ns()
         await self._ask(lambda call: call.end("us", code, reason))
         try:
             async with asyncio.timeout(HANG_UP_S):
@@ -236,6 +253,7 @@ class Leg:
         if isinstance(event, Key) and len(self._events) >= QUEUED_KEYS:
             log.warning("keys_dropped", leg=self.number)
             return
+        self._note_time(event)
         if isinstance(event, Ended):
             self.ended = event
             self.channel.release()
@@ -247,6 +265,18 @@ class Leg:
                     self._sent_on.set_exception(LegEndedError("The caller hung up before the transfer was accepted."))
         self._events.append(event)
         self._news.set()
+
+    def _note_time(self, event: Event) -> None:
+        times, now_ns = self.times, time.monotonic_ns()
+        match event:
+            case Progress():
+                times.progressed_ns = times.progressed_ns or now_ns
+            case Answered():
+                times.answered_ns = now_ns
+                times.progressed_ns = times.progressed_ns or now_ns
+            case Ended():
+                times.progressed_ns = times.progressed_ns or now_ns
+                times.ended_ns = now_ns
 
     async def _offer(self, *, hold: bool) -> None:
         for attempt in range(GLARE_ATTEMPTS):
