@@ -121,7 +121,7 @@ def test_a_new_plan_replaces_workers_alone_as_all_others_read_it_in_place(made):
 
 def test_new_code_replaces_everybody(made, monkeypatch):
     before = draw(made()).fingerprints
-    monkeypatch.setattr(blueprint, "_code", lambda: ["another version"])
+    monkeypatch.setattr(blueprint, "_code", lambda: "another version")
     assert not set(before.values()) & set(draw(made()).fingerprints.values())
 
 
@@ -131,7 +131,7 @@ def test_the_check_of_a_reload_prints_the_blueprint_or_the_problem(tmp_path):
 
     def check(text):
         file.write_text(text)
-        command = [sys.executable, "-m", blueprint.__name__, str(file)]
+        command = [sys.executable, "-m", blueprint.__name__, "older", str(file)]
         return subprocess.Popen(command, stdout=subprocess.PIPE)
 
     good = check(head)

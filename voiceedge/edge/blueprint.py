@@ -1,6 +1,6 @@
 """What the service shall be: the configuration with all that follows from it, checked before anything is started.
 
-`python -m voiceedge.edge.blueprint [FILE]` prints one, or what is wrong, as JSON: this is how a reload is checked.
+`python -m voiceedge.edge.blueprint CODE [FILE]` prints one, or what is wrong, as JSON: this is how a reload is checked.
 """
 
 import asyncio
@@ -38,7 +38,10 @@ _UNREAD: Mapping[str, tuple[str, ...]] = {
     ),
     "control": ("plan", "audio", "speech", "prompts"),
     "speech": ("plan", "sip", "front", "switch", "store", "metrics", "workers", "audio", "recording", "context"),
-    "worker": ("sip.max_calls", "front", "metrics", "workers.drain_s"),
+    "worker": (
+        "sip.max_calls", "front.calls_per_s", "front.calls_per_s_worker", "front.flood_per_s", "front.ban_s",
+        "front.tls_port", "front.certificate", "front.private_key", "metrics", "workers.drain_s",
+    ),
 }  # fmt: skip
 # What calls that are up depend on: the address they are at, and where all processes meet.
 _FIXED = ("sip.host", "sip.port", "front.inner_port", "site.data_dir", "site.run_dir", "site.name")
@@ -49,8 +52,8 @@ log = structlog.get_logger()
 class Blueprint(BaseModel):
     """`calls_each` None: as many as `sip.max_calls` and the SIP stack allow. `ports_each` RTP ports belong to a seat.
 
-    `fingerprints` has one for each kind of process, of the code and settings it is made of; `fixed` is what only a
-    restart can change.
+    `code` tells one version of the program from another, `fingerprints` one make of each kind of process by its code
+    and settings; `fixed` is what only a restart can change.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +65,7 @@ class Blueprint(BaseModel):
     calls_each: int | None
     seats: int
     ports_each: int
+    code: str
     fingerprints: dict[str, str]
     fixed: dict[str, str]
 
@@ -89,6 +93,7 @@ def draw(config: Config) -> Blueprint:
         workers = math.ceil((config.sip.max_calls or call_slots()) / calls_each)
         ports_each = PORTS_A_CALL * call_slots()
         seats = _seats(config, workers, ports_each)
+    code = _code()
     fixed = {name: str(_value(config, name)) for name in _FIXED}
     return Blueprint(
         config=config,
@@ -98,7 +103,10 @@ def draw(config: Config) -> Blueprint:
         calls_each=calls_each,
         seats=seats,
         ports_each=ports_each,
-        fingerprints={name: _fingerprint(config, plan, calls_each, unread) for name, unread in _UNREAD.items()},
+        code=code,
+        fingerprints={
+            name: _fingerprint(config, plan, code, unread if front else ()) for name, unread in _UNREAD.items()
+        },
         fixed={**fixed, "front.enabled": str(front)},
     )
 
@@ -140,7 +148,7 @@ def _seats(config: Config, workers: int, ports_each: int) -> int:
     return seats
 
 
-def _fingerprint(config: Config, plan: Plan, calls_each: int | None, unread: Iterable[str]) -> str:
+def _fingerprint(config: Config, plan: Plan, code: str, unread: Iterable[str]) -> str:
     read = config.model_dump(mode="json") | {"plan": [plan.model_dump(mode="json"), *_traces_of_secrets(plan)]}
     for name in unread:
         section, _, key = name.partition(".")
@@ -148,8 +156,7 @@ def _fingerprint(config: Config, plan: Plan, calls_each: int | None, unread: Ite
             del read[section][key]
         else:
             del read[section]
-    parts = [json.dumps(read), str(calls_each), *_code()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return _digest([json.dumps(read), code])
 
 
 def _traces_of_secrets(plan: Plan) -> list[str]:
@@ -158,14 +165,20 @@ def _traces_of_secrets(plan: Plan) -> list[str]:
     return [_trace(file) for file in files if file]
 
 
-def _code() -> list[str]:
-    """What tells one version of the code, and of the packages it stands on, from another."""
+def _code() -> str:
+    """Of the program's files, and of the packages it stands on."""
     here = Path(voiceedge.__file__).parent
     packages = Path(structlog.__file__).parents[1]
-    return [
-        *sorted(_trace(path) for kind in ("*.py", "*.so") for path in here.rglob(kind)),
-        *sorted(path.name for path in packages.glob("*.dist-info")),
-    ]
+    return _digest(
+        [
+            *sorted(_trace(path) for kind in ("*.py", "*.so") for path in here.rglob(kind)),
+            *sorted(path.name for path in packages.glob("*.dist-info")),
+        ]
+    )
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _trace(path: Path) -> str:
@@ -181,15 +194,16 @@ def _value(config: Config, name: str) -> Any:
     return getattr(getattr(config, section), key)
 
 
-def main(file: Path | None) -> None:
+def main(running: str, file: Path | None) -> None:
+    """`running` is the code of the service that asks."""
     answer = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints belongs to the log
-    from voiceedge.edge import service  # noqa: F401, PLC0415 - that the new code can be loaded is part of the check
-
     try:
         config = configuration.load(file)
         logs.configure(config.log)
         drawn = draw(config)
+        if drawn.code != running:
+            from voiceedge.edge import service  # noqa: F401, PLC0415 - new code must at least load
         if drawn.front:
             plan = load_plan(config.switch.plan)
             asyncio.run(kamailio.check(config, plan, settle(config, {"inner_port": drawn.inner_port})))
@@ -200,4 +214,4 @@ def main(file: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else None)  # noqa: PLR2004

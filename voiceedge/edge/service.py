@@ -49,7 +49,7 @@ def go_on(left: Handover, file: Path | None) -> int:
 
 
 def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequence[Process]) -> int:
-    check = [sys.executable, "-m", blueprint.__name__, *([str(file)] if file else [])]
+    check = [sys.executable, "-m", blueprint.__name__, plan.code, *([str(file)] if file else [])]
     reloads = Reloads(check, plan.model_dump(mode="json"), reload)
     pools = list(_pools(plan))
     httpx.Client().close()  # loads what it would load in each worker: 12 MB
