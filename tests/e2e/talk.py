@@ -37,8 +37,9 @@ class Talk:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The CloudEvents of this call, as they came."""
-        return [event for event in self._events.all if event["data"].get("call_id") == self.call.id]
+        """The CloudEvents of this call's conversation, as they came."""
+        subject = next((e["subject"] for e in self._events.all if e["data"].get("call_id") == self.call.id), None)
+        return [event for event in self._events.all if subject and event["subject"] == subject]
 
     @property
     def conversation(self) -> str:
@@ -93,7 +94,8 @@ class Talk:
         """The call's last event, after every other one in order and without gaps."""
         ended = await self.until("call.ended")
         assert [int(event["sequence"]) for event in self.events] == list(range(1, len(self.events) + 1))
-        own = [event["type"] for event in self.events if not event["type"].startswith("voiceedge.queue.")]
+        own = [event["type"] for event in self.events if event["data"]["call_id"] == self.call.id]
+        own = [kind for kind in own if not kind.startswith(("voiceedge.queue.", "voiceedge.leg."))]  # others tell those
         assert own[0] == "voiceedge.call.started"
         assert own[-1] == "voiceedge.call.ended"
         return ended

@@ -280,7 +280,7 @@ async def test_the_agents_phone_sends_the_caller_on(switch, kim, lee):
         await in_talk(call, other, LEE_HZ)
         await until(lambda: "200" in [n for n in agent.requests if n.method == "NOTIFY"][-1].body, 10)
         await agent.ended()
-        assert [e["ended_by"] for e in call.of("bridge.ended")] == ["transfer"]
+        await call.until("bridge.ended", ended_by="transfer")
 
 
 async def test_a_phone_may_not_send_a_caller_anywhere(switch, kim):

@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from peer import Peer
 from rtp import RATE
 from switching import hears, in_talk
 from talk import now_ns, talk, until
@@ -143,7 +144,7 @@ async def test_who_presses_star_leaves(switch, control):
         assert (await call.over())["outcome"] == "left"
 
 
-async def test_who_wants_to_be_called_back_confirms_the_number(switch, control):
+async def test_who_wants_to_be_called_back_confirms_the_number_and_is_called(switch, kim, control, ports):
     await control.ask("agent_login", code="1")
     await control.ask("agent_state", agent="kim", state="break", reason="lunch")
     async with talk(switch, "2001") as call:
@@ -154,6 +155,21 @@ async def test_who_wants_to_be_called_back_confirms_the_number(switch, control):
         assert (await call.over())["outcome"] == "call_back"
     (queue,) = [one for one in (await control.ask("queues"))["queues"] if one["name"] == "sales"]
     assert queue["call_backs"] == 1
+    async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, switch.events() as events:
+        await control.ask("agent_state", agent="kim", state="available")
+        agent = await kim.incoming()
+        await agent.answer()
+        customer = await trunk.incoming()
+        assert "01012345678@" in customer.invitation.first
+        await customer.answer()
+        await in_talk(customer, agent)
+        assert await control.state("kim") == "talking"
+        await customer.bye()
+        await agent.ended()
+        started, ended = await events.until("call.started"), await events.until("call.ended")
+        assert (started["direction"], started["called"]) == ("out", "***5678")
+        assert ended["call_id"] == started["call_id"]
+    await until_state(control, "kim", "available")
 
 
 async def test_control_may_be_away_while_somebody_waits(switch, kim, control):

@@ -6,6 +6,7 @@ from voiceedge.flow.call import Utterance
 LEAVE_KEY, CALL_BACK_KEY = "*", "#"
 YES_KEY = "1"
 _SOON_S = 60.0
+_WITHOUT_AREA = 8  # digits
 
 
 def connecting(language: str) -> Utterance:
@@ -53,12 +54,20 @@ def ask_number(language: str) -> list[Utterance]:
     return [_said(language, korean, english)]
 
 
+def call_back_follows(language: str) -> Utterance:
+    """To the agent."""
+    return _said(language, "콜백입니다. 고객에게 연결합니다.", "This is a call-back. We are calling the customer.")
+
+
+def not_reached(language: str) -> Utterance:
+    return _said(language, "고객이 전화를 받지 않습니다.", "The customer cannot be reached.")
+
+
 def _groups(number: str) -> list[str]:
-    """As it is read out: 010, 1234, 5678."""
+    """As it is read out: 010 1234 5678, 02 123 4567, 1588 1234."""
     digits = "".join(filter(str.isdigit, number))
-    head, last = digits[:-4], digits[-4:]
-    first = head[: -4 if len(head) > 6 else -3]  # noqa: PLR2004 - 010 1234 5678, 02 123 4567
-    return [group for group in (first, head[len(first) :], last) if group]
+    area = 0 if len(digits) <= _WITHOUT_AREA else 2 if digits.startswith("02") else 3
+    return [group for group in (digits[:area], digits[area:-4], digits[-4:]) if group]
 
 
 def _minutes(count: int) -> str:

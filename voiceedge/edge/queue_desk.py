@@ -32,6 +32,8 @@ ANSWERED_S = 1.0
 POLL_S = 40.0  # control answers after 25
 INSIST_S = 30.0  # control is back by then, or has taken the place for lost
 
+Result = Literal["answered", "busy", "no_answer", "failed", "no_line"]
+
 log = structlog.get_logger()
 
 
@@ -51,9 +53,7 @@ class QueueDesk:
         asked = Wait(ticket=ticket, seen=seen).model_dump(mode="json")
         return View.model_validate(await self._control.request("queue_wait", asked, timeout_s=POLL_S))
 
-    async def offer_result(
-        self, ticket: str, agent: str, result: Literal["answered", "busy", "no_answer", "failed"]
-    ) -> Said | None:
+    async def offer_result(self, ticket: str, agent: str, result: Result) -> Said | None:
         """How the ticket stands; None where control cannot be asked."""
         return await self._say("queue_offer_result", OfferResult(ticket=ticket, agent=agent, result=result))
 
