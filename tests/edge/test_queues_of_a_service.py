@@ -1,11 +1,14 @@
 """The queues of a whole service: control is killed, the plan changes, and nobody loses a place."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from front_rig import authorization
+from peer import Peer
 from service import RunningService
 
 from voiceedge.edge.link import LinkClient
@@ -65,6 +68,49 @@ def test_control_is_killed_and_the_plan_changes_while_callers_wait(tmp_path: Pat
         assert (await ask("queue_wait", ticket=second, seen=""))["position"] == 1
         await ask("agent_state", agent="lee", state="available")
         assert (await ask("queue_wait", ticket=second, seen=""))["agents"][0]["name"] == "lee"
+        await client.close()
+
+    with RunningService(tmp_path, FLOWS, settings) as service:
+        asyncio.run(story(service))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("kamailio"), reason="kamailio is not installed")
+def test_an_agent_logs_in_and_out_by_codes_dialled_from_a_registered_phone(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    (tmp_path / "switch.toml").write_text(
+        '[queues.sales]\n[agents.kim]\nphone = "201"\npassword_file = "password"\ncode = "4711"\nqueues = ["sales"]\n'
+    )
+    settings = {
+        "switch": {"plan": str(tmp_path / "switch.toml")},
+        "front": {"enabled": True},
+        "speech": {"enabled": False},
+        "sip": {"max_calls": 2},
+    }
+
+    async def story(service: RunningService) -> None:
+        client = LinkClient(tmp_path / "run" / "control.sock")
+        ask = asking(client)
+        async with Peer("127.0.0.5", "201") as phone, service.events() as events:
+
+            async def dial(keys: str) -> str:
+                """How kim is when the sentence has been said to its end."""
+                uri = service.uri(keys)
+                challenge = await (await phone.invite(uri)).final()
+                assert challenge.status == 407
+                call = await phone.invite(uri, headers=authorization(challenge, "INVITE", uri, "201", "secret"))
+                assert (await call.final()).status == 200
+                await call.ended()
+                (kim,) = (await ask("agents"))["agents"]
+                return str(kim["state"])
+
+            assert await dial("*114711") == "available"
+            assert await dial("*137") == "break"
+            assert await dial("*12") == "logged_out"
+            started = await events.until("call.started")
+            assert (started["called"], started["flow"]) == ("*11***", "agent_code")
+            assert await events.until("agent.state", lambda data: data["reason"] == "7")
+        assert "4711" not in service.log.read_text()
         await client.close()
 
     with RunningService(tmp_path, FLOWS, settings) as service:
