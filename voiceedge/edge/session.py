@@ -25,6 +25,7 @@ from voiceedge.edge.inbox import Inbox
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.line import HUNG_UP, LineQuality
 from voiceedge.edge.lines import Lines
+from voiceedge.edge.link import Head
 from voiceedge.edge.live_call import LiveCall
 from voiceedge.edge.origin import origin_of
 from voiceedge.edge.queue_desk import QueueDesk
@@ -48,7 +49,7 @@ from voiceedge.switch.direct import direct
 from voiceedge.switch.plan import Plan
 from voiceedge.switch.routing import Destination, Router
 
-INTERNAL_ERROR = 500
+TEMPORARILY_UNAVAILABLE, INTERNAL_ERROR = 480, 500
 
 log = structlog.get_logger()
 
@@ -95,6 +96,8 @@ class Session:
         self._answered: float | None = None
         self._ended: Ended | None = None
         self._outcome: str | None = None
+        self._flow = ""
+        self._run: FlowRun | None = None
         self._is_refused = False
         self._origin = origin_of(leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in)
         self._facts = CallFacts(
@@ -112,6 +115,7 @@ class Session:
         call, around = self._origin.call, self._around
         destination = agent_codes.DESTINATION if agent_codes.is_agent_code(call) else around.router.route(call)
         flows, flow = self._flow_to(destination)
+        self._flow = flow
         with structlog.contextvars.bound_contextvars(conversation=self._facts.conversation_id):
             self._journal.record(
                 CallStarted(
@@ -153,6 +157,32 @@ class Session:
         self._is_refused = True
         with contextlib.suppress(LegEndedError, SipError):
             await self._leg.hang_up(code)
+
+    @property
+    def conversation(self) -> str:
+        return self._facts.conversation_id
+
+    def picture(self) -> Head:
+        """As it is now, for whoever looks; the caller's number is masked."""
+        now = self._around.clock.monotonic()
+        talk = self._around.lines.talks.get(self._leg.number)
+        return {
+            "conversation": self.conversation,
+            "call_id": self._leg.id,
+            "caller": mask(self._facts.caller, PersonalDataClass.PERSONAL),
+            "called": self._leg.called,
+            "trunk": self._origin.call.trunk or None,
+            "flow": self._flow,
+            "step": self._run.at if self._run else None,
+            "with": talk.partner if talk else None,
+            "answered": self._answered is not None,
+            "seconds": round(now - self._began, 1),
+            "level_dbov": self._line.level_dbov,
+        }
+
+    async def end(self) -> None:
+        with contextlib.suppress(LegEndedError, SipError):
+            await self._leg.hang_up(TEMPORARILY_UNAVAILABLE, "ended by command")
 
     def hear(self, event: AudioEvent) -> None:
         match event:
@@ -202,15 +232,16 @@ class Session:
         leg, around = self._leg, self._around
         await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
         self._answered = around.clock.monotonic()
-        set_up_ms = (time.monotonic_ns() - leg.received_ns) // 1_000_000
-        self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=set_up_ms))
+        set_up_ms = (time.monotonic_ns() - leg.received_ns) / 1e6
+        self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=int(set_up_ms)))
+        around.tally.answer(set_up_ms)
         speaker = Speaker(leg.channel, around.voice, self.inbox.post, helpers.create_task)
         recordings = CallRecordings(
             around.recorder, around.config, leg=leg, facts=self._facts, journal=self._journal, clock=around.clock
         )
         call = self._live_call(speaker, recordings, helpers)
         look_ups = PatientLookUps(around.look_ups, self.inbox)
-        run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups)
+        run = self._run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups)
         try:
             self._outcome = (await run.run()).outcome
         finally:
@@ -277,6 +308,7 @@ class Session:
             cause = "shutdown"
         elif self._is_refused and cause == "flow":
             cause = "rejected"
+        self._around.tally.ended[cause] += 1
         self._journal.record(
             CallEnded(
                 call_id=self._leg.id,
@@ -292,6 +324,7 @@ class Session:
     def _note_line(self) -> None:
         line, stats = self._line, self._stats
         if stats:
+            self._around.tally.hear(stats.longest_gap_ms, stats.samples_lost)
             log.info(
                 "line",
                 level_dbov=line.level_dbov,

@@ -97,6 +97,11 @@ class Talk:
         self._bridge: _Bridge | None = None
         self._parted: Parted | None = None
 
+    @property
+    def partner(self) -> str | None:
+        """With whom the caller talks, for others to read."""
+        return self._partner.masked if self._partner else None
+
     async def run(self, partner: Party, by: Literal["dial", "queue"], wait_ms: int) -> Parted:
         """Until they part. Raises CallEnded when it is the caller who hangs up."""
         self._partner = self._first = partner

@@ -31,6 +31,11 @@ class Tally:
         slot = next((place for place, edge in enumerate(SET_UP_MS) if set_up_ms <= edge), len(SET_UP_MS))
         self.set_up[slot] += 1
 
+    def hear(self, longest_gap_ms: float, samples_lost: int) -> None:
+        """What a call's audio was like."""
+        self.longest_gap_ms = max(self.longest_gap_ms, longest_gap_ms)
+        self.samples_lost += samples_lost
+
     def leg(self, leg: LegEnded) -> None:
         self.legs[leg.role] += 1
         self.packets_in += leg.packets_in

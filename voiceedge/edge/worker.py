@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import httpx
 import structlog
@@ -14,17 +15,19 @@ from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.audio.recording import Recorder
 from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
-from voiceedge.config import Config
+from voiceedge.config import Config, Sip
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.journal import Outgoing, QueueJournal
 from voiceedge.context.pii import pseudonym, pseudonym_key
 from voiceedge.edge import keeping, paths
 from voiceedge.edge.blueprint import Blueprint
+from voiceedge.edge.calling_back import CallBacks
 from voiceedge.edge.counting import LinkCaps
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.line import channel_settings
 from voiceedge.edge.lines import Lines
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.link import LinkClient, LinkServer
+from voiceedge.edge.live_view import LiveView
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.origin import wanted_headers
 from voiceedge.edge.queue_desk import QueueDesk
@@ -63,13 +66,7 @@ async def main(
 
     SIGUSR1: end with the last call. Behind the front no new call is taken meanwhile, as others take them.
     """
-    config = blueprint.config
-    port = config.sip.port or before.get("sip_port", 0)
-    headers = wanted_headers(config.sip.headers_in, behind_front=blueprint.front)
-    rtp_ports = blueprint.rtp_ports(reporter.seat)
-    sip = config.sip.model_copy(update={"port": port, "rtp_ports": rtp_ports, "headers_in": headers})
-    if blueprint.front:
-        sip = sip.model_copy(update={"max_calls": None})  # the front counts all workers' calls
+    config, sip = blueprint.config, _sip(blueprint, reporter.seat, before)
     book, switch = _book(config), load_plan(config.switch.plan)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, book.reload)
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
@@ -126,8 +123,11 @@ async def main(
         flush_s = FLUSH_S
         try:
             calls_each = min(endpoint.capacity, blueprint.calls_each or endpoint.capacity)
-            reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity, "calls_each": calls_each})
-            await switchboard.retired()
+            view = LiveView(switchboard.sessions, around.tally, outgoing)
+            handlers = {**CallBacks(around, switchboard.begin).handlers(), **view.handlers}
+            async with LinkServer(paths.worker_socket(config, reporter.name), handlers):
+                reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity, "calls_each": calls_each})
+                await switchboard.retired()
             flush_s = RETIRED_FLUSH_S
         finally:
             switchboard.stopping = True
@@ -137,6 +137,18 @@ async def main(
             await outgoing.flushed(flush_s)
             renewing.cancel()
             draining.cancel()
+
+
+def _sip(blueprint: Blueprint, seat: int, before: Facts) -> Sip:
+    """The SIP settings of the worker in this seat."""
+    sip = blueprint.config.sip
+    own = {
+        "port": sip.port or before.get("sip_port", 0),
+        "rtp_ports": blueprint.rtp_ports(seat),
+        "headers_in": wanted_headers(sip.headers_in, behind_front=blueprint.front),
+        "max_calls": None if blueprint.front else sip.max_calls,  # the front counts all workers' calls
+    }
+    return sip.model_copy(update=own)
 
 
 def _book(config: Config) -> FlowBook:
@@ -178,8 +190,16 @@ class Switchboard:
     def calls(self) -> int:
         return len(self._tasks)
 
+    def sessions(self) -> list[Session]:
+        return list(self._sessions.values())
+
     def take(self, leg: Leg) -> None:
-        task = self._group.create_task(self._serve(leg))
+        self._around.tally.taken += 1
+        self.begin(self._serve(leg))
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """A call: it counts as one, and a worker that retires waits for its end."""
+        task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._over)
 

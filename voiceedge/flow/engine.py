@@ -109,6 +109,11 @@ class FlowRun:
     def call_id(self) -> str:
         return self._call.facts.call_id
 
+    @property
+    def at(self) -> str:
+        """The step it is at."""
+        return f"{self._frames[-1].flow.name}/{self._frames[-1].at}"
+
     def values(self) -> dict[str, Any]:
         return self._frames[-1].values(self._call.facts, self._clock.now())
 
