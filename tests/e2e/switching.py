@@ -21,6 +21,7 @@ STEPS = {
     "1006": ('dial: "02-1234-5678"', DIALLED),
     "1007": ('dial: "+1 900 555 0100"', DIALLED),
     "1008": ("dial: kim, recorded: true", DIALLED),
+    "1009": ("dial: lee", DIALLED),
     "2001": ("queue: sales", QUEUED),
     "2002": ("queue: small", QUEUED),
     "2003": ("queue: sales", {"failed": "failed", "talked": "next"}),

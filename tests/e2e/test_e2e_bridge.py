@@ -1,6 +1,8 @@
 """Callers and those who are called for them: audio both ways, and whatever becomes of either leg."""
 
 import asyncio
+import re
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -281,6 +283,49 @@ async def test_the_agents_phone_sends_the_caller_on(switch, kim, lee):
         await until(lambda: "200" in [n for n in agent.requests if n.method == "NOTIFY"][-1].body, 10)
         await agent.ended()
         await call.until("bridge.ended", ended_by="transfer")
+
+
+async def test_the_agents_phone_joins_the_caller_with_whom_it_has_asked(switch, kim, lee):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await agent.reinvite("sendonly")
+        asking = await kim.invite(switch.uri("1009"))
+        await asking.final()
+        other = await lee.incoming()
+        await other.answer()
+        await in_talk(asking, other, LEE_HZ)
+        ours, theirs = (re.search(r"tag=([^;>]+)", end)[1] for end in (asking._dialog.remote, asking._dialog.local))
+        replaces = quote(f"{asking.id};to-tag={ours};from-tag={theirs}", safe="")
+        assert (await refer(agent, f"{switch.uri('1009')}?Replaces={replaces}")).status == 202
+        await in_talk(call, other, LEE_HZ)
+        await asking.ended()
+        await agent.ended()
+        await other.bye()
+        assert (await call.over())["outcome"] == "talked"
+
+
+async def test_whoever_holds_a_caller_or_is_held_by_one_hears_music(switch, kim):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await call.call.reinvite("sendonly")
+        held = now_ns()
+        await until(lambda: len(agent.rtp.heard(held)) > RATE and not hears(agent.rtp, CALLER_HZ), 10)
+        assert np.abs(agent.rtp.heard(held)[-RATE // 2 :]).max() > 300
+        await call.call.reinvite("sendrecv")
+        await in_talk(call, agent)
+
+
+async def test_a_caller_may_send_nobody_on(switch, kim, lee):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        assert (await refer(call.call, lee.uri)).status == 603
+        await in_talk(call, agent)
 
 
 async def test_a_phone_may_not_send_a_caller_anywhere(switch, kim):
