@@ -11,6 +11,7 @@ from voiceedge.clock import sleep
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge import announcing
+from voiceedge.edge.customer import Caller
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.link import Handler, Head
@@ -19,7 +20,7 @@ from voiceedge.edge.queueing import AGAIN_S, IN_VAIN, Queueing
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.ringing import Ringing
 from voiceedge.edge.session import Surroundings
-from voiceedge.edge.talk import Caller, Talk
+from voiceedge.edge.talk import Talk
 from voiceedge.errors import LinkError
 from voiceedge.flow.call import CallEnded as CallIsOver
 from voiceedge.flow.call import CallFacts, DialResult, Enqueue, RecordAction, Utterance

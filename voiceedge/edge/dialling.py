@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import structlog
 
+from voiceedge.edge.customer import Caller
 from voiceedge.edge.lines import Candidate
 from voiceedge.edge.party import Party
 from voiceedge.edge.ringing import Ringing
-from voiceedge.edge.talk import Caller, Parted, Talk
+from voiceedge.edge.talk import Parted, Talk
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.call import Dial, DialResult, RecordAction
 from voiceedge.sip.events import Progress

@@ -11,6 +11,7 @@ from voiceedge.audio.events import Played
 from voiceedge.clock import sleep
 from voiceedge.edge import announcing
 from voiceedge.edge.announcing import CALL_BACK_KEY, LEAVE_KEY
+from voiceedge.edge.customer import Caller
 from voiceedge.edge.inbox import Rung, Seen, Signal
 from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.number_wish import NumberWish, Wish
@@ -18,7 +19,7 @@ from voiceedge.edge.party import Party
 from voiceedge.edge.queue_desk import QueueDesk, Result
 from voiceedge.edge.ringing import Background, Ringing
 from voiceedge.edge.speaker import Speaker
-from voiceedge.edge.talk import Caller, Parted, Talk
+from voiceedge.edge.talk import Parted, Talk
 from voiceedge.errors import LinkError
 from voiceedge.flow.call import CallEnded, DialResult, Enqueue, QueueResult, RecordAction, Utterance
 from voiceedge.sip.events import Key
@@ -196,7 +197,9 @@ class _Place:
         candidates = [Candidate((Way(agent.uri),), agent.name, agent.ring_s) for agent in view.agents]
         said = Utterance(view.whisper, self._wish.language) if view.whisper else None
         whisper = self._wish.whisper or ((said,) if said else ())
-        ringing = Ringing(self._lines, self._caller.legs, whisper=whisper, told=lambda one, why: tell(one.agent or "", why))
+        ringing = Ringing(
+            self._lines, self._caller.legs, whisper=whisper, told=lambda one, why: tell(one.agent or "", why)
+        )
 
         def tell(agent: str, why: DialResult) -> None:
             result = "no_line" if agent in ringing.not_placed else IN_VAIN[why]

@@ -18,6 +18,7 @@ from voiceedge.context.cloudevents import new_id
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge import agent_codes
+from voiceedge.edge.customer import Caller
 from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.hearing import Hearing
@@ -33,7 +34,6 @@ from voiceedge.edge.queueing import Queueing
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.sound import Sound
 from voiceedge.edge.speaker import Speaker
-from voiceedge.edge.talk import Caller
 from voiceedge.edge.tally import Tally
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.voice import WorkerVoice

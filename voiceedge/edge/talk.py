@@ -13,18 +13,15 @@ from typing import Literal
 
 import structlog
 
-from voiceedge.clock import Clock
-from voiceedge.context.events import BridgeEnded, BridgeStarted, CallTransferred, Journal
+from voiceedge.context.events import BridgeEnded, BridgeStarted, CallTransferred
 from voiceedge.edge.agent_keys import PATIENCE_S, AgentKeys, BackToCaller, Command, Consult, SendOn, TalkAll
-from voiceedge.edge.inbox import Inbox, Rung, Signal, Told
-from voiceedge.edge.leg_record import LegBook
-from voiceedge.edge.lines import Candidate, Lines
+from voiceedge.edge.customer import Caller
+from voiceedge.edge.inbox import Rung, Signal, Told
+from voiceedge.edge.lines import Candidate
 from voiceedge.edge.party import Party
-from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.ringing import Background, Ringing
-from voiceedge.edge.sound import Sound
 from voiceedge.errors import LegEndedError, SipError
-from voiceedge.flow.call import CallFacts, DialResult
+from voiceedge.flow.call import DialResult
 from voiceedge.sip.events import Ended, Held, Key, Resumed, TransferAsked
 from voiceedge.sip.leg import Leg
 from voiceedge.switch.guard import Refusal
@@ -40,23 +37,6 @@ _OK, _TAKEN_BACK = 200, 487
 Left = Callable[[Party, bool], None]  # who, and whether their line broke under a caller who stays
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whom others are called for."""
-
-    leg: Leg
-    facts: CallFacts
-    inbox: Inbox
-    journal: Journal
-    legs: LegBook
-    clock: Clock
-    lines: Lines
-    recordings: CallRecordings
-    sound: Sound
-    customer: str | None = None  # a hash that is the same for the same number
-    hops: int | None = None  # the Max-Forwards with which the call came
 
 
 class Parted(StrEnum):

@@ -12,8 +12,8 @@ from voiceedge.audio.sealed import SUFFIX
 from voiceedge.config import Config
 from voiceedge.context.events import VoicemailLeft
 from voiceedge.edge import paths
+from voiceedge.edge.customer import Caller
 from voiceedge.edge.recordings import REMEDY, finished, opened
-from voiceedge.edge.talk import Caller
 from voiceedge.errors import NativeError
 from voiceedge.flow.call import RecordAction, Voicemail, VoicemailResult
 from voiceedge.sip.events import Key

@@ -1,0 +1,28 @@
+"""Whom others are called for: the leg of a caller, or of a customer who was called back, and what belongs to it."""
+
+from dataclasses import dataclass
+
+from voiceedge.clock import Clock
+from voiceedge.context.events import Journal
+from voiceedge.edge.inbox import Inbox
+from voiceedge.edge.leg_record import LegBook
+from voiceedge.edge.lines import Lines
+from voiceedge.edge.recordings import CallRecordings
+from voiceedge.edge.sound import Sound
+from voiceedge.flow.call import CallFacts
+from voiceedge.sip.leg import Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    leg: Leg
+    facts: CallFacts
+    inbox: Inbox
+    journal: Journal
+    legs: LegBook
+    clock: Clock
+    lines: Lines
+    recordings: CallRecordings
+    sound: Sound
+    customer: str | None = None  # a hash that is the same for the same number
+    hops: int | None = None  # the Max-Forwards with which the call came
