@@ -23,7 +23,7 @@ async def test_control_killed_in_mid_call_costs_no_event(service):
         await call.call.ended()
         ended = await call.over()
         assert ended["outcome"] == "said_goodbye"
-        assert len(call.events) == len({event["id"] for event in call.events}) == 10
+        assert len(call.events) == len({event["id"] for event in call.events})
 
 
 async def test_speech_killed_in_mid_call_leaves_the_keys(service):
