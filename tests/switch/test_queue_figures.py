@@ -50,7 +50,7 @@ async def test_a_morning_in_figures(house: House) -> None:
     kim, lee = await watching.agents()
     assert kim.occupancy == pytest.approx(65 / 70)
     assert (lee.state, lee.occupancy, lee.handled) == ("logged_out", None, 0)
-    await house.later(16 * 60)
+    await house.clock.advance(16 * 60)
     (sales, _) = await watching.queues()
     assert (sales.last_15_min.handled, sales.last_hour.handled, sales.today.handled) == (0, 2, 2)
     await house.clock.advance(14 * 3600)  # past midnight in Seoul

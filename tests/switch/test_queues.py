@@ -468,6 +468,12 @@ async def test_a_queue_that_calls_nobody_back_says_so(sqlite: Callable[[], Datab
             await house.queues.call_back(CallBack(ticket=ticket, number="01012345678"))
 
 
+async def test_a_call_id_without_end_is_no_hindrance(house: House) -> None:
+    await house.agent("kim", "break")
+    first = await house.join(call="x" * 5000)
+    assert await house.join(call="x" * 5000) == first
+
+
 async def test_an_unknown_ticket_is_over(house: House) -> None:
     view = await house.queues.wait(Wait(ticket="nobody's", seen="x"))
     assert view.state == "lost"

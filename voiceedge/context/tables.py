@@ -110,7 +110,7 @@ queue_spans = Table(
     Index("queue_spans_ended", "ended_ms"),
 )
 
-# The row "turn" is locked by whoever changes queues; each other is a node and when it was last at work.
+# The row "*" is locked by whoever changes queues; each other is a node and when it was last at work.
 queue_nodes = Table(
     "queue_nodes",
     metadata,
@@ -152,4 +152,56 @@ legs = Table(
     Column("ended_ms", BigInteger, nullable=False),
     Column("record", Text, nullable=False),
     Index("legs_ended", "ended_ms"),
+)
+
+# Calls out to customers by order (voiceedge.switch.outbound). Of an order that is over the number is masked, and its
+# values are gone; the row stays a while, so that an order given twice is known.
+outbound_orders = Table(
+    "outbound_orders",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("campaign", String(64), nullable=False),
+    Column("flow", String(64), nullable=False),
+    Column("number", String(64), nullable=False),
+    Column("customer", String(64), nullable=False),
+    Column("caller_id", String(64)),
+    Column("slots", Text, nullable=False),
+    Column("conversation", String(64), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("attempts", Integer),
+    Column("retry", Text, nullable=False),
+    Column("added_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("result", String(16)),
+    Column("outcome", String(64)),
+    Column("call", String(64)),
+    Column("node", String(40), nullable=False),
+    Column("lease_ms", BigInteger, nullable=False),
+    Column("over_ms", BigInteger),
+    Index("outbound_orders_due", "state", "campaign", "priority", "due_ms"),
+    Index("outbound_orders_over", "over_ms"),
+)
+
+# Of each campaign, and of all together (the empty name): whether it rests, and when its next call may be placed. The
+# row of the empty name is locked by whoever places calls.
+outbound_pace = Table(
+    "outbound_pace",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("paused", Boolean, nullable=False),
+    Column("next_ms", BigInteger, nullable=False),
+)
+
+# Who must not be called, by the keyed hash of the number.
+do_not_call = Table(
+    "do_not_call",
+    metadata,
+    Column("customer", String(64), primary_key=True),
+    Column("shown", String(64), nullable=False),  # masked
+    Column("reason", String(256), nullable=False),
+    Column("added_ms", BigInteger, nullable=False),
 )

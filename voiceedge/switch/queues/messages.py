@@ -27,9 +27,12 @@ of ENDS: the ticket is over, and the flow goes on with that.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Text = Annotated[str, Field(max_length=200)]
+from voiceedge.context.cloudevents import CONVERSATION_ID
+
+LONGEST = 200
+Text = Annotated[str, Field(max_length=LONGEST)]
 
 
 class TicketState(StrEnum):
@@ -65,15 +68,18 @@ class Message(BaseModel):
 
 
 class Join(Message):
-    """`priority` 1 (first) to 9; None: the queue's own. `skills` are needed beside the queue's: name to level 1..5."""
+    """`call` is the SIP Call-ID, cut where it is too long; asked again for the same call, the ticket is the same.
+
+    `priority` 1 (first) to 9; None: the queue's own. `skills` are needed beside the queue's: name to level 1..5.
+    """
 
     queue: Text
-    call: Text
-    conversation: Text
+    call: Annotated[str, AfterValidator(lambda text: text[:LONGEST])]
+    conversation: str = Field(pattern=CONVERSATION_ID)
     caller_hash: Text | None = None
     priority: int | None = Field(None, ge=1, le=9)
     skills: dict[Text, int] = Field(default_factory=dict, max_length=20)
-    language: Text = "ko"
+    language: str = Field("ko", max_length=16)
 
 
 class Joined(Message):

@@ -15,7 +15,7 @@ from voiceedge.switch.queues.model import Agent, Ticket
 
 Item = TypeVar("Item")
 
-TURN = "turn"
+TURN = "*"  # no node has this name
 
 
 async def take_turn(connection: AsyncConnection, *, skip: bool) -> bool:

@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("seen_ms", sa.BigInteger, nullable=False),
     )
-    op.execute("INSERT INTO queue_nodes (name, seen_ms) VALUES ('turn', 0)")
+    op.execute("INSERT INTO queue_nodes (name, seen_ms) VALUES ('*', 0)")
 
 
 def downgrade() -> None:
