@@ -266,6 +266,9 @@ class Speech(Section):
     )
     threads: int = Field(2, ge=1, description="Threads of the deciding recogniser.")
     queue: int = Field(16, ge=1, description="Decisions that may wait; more are refused and Vosk decides alone.")
+    transcribe_talks: bool = Field(
+        False, description="Write down what callers and agents say to each other; a Whisper model is needed for it."
+    )
     decide_s: float = Field(3.0, gt=0, description="How long a call waits for a decision before Vosk decides alone.")
 
 

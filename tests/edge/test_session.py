@@ -93,7 +93,7 @@ async def serve(tmp_path, *, leg=None, journal=None, voice=None, hang_up=False, 
     around = Surroundings(
         config=config, plan=plan, router=Router(plan, config.flows, clock), clock=clock,
         book=FlowBook(tmp_path), ears=None, voice=voice or Voice(), tickets=None,
-        recorder=Recorder(), lines=None, queues=None, look_ups=None, journal_of=lambda _: journal, customer_of=lambda _: None,
+        recorder=Recorder(), lines=None, queues=None, transcripts=None, look_ups=None, journal_of=lambda _: journal, customer_of=lambda _: None,
     )  # fmt: skip
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         switchboard = Switchboard(around, group)

@@ -85,7 +85,7 @@ class StepEntered(EventData):
 
 
 class TurnHeard(EventData):
-    """An answer, or the lack of one.
+    """An answer, or the lack of one; in a talk with an agent, something either of them said (`step` talk, no `flow`).
 
     `value` and `transcript` are masked as the slot's class demands.
     """
@@ -100,6 +100,7 @@ class TurnHeard(EventData):
     transcript: FreeText | None = None
     confidence: float | None = None
     speech_ms: int | None = None
+    speaker: Literal["caller", "agent"] = "caller"
 
 
 class HandedOver(EventData):
@@ -221,6 +222,63 @@ class AgentStateChanged(EventData):
     conversation: str | None = None
 
 
+class OutboundOrdered(EventData):
+    """Somebody is to be called: the order `order` was taken, or was `known` already and stays as it is."""
+
+    type: ClassVar[str] = "voiceedge.outbound.ordered"
+    order: str
+    campaign: str
+    number: str
+    by: Literal["command", "mqtt"]
+    known: bool = False
+
+
+class OutboundRefused(EventData):
+    """An order was not taken, and why; its subject is `outbound`. `order` is empty where it names itself by no id."""
+
+    type: ClassVar[str] = "voiceedge.outbound.refused"
+    order: str
+    why: FreeText
+
+
+class OutboundDialled(EventData):
+    """The number of the order is called for the `attempt`-th time."""
+
+    type: ClassVar[str] = "voiceedge.outbound.dialled"
+    order: str
+    campaign: str
+    number: str
+    attempt: int
+
+
+class OutboundResult(EventData):
+    """What became of the `attempt`-th call of an order.
+
+    `answered_by` is null where nobody answered. `outcome` is the flow's. `again_at` (RFC 3339) is when it is tried
+    again at the earliest; null: never.
+    """
+
+    type: ClassVar[str] = "voiceedge.outbound.result"
+    order: str
+    campaign: str
+    attempt: int
+    result: Literal["done", "busy", "no_answer", "machine", "fax", "invalid", "failed", "lost", "refused"]
+    answered_by: Literal["person", "machine", "fax", "silence"] | None = None
+    outcome: FreeText | None = None
+    again_at: str | None = None
+
+
+class OutboundOver(EventData):
+    """Nobody is called for this order any more: done, given up, cancelled, past its time, or not allowed."""
+
+    type: ClassVar[str] = "voiceedge.outbound.over"
+    order: str
+    campaign: str
+    state: Literal["done", "failed", "cancelled", "expired", "refused"]
+    attempts: int
+    why: FreeText = ""
+
+
 class RecordingStarted(EventData):
     """The call is being recorded to `path`, which is below `recordings` in the site's data directory."""
 
@@ -309,6 +367,7 @@ EVENTS: tuple[type[EventData], ...] = (
     CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, BridgeStarted,
     BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, LegEnded, CallEnded,
     QueueJoined, QueueLeft, QueueCallBack, AgentStateChanged,
+    OutboundOrdered, OutboundRefused, OutboundDialled, OutboundResult, OutboundOver,
 )  # fmt: skip
 
 

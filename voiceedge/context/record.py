@@ -66,7 +66,7 @@ class Turn(Value):
     """Something said or keyed, masked as it was in its event."""
 
     time: datetime
-    speaker: Literal["caller", "voiceedge"]
+    speaker: Literal["caller", "agent", "voiceedge"]
     step: str
     text: str
     by: Literal["speech", "keys", "none"] | None = None
@@ -144,10 +144,11 @@ class Conversation(BaseModel):
                     update["turns"] = _grown(self.turns, Turn(time=time, speaker="voiceedge", step=step, text=says))
                 return update
             case TurnHeard(
-                step=step, by=by, decision=decision, transcript=transcript, value=value, confidence=confidence
-            ):
+                step=step, by=by, decision=decision, transcript=transcript, value=value, confidence=confidence,
+                speaker=speaker,
+            ):  # fmt: skip
                 turn = Turn(
-                    time=time, speaker="caller", step=step, text=transcript or value or "",
+                    time=time, speaker=speaker, step=step, text=transcript or value or "",
                     by=by, decision=decision, confidence=confidence,
                 )  # fmt: skip
                 return {"turns": _grown(self.turns, turn)}

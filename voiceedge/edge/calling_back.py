@@ -185,6 +185,7 @@ class CallBacks:
             lines=self._lines,
             recordings=recordings,
             sound=party.sound,
+            transcripts=around.transcripts,
             customer=around.customer_of(order.number),
         )
 
@@ -199,7 +200,7 @@ class CallBacks:
         def left(_: Party, broke: bool) -> None:  # noqa: ARG001, FBT001 - there is no queue to come back to
             self._lines.spawn(self._desk.talk_over(order.ticket, order.agent.name, back_to_queue=False))
 
-        await Talk(caller, queue=order.queue, left=left).run(agent, "queue", 0)
+        await Talk(caller, order.language, queue=order.queue, left=left).run(agent, "queue", 0)
 
     @staticmethod
     def _note_begin(caller: Caller, order: CallBackOrder) -> None:

@@ -9,6 +9,7 @@ from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.lines import Lines
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.sound import Sound
+from voiceedge.edge.transcript import Transcripts
 from voiceedge.flow.call import CallFacts
 from voiceedge.sip.leg import Leg
 
@@ -24,5 +25,6 @@ class Caller:
     lines: Lines
     recordings: CallRecordings
     sound: Sound
+    transcripts: Transcripts | None = None  # where talks are written down
     customer: str | None = None  # a hash that is the same for the same number
     hops: int | None = None  # the Max-Forwards with which the call came

@@ -63,7 +63,7 @@ class Dialling:
         recorded = wish.recorded and not self._caller.recordings.running
         if recorded:
             await self._caller.recordings.take(RecordAction.START)
-        parted = await Talk(self._caller).run(party, "dial", wait_ms)
+        parted = await Talk(self._caller, wish.language).run(party, "dial", wait_ms)
         if recorded:
             await self._caller.recordings.take(RecordAction.STOP)
         return DialResult.TALKED if parted is Parted.HUNG_UP else DialResult.FAILED

@@ -234,7 +234,9 @@ class _Place:
         if recorded:
             await recordings.take(RecordAction.START)
         wait_ms = round((self._clock.monotonic() - self._began) * 1000)
-        parted = await Talk(self._caller, queue=self._wish.queue, left=self._left).run(agent, "queue", wait_ms)
+        parted = await Talk(self._caller, self._wish.language, queue=self._wish.queue, left=self._left).run(
+            agent, "queue", wait_ms
+        )
         if recorded:
             await recordings.take(RecordAction.STOP)
         if parted is Parted.HUNG_UP:

@@ -36,6 +36,7 @@ from voiceedge.edge.sound import Sound
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.tally import Tally
 from voiceedge.edge.tickets import TicketOffice
+from voiceedge.edge.transcript import Transcripts
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.edge.voicemail import Mailboxes
 from voiceedge.errors import LegEndedError, NativeError, SipError
@@ -68,6 +69,7 @@ class Surroundings:
     recorder: Recorder
     lines: Lines
     queues: QueueDesk
+    transcripts: Transcripts | None
     tickets: TicketOffice
     look_ups: LookUps
     journal_of: Callable[[str], Journal]
@@ -260,6 +262,7 @@ class Session:
             lines=around.lines,
             recordings=recordings,
             sound=Sound(leg.channel),
+            transcripts=around.transcripts,
             customer=around.customer_of(self._facts.caller),
             hops=self._origin.hops,
         )

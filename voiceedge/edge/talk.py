@@ -13,6 +13,7 @@ from typing import Literal
 
 import structlog
 
+from voiceedge.audio.events import Offset, Onset
 from voiceedge.context.events import BridgeEnded, BridgeStarted, CallTransferred
 from voiceedge.edge.agent_keys import PATIENCE_S, AgentKeys, BackToCaller, Command, Consult, SendOn, TalkAll
 from voiceedge.edge.customer import Caller
@@ -20,6 +21,7 @@ from voiceedge.edge.inbox import Rung, Signal, Told
 from voiceedge.edge.lines import Candidate
 from voiceedge.edge.party import Party
 from voiceedge.edge.ringing import Background, Ringing
+from voiceedge.edge.transcript import Listener, Speaker
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.call import DialResult
 from voiceedge.sip.events import Ended, Held, Key, Resumed, TransferAsked
@@ -62,13 +64,16 @@ class _Bridge:
 
 
 class Talk:
-    def __init__(self, caller: Caller, *, queue: str | None = None, left: Left | None = None) -> None:
+    def __init__(self, caller: Caller, language: str, *, queue: str | None = None, left: Left | None = None) -> None:
         """`left` hears when the first partner leaves, which may be long before the talk is over."""
         self._caller, self._inbox, self._lines = caller, caller.inbox, caller.lines
         self._partner: Party | None = None
         self._third: Party | None = None
         self._first: Party | None = None
         self._queue = queue
+        self._listener = (
+            Listener(caller.transcripts, caller.journal, caller.facts.call_id, language) if caller.transcripts else None
+        )
         self._left = left or (lambda _party, _broke: None)
         self._mode = Mode.TALKING
         self._keys = AgentKeys()
@@ -118,6 +123,10 @@ class Talk:
                 self._keys.forget()
             case Told(party=party, signal=Ended() as ended):
                 await self._gone(party, ended)
+            case Told(party=party, signal=Onset() | Offset() as voice) if party is self._partner:
+                self._overhear("agent", voice)
+            case Onset() | Offset():
+                self._overhear("caller", signal)
             case Told(party=party, signal=inner) if party in (self._partner, self._third):
                 await self._told(party, inner)
             case Rung():
@@ -129,6 +138,10 @@ class Talk:
                 self._partner.sound.music()
             case Resumed() if self._mode is Mode.TALKING:
                 await self._join_audio()
+
+    def _overhear(self, speaker: Speaker, voice: Onset | Offset) -> None:
+        if self._listener and self._mode in {Mode.TALKING, Mode.ALL}:
+            self._listener.hear(speaker, voice)
 
     async def _told(self, party: Party, signal: Signal) -> None:
         match signal:

@@ -33,6 +33,7 @@ from voiceedge.edge.origin import wanted_headers
 from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.tickets import TicketOffice
+from voiceedge.edge.transcript import Transcripts
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
@@ -84,17 +85,19 @@ async def main(
         voice = WorkerVoice(library, speech)
         caps = LinkCaps(control, clock)
         lines = Lines(config, switch, voice=voice, caps=caps, clock=clock, group=group)
+        ears = WorkerEars(vosk, speech, config.speech.decide_s)
         around = Surroundings(
             config=config,
             plan=switch,
             router=Router(switch, config.flows, clock),
             clock=clock,
             book=book,
-            ears=WorkerEars(vosk, speech, config.speech.decide_s),
+            ears=ears,
             voice=voice,
             recorder=recorder,
             lines=lines,
             queues=QueueDesk(control, clock),
+            transcripts=Transcripts(ears, lines.spawn) if config.speech.transcribe_talks else None,
             tickets=TicketOffice(control, clock),
             look_ups=HttpLookUps(http, clock),
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
