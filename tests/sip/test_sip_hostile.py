@@ -44,6 +44,7 @@ REFUSED = {
         GOOD.replace("RTP/AVP", "RTP/SAVP") + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n",
         488,
     ),
+    "SRTP without a key": (GOOD.replace("RTP/AVP", "RTP/SAVP"), 488),
     "DTLS": (GOOD.replace("RTP/AVP", "UDP/TLS/RTP/SAVPF"), 488),
     "fax": (GOOD.replace("m=audio 40000 RTP/AVP 0 8 101", "m=image 4000 udptl t38"), 488),
 }
@@ -236,6 +237,10 @@ def test_ordinary_addresses_are_safe(line: str) -> None:
         "c=X IP4 ::1",
         "c=",
         "a=rtcp:1 IN IP4 h",
+        "m=audio 1 RTP/SAVP 0",
+        "m=audio 1 UDP/TLS/RTP/SAVPF 0",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:short",
+        "a=crypto:1 UNKNOWN nothing:" + "A" * 40,
     ],
 )
 def test_other_addresses_are_not(line: str) -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from peer import Peer, PeerCall, sdp
+from peer import Media, Peer, PeerCall, sdp
 from rtp import PCMA
 from served import Server, until
 
@@ -252,3 +252,39 @@ async def test_a_call_that_never_had_audio_has_no_quality(server: Server) -> Non
 
 async def test_the_stack_says_that_it_is_alive(server: Server) -> None:
     assert await server.do("alive") is True
+
+
+async def test_a_call_offers_the_codecs_of_its_trunk_only(server: Server) -> None:
+    async with Peer() as peer:
+        call, leg = await placed(server, peer, codecs=["PCMU", "G722"])
+        assert call.invitation
+        offered = Media.read(call.invitation.body)
+        assert offered
+        assert offered.formats[:2] == (0, 9)
+        assert offered.events in offered.formats
+        assert "PCMA" not in call.invitation.body
+        await call.answer()
+        await server.event("MediaUp", leg)
+        await server.do("hang_up", leg=leg)
+
+
+@pytest.mark.parametrize(("srtp", "profile"), [("off", "RTP/AVP"), ("optional", "RTP/AVP"), ("required", "RTP/SAVP")])
+async def test_calls_are_encrypted_where_they_shall_be(
+    server: Server, new_server: Callable[..., Server], srtp: str, profile: str
+) -> None:
+    """SDES (RFC 4568). Calls that come in are encrypted where the caller does it."""
+    other = new_server()
+    async with Peer() as peer:
+        call, leg = await placed(server, peer, srtp=srtp)
+        assert call.invitation
+        assert f" {profile} " in call.invitation.body
+        assert ("a=crypto:" in call.invitation.body) == (srtp != "off")
+        await call.answer(200 if srtp == "optional" else 488)
+        if srtp == "optional":  # a peer that knows nothing of it
+            await server.event("MediaUp", leg)
+            await server.do("hang_up", leg=leg)
+    leg = await server.do("call", other.uri("tone"), {}, {"srtp": srtp})
+    await server.event("MediaUp", leg)
+    await asyncio.sleep(0.5)
+    assert (await server.do("quality", leg=leg))["packets_in"] > 10
+    await server.do("hang_up", leg=leg)

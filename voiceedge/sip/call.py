@@ -1,10 +1,9 @@
 """The pump's side of a leg: PJSIP's callbacks turned into events, and the few things a leg may ask of PJSIP."""
 
-import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pjsua2 as pj
 import structlog
@@ -12,6 +11,8 @@ import structlog
 from voiceedge.audio.media import ToldKey
 from voiceedge.errors import NativeError, SipError
 from voiceedge.sip import library
+from voiceedge.sip.accounts import Srtp
+from voiceedge.sip.callbacks import never_raises, parameters, received, sent
 from voiceedge.sip.conference import Junction
 from voiceedge.sip.dialog import DialogId, Refer, dialog_of
 from voiceedge.sip.events import (
@@ -26,12 +27,11 @@ from voiceedge.sip.events import (
     Resumed,
     TransferAsked,
 )
-from voiceedge.sip.headers import address, has_audio, one_line, q850_of, reason, values
+from voiceedge.sip.headers import address, has_audio, one_line, q850_of, reason, values, with_codecs
 from voiceedge.sip.keys import KeyPresses
 from voiceedge.sip.quality import Meter, Quality
 from voiceedge.sip.referral import Referral
 
-S = TypeVar("S")
 log = structlog.get_logger()
 
 if TYPE_CHECKING:
@@ -47,12 +47,14 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A call to be placed. `sender` is the From value."""
+    """A call to be placed. `sender` is the From value; `codecs`: these only, in this order."""
 
     uri: str
     headers: Mapping[str, str]
     call_id: str
     sender: str
+    codecs: tuple[str, ...] = ()
+    srtp: Srtp = "off"
 
 
 class Owner(Protocol):
@@ -64,19 +66,6 @@ class Owner(Protocol):
         """Whether a call may go where a redirection points."""
 
     def watch_keys(self, call: "LiveCall", stream: int) -> None: ...
-
-
-def never_raises(callback: Callable[[S, Any], None]) -> Callable[[S, Any], None]:
-    """PJSIP swallows what a callback raises and goes on with half of the work undone: at least say so."""
-
-    @functools.wraps(callback)
-    def guarded(self: S, told: Any) -> None:
-        try:
-            callback(self, told)
-        except Exception as error:  # noqa: BLE001 - see above
-            log.error("sip_callback_failed", callback=callback.__name__, error=type(error).__name__)  # noqa: TRY400
-
-    return guarded
 
 
 class LiveCall(pj.Call):  # type: ignore[misc]
@@ -108,6 +97,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._port_open = False
         self._signs = -1
         self._signs_at = 0.0
+        self._codecs: tuple[str, ...] = ()  # of our offers; none: all that are configured
         self._hops = 0
         self._moved_to = ""
         self._sent_on = False  # the other side has accepted a transfer, and has not said yet what became of it
@@ -142,6 +132,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         made = parameters(headers=order.headers)
         made.opt.customCallId = order.call_id
         made.txOption.localUri = order.sender
+        self._codecs = order.codecs
         self.makeCall(order.uri, made)
 
     def end(self, cause: Cause, code: int, text: str) -> None:
@@ -373,31 +364,10 @@ class LiveCall(pj.Call):  # type: ignore[misc]
             log.error("sip_callback_failed", callback="onCallRedirected", error=type(error).__name__)  # noqa: TRY400
         return int(pj.PJSIP_REDIRECT_REJECT)
 
+    @never_raises
+    def onCallSdpCreated(self, told: Any) -> None:  # noqa: N802
+        if self._codecs and not told.remSdp.wholeSdp:
+            told.sdp.wholeSdp = with_codecs(told.sdp.wholeSdp, self._codecs)
+
     def onCallReplaceRequest(self, told: Any) -> None:  # noqa: N802
         told.statusCode = FORBIDDEN  # the gate has taken the header from those we allow
-
-
-def received(event: Any) -> str:
-    """The message whose arrival a SIP event is about, empty where it is about something else."""
-    state = event.body.tsxState
-    if event.type != pj.PJSIP_EVENT_TSX_STATE or state.type != pj.PJSIP_EVENT_RX_MSG:
-        return ""
-    return str(state.src.rdata.wholeMsg)
-
-
-def sent(event: Any) -> str:
-    state = event.body.tsxState
-    if event.type != pj.PJSIP_EVENT_TSX_STATE or state.type != pj.PJSIP_EVENT_TX_MSG:
-        return ""
-    return str(state.src.tdata.wholeMsg)
-
-
-def parameters(code: int = 0, headers: Mapping[str, str] | None = None) -> pj.CallOpParam:
-    made = pj.CallOpParam(True)  # without True its settings are whatever lay in memory
-    made.opt.audioCount, made.opt.videoCount = 1, 0
-    made.statusCode = code
-    for name, value in (headers or {}).items():
-        header = pj.SipHeader()
-        header.hName, header.hValue = name, value
-        made.txOption.headers.push_back(header)
-    return made

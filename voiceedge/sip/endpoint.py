@@ -14,6 +14,7 @@ from voiceedge.audio.channel import Channel
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import SipError
+from voiceedge.sip.accounts import Srtp
 from voiceedge.sip.call import LiveCall, Order
 from voiceedge.sip.dialog import read_replaces
 from voiceedge.sip.events import Event
@@ -102,11 +103,14 @@ class SipEndpoint:
         *,
         caller_id: str | None = None,
         replaces: str | None = None,
+        codecs: tuple[str, ...] = (),
+        srtp: Srtp = "off",
     ) -> Leg:
         """Place a call; the leg tells by its events what becomes of it, from Progress to Answered or Ended.
 
         `caller_id`: the number shown (user part of From); without one the call is anonymous (RFC 3323). `replaces`:
-        take the place of a dialog that `uri` has with somebody else (RFC 3891), as TransferAsked gives it.
+        take the place of a dialog that `uri` has with somebody else (RFC 3891), as TransferAsked gives it. `codecs`:
+        these only, in this order, of those configured. `srtp`: encrypt (RFC 4568) where the other side does, or must.
         """
         if not is_target(uri):
             raise SipError("This is no SIP URI that can be called: it should look like sip:NUMBER@HOST.")
@@ -120,6 +124,8 @@ class SipEndpoint:
             headers=outgoing(headers, self.headers_out) | own,
             call_id=secrets.token_hex(16),
             sender=from_value(caller_id, self._stack.host),
+            codecs=codecs,
+            srtp=srtp,
         )
         return await self._pump.run(partial(self._stack.dial, order))
 

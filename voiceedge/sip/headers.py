@@ -25,11 +25,19 @@ _QUOTED = re.compile(r'^\s*"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONNECTION = re.compile(r"c=IN IP4 ([0-9.]+)(?:/[0-9/]+)? *")
 _RTCP = re.compile(r"a=rtcp:\d+(?: IN IP4 ([0-9.]+))? *")
+_AUDIO_LINE = re.compile(r"m=audio \S+ RTP/S?AVPF? .*")  # and no DTLS, which this PJSIP does not have
+# Of the suites everybody has, a key and salt of 30 bytes in base64; of others, some; with lifetime and MKI (RFC 4568).
+_KEY = re.compile(
+    r"a=crypto:\d{1,9} (?:AES_CM_128_HMAC_SHA1_(?:80|32) inline:[A-Za-z0-9+/]{40}"
+    r"|(?!AES_CM_128_HMAC_SHA1)[A-Z0-9_]{1,40} inline:[A-Za-z0-9+/]{20,90}={0,2})"
+    r"(?:\|2\^\d{1,2})?(?:\|\d{1,3}:[1-4])? *"
+)
+_FORMS = {"c=": _CONNECTION, "a=rtcp:": _RTCP, "m=audio": _AUDIO_LINE, "a=crypto": _KEY}
 _LINE_END = re.compile(r"[\r\n]")  # either ends a line for PJSIP
 _KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
 _Q850 = re.compile(r"(?:^|,)\s*Q\.850\b[^,]*?;\s*cause\s*=\s*(\d{1,3})\b", re.IGNORECASE)
 _AUDIO = re.compile(r"^m=audio ", re.MULTILINE)
-_AUDIO_FORMATS = re.compile(r"^m=audio (\d{1,6})\b[^ ]* [^ ]+ (.*)$", re.MULTILINE)
+_AUDIO_FORMATS = re.compile(r"^m=audio (\d{1,6})\b[^ ]* [^ ]+ ([^\r\n]*)", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\s]+)/", re.MULTILINE)
 _STATIC = {"0": "PCMU", "8": "PCMA", "9": "G722"}  # payload types that need no rtpmap (RFC 3551, 6)
 _URI_HOST = re.compile(r"sips?:(?:[^@\s<>,]*@)?([^\s<>;:?,]+)", re.IGNORECASE)
@@ -113,14 +121,20 @@ def is_key_relay(body: str) -> bool:
 
 
 def is_safe_sdp(body: str) -> bool:
-    """Whether every address in it is a plain IPv4 one. PJSIP would abort over others, or wait for a name server."""
+    """Whether every address in it is a plain IPv4 one, and audio that is encrypted has keys that are some (SDES).
+
+    PJSIP would abort over others, or wait for a name server.
+    """
+    keyed = encrypted = False
     for line in _LINE_END.split(body):
-        form = _CONNECTION if line.startswith("c=") else _RTCP if line.startswith("a=rtcp:") else None
+        form = next((form for start, form in _FORMS.items() if line.startswith(start)), None)
         if form:
             found = form.fullmatch(line)
-            if not found or (found[1] and not is_ipv4(found[1])):
+            if not found or (form.groups and found[1] and not is_ipv4(found[1])):
                 return False
-    return True
+            keyed = keyed or form is _KEY
+            encrypted = encrypted or (form is _AUDIO_LINE and " RTP/SAVP" in line)
+    return keyed or not encrypted
 
 
 def one_line(value: str, longest: int = LONGEST_VALUE) -> str:
@@ -187,6 +201,20 @@ def has_codec(body: str, codecs: Iterable[str]) -> bool:
     named = {number: name.upper() for number, name in _RTPMAP.findall(body)}
     lines = [formats.split() for port, formats in _AUDIO_FORMATS.findall(body) if int(port)]
     return not lines or any(named.get(number, _STATIC.get(number)) in known for line in lines for number in line)
+
+
+def with_codecs(body: str, codecs: tuple[str, ...]) -> str:
+    """An SDP of our own with these codecs alone, in this order, and the keys (RFC 4733) as they were."""
+    found = _AUDIO_FORMATS.search(body)
+    if not found:
+        return body
+    named = {number: name.upper() for number, name in _RTPMAP.findall(body)}
+    offered = found[2].split()
+    kept = [number for codec in codecs for number in offered if named.get(number, _STATIC.get(number)) == codec]
+    kept += [number for number in offered if named.get(number) == "TELEPHONE-EVENT"]
+    dropped = re.compile(rf"a=(?:rtpmap|fmtp):(?:{'|'.join(set(offered) - set(kept)) or '-'}) ")
+    lines = (body[: found.start(2)] + " ".join(kept) + body[found.end(2) :]).split("\r\n")
+    return "\r\n".join(line for line in lines if not dropped.match(line))
 
 
 def is_ipv4(text: str) -> bool:

@@ -1,9 +1,7 @@
 """The SIP stack as the pump drives it: every object of PJSIP lives and dies here, in the pump's thread."""
 
 import gc
-import ipaddress
 import itertools
-import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +16,9 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.config import Sip
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.sip import library
-from voiceedge.sip.call import FORBIDDEN, REQUEST_PENDING, LiveCall, Order, never_raises
+from voiceedge.sip.accounts import BRIDGE_RATE, FRAME_MS, Account, Accounts, choose_codecs, library_settings
+from voiceedge.sip.call import FORBIDDEN, REQUEST_PENDING, LiveCall, Order
+from voiceedge.sip.callbacks import never_raises
 from voiceedge.sip.dialog import DialogId, read_refer, read_replaces
 from voiceedge.sip.events import Ended, Event
 from voiceedge.sip.gate import Gate
@@ -30,14 +30,8 @@ from voiceedge.sip.turnstile import Turnstile
 T = TypeVar("T")
 log = structlog.get_logger()
 
-BRIDGE_RATE = 8000  # telephone calls stay at 8 kHz; only what the recogniser hears is widened
-FRAME_MS = 20
 TRANSACTION_S = 8  # a dead caller holds a slot this long, not PJSIP's 32 s
 FAREWELL_S = 2.0  # how long tear_down waits for the other sides to confirm our BYEs
-MORE_CALLS_THAN_ANY = 10_000  # PJSIP lowers it to what it was built for
-
-_CODECS = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/16000"}
-_HIGHEST_PRIORITY = 250
 
 
 class _Endpoint(pj.Endpoint):  # type: ignore[misc]
@@ -59,16 +53,6 @@ class Desk(Protocol):
     def tell(self, leg: Leg, event: Event) -> None: ...
 
 
-class _Account(pj.Account):  # type: ignore[misc]
-    def __init__(self, on_invite: Callable[[int, str], None]) -> None:
-        super().__init__()
-        self._on_invite = on_invite
-
-    @never_raises
-    def onIncomingCall(self, told: Any) -> None:  # noqa: N802 - where this fails, PJSIP answers 500
-        self._on_invite(told.callId, told.rdata.wholeMsg)
-
-
 class Stack:
     """`proxy`: a Route through which every call goes out."""
 
@@ -81,7 +65,7 @@ class Stack:
         self.capacity = 0
         self.most_incoming: int | None = None
         self._endpoint: _Endpoint | None = None
-        self._account: _Account | None = None
+        self._accounts: Accounts | None = None
         self._gate: Gate | None = None
         self._calls: dict[int, LiveCall] = {}
         self._ended: list[LiveCall] = []
@@ -94,20 +78,22 @@ class Stack:
         library.silence_log()
         self._endpoint = _Endpoint()
         self._endpoint.libCreate()
-        self._endpoint.libInit(self._library_settings())
+        self._endpoint.libInit(library_settings())
         library.set_transaction_timeout(TRANSACTION_S)
         library.halve_g722()
         self._pipeline.bridge_self_test()
         most = self._settings.max_calls or library.call_slots()
         self.capacity = min(most, library.call_slots())
-        self._choose_codecs()
-        address = self._listen()
+        choose_codecs(self._endpoint, self._settings.codecs)
+        self._accounts = Accounts(self._endpoint, self._settings, self._proxy, self._invited)
+        library.check_call_layout(self._accounts.incoming)
+        self.port, self.host = self._accounts.port, self._accounts.host
         self._endpoint.libStart()
-        self._media = MediaThread(BRIDGE_RATE, FRAME_MS, address)
+        self._media = MediaThread(BRIDGE_RATE, FRAME_MS, self._accounts.address)
         if self._settings.tcp and not self._proxy:
             self._endpoint.turnstile = Turnstile(self._endpoint, self.port)
         self._gate = Gate(self, self._settings.retry_after_s, self._settings.codecs)
-        return address
+        return self._accounts.address
 
     def poll(self, timeout_ms: int) -> None:
         if self._gate:
@@ -137,7 +123,7 @@ class Stack:
             self.poll(FRAME_MS)
         self._calls.clear()
         self._ended.clear()
-        self._account = None
+        self._accounts = None
         if self._media:
             self._media.close()
             self._media = None
@@ -171,9 +157,9 @@ class Stack:
         self._run_media()
         channel = self._pipeline.channel(rate=BRIDGE_RATE, frame_ms=FRAME_MS)
         number = next(self._numbers)
-        facts = LegFacts(order.call_id, "", user_part(order.uri), order.uri)
+        facts = LegFacts(order.call_id, "", user_part(order.uri), order.uri, is_placed=True)
         leg = self._desk.new_leg(number, channel, facts)
-        call = self._enter(leg, incoming=False)
+        call = self._enter(leg, self._lines().by_srtp(order.srtp), incoming=False)
         try:
             call.dial(order)
         except pj.Error as error:
@@ -259,6 +245,11 @@ class Stack:
             raise SipError("The SIP endpoint is not running.")
         return self._endpoint
 
+    def _lines(self) -> Accounts:
+        if self._accounts is None:
+            raise SipError("The SIP endpoint is not running.")
+        return self._accounts
+
     def is_full(self) -> bool:
         return max(len(self._calls), library.calls_held()) >= self.capacity
 
@@ -275,15 +266,16 @@ class Stack:
         dialog = read_replaces(named[0]) if named else None
         former = self._of_dialog(dialog) if dialog else None
         incoming = request.is_reachable and former is None
-        call = self._enter(self._desk.new_leg(next(self._numbers), channel, facts), incoming=incoming, call_id=call_id)
+        leg = self._desk.new_leg(next(self._numbers), channel, facts)
+        call = self._enter(leg, self._lines().incoming, incoming=incoming, call_id=call_id)
         if not request.is_reachable:  # PJSIP would look the name up while every call's audio waits
             log.warning("sip_name_in_contact", remedy="let the other side write its IPv4 address into Contact")
             call.refuse(pj.PJSIP_SC_BAD_REQUEST, {})
         elif former:
             former.replace_by(call)
 
-    def _enter(self, leg: Leg, *, incoming: bool, call_id: int | None = None) -> LiveCall:
-        call = LiveCall(self._account, self, leg, report=partial(self._desk.tell, leg), call_id=call_id)
+    def _enter(self, leg: Leg, account: Account, *, incoming: bool, call_id: int | None = None) -> LiveCall:
+        call = LiveCall(account, self, leg, report=partial(self._desk.tell, leg), call_id=call_id)
         self._calls[leg.number] = call
         self._desk.admit(leg, incoming)
         return call
@@ -297,92 +289,3 @@ class Stack:
         for key in media.new_keys():
             if call := self._calls.get(key.call):
                 call.told_key(key)
-
-    def _library_settings(self) -> pj.EpConfig:
-        made = pj.EpConfig()
-        made.uaConfig.threadCnt = 0  # the pump is the only thread of PJSIP's that knows signalling
-        made.uaConfig.maxCalls = MORE_CALLS_THAN_ANY
-        made.uaConfig.userAgent = "VoiceEdge"
-        made.uaConfig.natTypeInSdp = 0
-        made.uaConfig.mwiUnsolicitedEnabled = False
-        made.uaConfig.mainThreadOnly = True  # what streams tell in the media thread is called back in the pump
-        made.medConfig.hasIoqueue = True  # of audio packets, which the media thread reads: none of them wakes the pump
-        made.medConfig.threadCnt = 0
-        made.medConfig.clockRate = made.medConfig.sndClockRate = BRIDGE_RATE
-        made.medConfig.audioFramePtime = FRAME_MS
-        made.medConfig.ecTailLen = 0
-        made.medConfig.noVad = True
-        made.logConfig.level = made.logConfig.consoleLevel = made.logConfig.msgLogging = 0
-        return made
-
-    def _choose_codecs(self) -> None:
-        endpoint = self._pj()
-        for codec in endpoint.codecEnum2():
-            endpoint.codecSetPriority(codec.codecId, 0)
-        for rank, name in enumerate(self._settings.codecs):
-            endpoint.codecSetPriority(_CODECS[name], _HIGHEST_PRIORITY - rank)
-
-    def _listen(self) -> tuple[str, int]:
-        """Open the SIP sockets and the account behind them; returns an address that reaches the UDP one from here."""
-        endpoint, settings = self._pj(), self._settings
-        host, public_host = _resolve(settings.host), settings.public_host or ""
-        media = pj.TransportConfig()
-        media.boundAddress, media.publicAddress = _bound(host), public_host
-        media.port, last = settings.rtp_ports
-        media.portRange = last - media.port
-        if self._proxy:
-            host, public_host = "127.0.0.1", ""
-        self.port = (0 if self._proxy else settings.port) or _free_port(host)
-        here = pj.TransportConfig()
-        here.port = self.port
-        here.boundAddress, here.publicAddress = _bound(host), public_host
-        has_tcp = settings.tcp and not self._proxy
-        kinds = [(pj.PJSIP_TRANSPORT_UDP, "UDP")] + [(pj.PJSIP_TRANSPORT_TCP, "TCP")] * has_tcp
-        opened = []
-        for kind, name in kinds:
-            try:
-                opened.append(endpoint.transportCreate(kind, here))
-            except pj.Error as error:
-                raise SipError(
-                    f"Cannot listen on {settings.host}:{self.port}/{name}: {error.reason}. "
-                    "Stop what uses it, or set sip.host and sip.port."
-                ) from None
-        account = pj.AccountConfig()
-        self.host = endpoint.transportGetInfo(opened[0]).localName
-        account.idUri = f"sip:voiceedge@{self.host}"
-        if self._proxy:
-            account.sipConfig.proxies.push_back(self._proxy)
-        account.callConfig.prackUse = pj.PJSUA_100REL_OPTIONAL  # reliable where the caller knows it, never demanded
-        account.mediaConfig.lockCodecEnabled = False  # one codec is agreed in the answer; no re-INVITE to say it again
-        account.mediaConfig.transportConfig = media
-        self._account = _Account(self._invited)
-        self._account.create(account, True)
-        library.check_call_layout(self._account)
-        return (host if _bound(host) else "127.0.0.1"), self.port
-
-
-def _resolve(host: str) -> str:
-    try:
-        return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]  # type: ignore[return-value]
-    except OSError as error:
-        raise SipError(f"sip.host {host!r} is no IPv4 address of this machine: {error}") from error
-
-
-def _bound(host: str) -> str:
-    """As PJSIP wants it: nothing for all addresses."""
-    return "" if ipaddress.ip_address(host).is_unspecified else host
-
-
-def _free_port(host: str) -> int:
-    """A port that is free on UDP and TCP alike."""
-    for _ in range(20):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
-            stream.bind((host, 0))
-            port = int(stream.getsockname()[1])
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-                try:
-                    datagrams.bind((host, port))
-                except OSError:
-                    continue
-                return port
-    raise SipError("No port is free on UDP and TCP alike; set sip.port.")
