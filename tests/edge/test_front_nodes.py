@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from front_rig import Rig, invite_by, needs_kamailio, until
+from front_rig import Rig, from_worker, invite_by, needs_kamailio, until
 from peer import Peer, PeerCall
 from test_front import call_and_hear, no_calls, serve, statuses
 
@@ -75,12 +75,12 @@ async def test_a_full_node_leads_to_the_next_and_after_the_last_the_caller_is_to
     tmp_path: Path,
 ) -> None:
     async with Peer("127.0.1.1") as full, Peer("127.0.2.1") as free:
-        full.on_invite = lambda call: full.respond(call.invitation, 503)
+        full.on_invite = lambda call: full.respond(call.invitation, 503, headers={"Retry-After": "1"})
         served = serve(free)
         async with Rig(tmp_path, front=node_of(full, free)) as rig, rig.peer() as caller:
             assert await statuses(rig, caller, 4) == [200] * 4
             assert len(served) == 4
-            free.on_invite = lambda call: free.respond(call.invitation, 503)
+            free.on_invite = lambda call: free.respond(call.invitation, 503, headers={"Retry-After": "1"})
             final = await (await caller.invite(rig.uri("1000"))).final()
             assert (final.status, final["retry-after"]) == (503, "5")
 
@@ -114,3 +114,13 @@ async def test_a_stranger_is_no_node(tmp_path: Path) -> None:
         call = invite_by(stranger, rig.uri("1000"), rig.facts["sip_port"], {"X-VoiceEdge-Trunk": "carrier"})
         async with asyncio.timeout(10):
             assert (await call.final()).status == 407
+
+
+async def test_with_one_address_the_world_is_called_from_it_and_answers_to_it(tmp_path: Path) -> None:
+    async with Rig(tmp_path, sip={"host": "127.0.1.1"}) as rig, Peer(user="kim") as phone:
+        await from_worker(rig, await rig.worker(), phone.uri)
+        rung = await phone.incoming()
+        assert rung.invitation
+        assert rung.invitation.source == ("127.0.1.1", rig.facts["sip_port"])
+        await rung.answer()
+        assert (await rung.bye()).status == 200

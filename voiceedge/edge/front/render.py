@@ -16,7 +16,6 @@ OUTSIDE_MS = 5000  # without any answer from outside this machine: the next trun
 STRIKES = 10  # failed passwords or broken messages from one address in a minute
 KNOCKS = 40  # calls without a password from one address in a minute
 CHILDREN = 3
-INNER_CHILDREN = 4
 MOST_CALLS = 1000  # where sip.max_calls says nothing: the workers' own limits decide
 STRUCTURE = "kamailio.cfg"  # a change in here needs a restart of Kamailio; all other files can be read again
 # What SIP scanners call themselves; those who care to hide are caught by what they do.
@@ -51,7 +50,11 @@ def write(files: dict[str, str], directory: Path) -> None:
 
 def _structure(config: Config, place: Place, directory: Path) -> str:
     front = config.front
-    switches = {"WITH_TLS": place.tls_port, "WITH_HIDING": front.hide_topology}
+    switches = {
+        "WITH_TLS": place.tls_port,
+        "WITH_HIDING": front.hide_topology,
+        "WITH_ONE_ADDRESS": len(place.addresses) == 1,
+    }
     public = tables.public_address(config, place)
     values: dict[str, str | int] = {
         "defines": "\n".join(f"#!define {name}" for name, on in switches.items() if on),
@@ -65,7 +68,6 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "inner_port": place.inner_port,
         "node_socket": place.world,
         "children": CHILDREN,
-        "inner_children": INNER_CHILDREN,
         "max_calls": config.sip.max_calls or MOST_CALLS,
         "retry_after": config.sip.retry_after_s,
         "calls_per_s": front.calls_per_s,
