@@ -63,6 +63,7 @@ async def test_a_phone_behind_a_router_is_reached_where_it_really_is(tmp_path: P
         await rung.ended()
 
 
+@pytest.mark.slow
 async def test_registrations_outlive_kamailio(tmp_path: Path) -> None:
     async with Rig(tmp_path, agents(tmp_path)) as rig, rig.peer("127.0.0.5", "201") as phone:
         worker = await rig.worker()
@@ -138,6 +139,7 @@ async def test_a_trunks_name_opens_no_other_host(tmp_path: Path) -> None:
         assert (await call.final()).status == 403
 
 
+@pytest.mark.slow
 async def test_a_silent_trunk_is_down_at_once_refused_and_comes_up_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,13 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 from front_rig import Rig, needs_kamailio, register, until
 from typer.testing import CliRunner
 
 from voiceedge.appliance.finding import State
 from voiceedge.cli import app
-from voiceedge.config import Config
-from voiceedge.edge import doctor
+from voiceedge.config import Config, Log
+from voiceedge.edge import doctor, logs
 from voiceedge.edge.front import kamailio, place
 from voiceedge.errors import ConfigError
 from voiceedge.switch.plan import Plan
@@ -161,3 +163,22 @@ def test_kamailio_ends_with_the_front_however_that_ends(tmp_path: Path) -> None:
     while kamailio._group(leader):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_fail2ban_reads_the_lines_of_the_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
+    try:
+        logs.configure(Log(format="json"))
+        structlog.contextvars.bind_contextvars(process="front")
+        kamailio.tell(" 4(123) NOTICE: <script>: security event=banned address=203.0.113.9 reason=flood")
+        kamailio.tell(" 4(123) NOTICE: <script>: security event=auth_failed address=203.0.113.8 method=REGISTER")
+        kamailio.tell(" 4(123) ERROR: <core> [core/parser/msg_parser.c:337]: parse_headers(): bad To 01012345678")
+    finally:
+        structlog.contextvars.clear_contextvars()
+        structlog.configure(**before)
+    lines = capsys.readouterr().err.splitlines()
+    text = (Path(__file__).parents[2] / "systemd" / "fail2ban" / "voiceedge.conf").read_text()
+    (pattern,) = re.findall(r"^failregex = (.*)$", text, re.MULTILINE)
+    found = [re.search(pattern.replace("<HOST>", r"(?P<host>[\d.]+)"), line) for line in lines]
+    assert [match and match["host"] for match in found] == ["203.0.113.9", "203.0.113.8", None]
+    assert "01012345678" not in lines[2]

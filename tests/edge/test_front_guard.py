@@ -57,8 +57,8 @@ async def silence(peer: Peer, rig: Rig) -> bool:
 
 def flood(rig: Rig, peer: Peer, count: int) -> None:
     for number in range(count):
-        lines = {"Via": peer.via(f"z9hG4bK{number}"), "Max-Forwards": "70", "From": "<sip:a@b>;tag=1", "To": "<sip:x@y>"}
-        lines |= {"Call-ID": str(number), "CSeq": "1 OPTIONS"}
+        lines = {"Via": peer.via(f"z9hG4bK{number}"), "From": "<sip:a@b>;tag=1", "To": "<sip:x@y>"}
+        lines |= {"Max-Forwards": "70", "Call-ID": str(number), "CSeq": "1 OPTIONS"}
         peer.send(peer.write(f"OPTIONS {rig.uri('x')} SIP/2.0", lines), ("127.0.0.1", rig.facts["sip_port"]))
 
 

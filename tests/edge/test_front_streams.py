@@ -163,6 +163,7 @@ async def test_peers_that_dawdle_or_say_too_much_do_not_keep_others_from_calling
             writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trusted", [False, True])
 async def test_a_carrier_over_tls_must_have_a_certificate_that_this_machine_trusts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool

@@ -139,7 +139,7 @@ class Front:
                 log.warning("workers_not_told", problem=str(error))
 
     async def save_forever(self) -> None:
-        """Registrations reach the disk only when Kamailio is told to write them; if it hears nothing, it is replaced."""
+        """Registrations reach the disk only when Kamailio is told to; one that hears nothing is replaced."""
         silences = 0
         while True:
             await clocks.sleep(self._clock, SAVE_S)
