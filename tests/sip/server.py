@@ -189,9 +189,6 @@ class Server:
         quality = await self.legs[leg].quality()
         return quality and dataclasses.asdict(quality)
 
-    async def do_alive(self, _: int) -> bool:
-        return await self.endpoint.alive()
-
     async def do_stop(self, _: int) -> None:
         self.stopped.set()
 

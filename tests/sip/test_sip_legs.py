@@ -250,10 +250,6 @@ async def test_a_call_that_never_had_audio_has_no_quality(server: Server) -> Non
         assert (await server.event("Ended", leg))["quality"] is None
 
 
-async def test_the_stack_says_that_it_is_alive(server: Server) -> None:
-    assert await server.do("alive") is True
-
-
 async def test_a_call_offers_the_codecs_of_its_trunk_only(server: Server) -> None:
     async with Peer() as peer:
         call, leg = await placed(server, peer, codecs=["PCMU", "G722"])
@@ -288,3 +284,21 @@ async def test_calls_are_encrypted_where_they_shall_be(
     await asyncio.sleep(0.5)
     assert (await server.do("quality", leg=leg))["packets_in"] > 10
     await server.do("hang_up", leg=leg)
+
+
+async def test_few_ports_are_enough_for_calls_of_all_kinds(new_server: Callable[..., Server]) -> None:
+    """A worker has four ports a call."""
+    server = new_server(rtp_ports=[20000, 20015], no_rtp_s=30)
+    async with Peer() as peer:
+        for _ in range(3):
+            legs = []
+            came, _ = await talking(server, peer)
+            for srtp in ("off", "optional", "off"):
+                call, leg = await placed(server, peer, srtp=srtp)
+                await call.answer()
+                await server.event("MediaUp", leg)
+                legs.append(leg)
+            assert (await came.reinvite()).status == 200
+            for leg in legs:
+                await server.do("hang_up", leg=leg)
+            await came.bye()

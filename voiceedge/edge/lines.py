@@ -17,6 +17,7 @@ from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.party import Hear, Party
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import SipError
+from voiceedge.sip.accounts import Srtp
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.headers import host_of, is_allowed, user_part
 from voiceedge.switch.caps import CallOut, Caps, call_out
@@ -43,6 +44,8 @@ class Way:
     caller_id: str | None = None
     out: CallOut | None = None
     replaces: str | None = None  # a dialog whose place it takes (RFC 3891)
+    codecs: tuple[str, ...] = ()  # these only; none: all that are configured
+    srtp: Srtp = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class Lines:
 
     def _way(self, attempt: Attempt, call_id: str, caller: str) -> Way:
         counted = None if attempt.is_emergency else call_out(call_id, caller, attempt.trunk, self.plan, self._clock)
-        return Way(attempt.uri, attempt.headers, attempt.caller_id, counted)
+        return Way(attempt.uri, attempt.headers, attempt.caller_id, counted, codecs=attempt.codecs, srtp=attempt.srtp)
 
     def agent(self, name: str, entry: AgentEntry, ring_s: float | None = None) -> Candidate:
         """`phone` is a whole address, or the name that a phone registers by at the front."""
@@ -137,7 +140,14 @@ class Lines:
             raise SipError(f"No call out by {way.out.trunk}: {refusal.why}.")
         headers = {name: way.headers[name] for name in way.headers if name in self._endpoint.headers_out}  # the front's
         try:
-            leg = await self._endpoint.call(way.uri, headers, caller_id=way.caller_id, replaces=way.replaces)
+            leg = await self._endpoint.call(
+                way.uri,
+                headers,
+                caller_id=way.caller_id,
+                replaces=way.replaces,
+                codecs=way.codecs,
+                srtp=way.srtp,
+            )
         except BaseException:
             self._is_over(way.out)
             raise

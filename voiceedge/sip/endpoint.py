@@ -129,14 +129,6 @@ class SipEndpoint:
         )
         return await self._pump.run(partial(self._stack.dial, order))
 
-    async def alive(self, deadline_s: float = 2.0) -> bool:
-        """Whether the SIP stack still comes to what it is asked."""
-        try:
-            await self._pump.run(lambda: None, deadline_s)
-        except SipError:
-            return False
-        return True
-
     async def ask(self, number: int, question: Callable[[LiveCall], T]) -> T:
         return await self._pump.run(partial(self._stack.put, number, question))
 
