@@ -33,7 +33,7 @@ def leg(**told):
 
 async def all_of(database):
     now = CLOCK.now()
-    return [record async for record in legs.read(database, now - timedelta(days=1), now + timedelta(days=1))]
+    return [record async for record in legs.read(database.begin, now - timedelta(days=1), now + timedelta(days=1))]
 
 
 async def test_a_record_is_kept_once_with_the_number_in_the_clear_that_no_event_shows(store, database):

@@ -4,4 +4,19 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
-from voiceedge.cli import agent, audio, call, demo, doctor, events, flow, front, queue, recordings, reload, route, run  # noqa: E402, F401 - each module adds its commands to the app
+from voiceedge.cli import (  # noqa: E402, F401 - each module adds its commands to the app
+    agent,
+    audio,
+    call,
+    calls,
+    demo,
+    doctor,
+    events,
+    flow,
+    front,
+    queue,
+    recordings,
+    reload,
+    route,
+    run,
+)

@@ -1,7 +1,8 @@
 """Call-detail records, one a leg: kept with the event that tells of it, read back, and summed up (RFC 6076)."""
 
 import csv
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
@@ -15,6 +16,8 @@ from voiceedge.context.events import LegEnded
 from voiceedge.context.tables import legs
 
 READ_AT_ONCE = 1_000
+
+Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 _ESTABLISHED = {480, 486, 600, 603}  # the called side was reached, and would or could not talk
 _INEFFECTIVE = {408, 500, 503, 504}
@@ -50,13 +53,13 @@ async def keep(connection: AsyncConnection, events: Iterable[StampedEvent], node
         await connection.execute(insert(legs), rows)
 
 
-async def read(database: Database, since: datetime, until: datetime) -> AsyncIterator[LegRecord]:
-    """Records of legs that ended in that time, the oldest first."""
+async def read(begin: Begin, since: datetime, until: datetime) -> AsyncIterator[LegRecord]:
+    """Records of legs that ended in that time, the oldest first; `begin` is a database's `begin` or `look`."""
     wanted = legs.c.ended_ms >= _ms(since), legs.c.ended_ms < _ms(until)
     query = select(legs.c.conversation_id, legs.c.node, legs.c.number, legs.c.record).where(*wanted)
     query = query.order_by(legs.c.ended_ms, legs.c.id)
     for start in range(0, 1 << 62, READ_AT_ONCE):
-        async with database.begin() as connection:
+        async with begin() as connection:
             rows = (await connection.execute(query.limit(READ_AT_ONCE).offset(start))).all()
         for conversation, node, number, record in rows:
             yield LegRecord(conversation, node, number, LegEnded.model_validate_json(record))
