@@ -6,13 +6,15 @@
  *
  *   gate       ____________________▄▄▄▄████▄▄▄██▄▄______________________
  *   wanted        |◀── warm-up ──▶|                 |◀── hold ──▶|        `from` … `until`
- *   frames        |▒▒▒|▒▒▒|▒▒▒|▒▒▒|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|▓▓▓|        32 ms each, the warm-up's all at once
+ *   frames        |▒▒▒|▒▒▒|▒▒▒|▒▒▒|▓▓▓|▓▓▓|▓▓▓|▒▒▒|▓▓▓|                    32 ms each; ▒ all at once when the gate opens
  *   peeks                          ╰─▓╯╰─▓╯╰─▓╯                            the last 32 ms, at the end of each block
  *
  * The network has a memory, and begins with none. It warms up on the second before the gate opened, in frames laid so
  * that the last one ends with the newest sample: the first answer is there one block later. From frame to frame it
  * remembers. Until speech has begun, it also peeks between two frames: it looks at the last 32 ms from where its memory
  * stands, and forgets what it saw. That finds a voice 15 ms sooner than frames alone, at the same rate of false alarms.
+ * While the gate is closed nothing is judged: what was left out is caught up with when it opens, a quarter of a second at
+ * most. Speech that goes on is looked at every 64 ms: two frames at once cost little more than one.
  *
  * The judge reads the channel's ring, halves its rate, and adds noise at -55 dBov: a line that is silent to the last
  * bit makes the network deaf for the first sounds after it. When speech has ended it starts afresh, as it would expect
@@ -51,6 +53,7 @@ struct ve_judge {
     uint32_t onset_q16, speech_q16; /* probabilities in 1/65535 */
     /* from the media thread */
     _Atomic uint64_t from, until; /* 16 kHz positions */
+    _Atomic uint64_t asked;       /* the end of what the gate last heard: no need to judge beyond it */
     atomic_bool eager;            /* for peeks */
     _Atomic uint64_t unjudged;    /* blocks that the gate decided because the judge was silent */
     uint32_t waited;              /* blocks with an open gate since the last answer in time */
@@ -59,6 +62,7 @@ struct ve_judge {
     _Atomic uint64_t verdict; /* judged through this position, and the probability: 48 and 16 bits */
     uint64_t span, next;      /* the `from` it works on, and where the frame to come begins */
     uint64_t read, through;   /* the position to read on from, and the end of what was taken last */
+    uint64_t caught_up;       /* nothing before it is left out */
     bool first;               /* the frame to come is the first of its span */
     struct ve_decimator decimator;
     int16_t line[VE_JUDGE_ROW + VE_JUDGE_FRAME]; /* at 8 kHz: a row before `next`, then the frame to come … */

@@ -7,9 +7,10 @@
 #define STEP (2u * VE_JUDGE_FRAME)                /* a frame in ring samples */
 #define AHEAD (2u * (VE_RESAMPLE_TAPS / 2u - 1u)) /* how far the decimator looks beyond what it gives */
 #define WARM_UP_FRAMES 31u
+#define CATCH_UP_FRAMES 8u        /* of what the gate was closed for, where there is a memory */
 #define HOLD (6000u * MS)   /* longer than the pauses of a ringback tone */
 #define FRESH (120u * MS)   /* a verdict about what lies further back says nothing about now */
-#define LATE (2000u * MS)   /* so far behind, the judge begins again near the present */
+#define SPEAKING (64u * MS) /* how often what is known to be speech is looked at: two frames at once cost little more than one */
 #define PATIENCE_BLOCKS 10u /* with an open gate and no verdict */
 
 /* --- the media thread --- */
@@ -33,11 +34,17 @@ int ve_judge_open(struct ve_judge *judge, const struct ve_judge_settings *settin
     return 0;
 }
 
-/* So many frames before the end of what can be decimated by now. */
-static uint64_t warm_up_before(uint64_t head)
+/* The end of what can be decimated by now. */
+static uint64_t end_of(uint64_t head)
 {
-    const uint64_t end = head > AHEAD ? head - AHEAD : 0;
-    const uint64_t frames = end / STEP < WARM_UP_FRAMES ? end / STEP : WARM_UP_FRAMES;
+    return head > AHEAD ? head - AHEAD : 0;
+}
+
+/* So many frames before it. */
+static uint64_t before(uint64_t head, uint64_t most_frames)
+{
+    const uint64_t end = end_of(head);
+    const uint64_t frames = end / STEP < most_frames ? end / STEP : most_frames;
     return end - frames * STEP;
 }
 
@@ -49,11 +56,13 @@ static void ask(struct ve_judge *judge, uint64_t head, bool heard, bool speaking
     judge->spoke = speaking;
     atomic_store_explicit(&judge->eager, !speaking, memory_order_relaxed);
     if (heard && (over || !wanted))
-        atomic_store_explicit(&judge->from, warm_up_before(head), memory_order_relaxed);
+        atomic_store_explicit(&judge->from, before(head, WARM_UP_FRAMES), memory_order_relaxed);
     if (heard || over)
         atomic_store_explicit(&judge->until, heard ? head + HOLD : head, memory_order_release);
-    if (heard || (wanted && !over))
+    if (heard && (!speaking || head >= atomic_load_explicit(&judge->asked, memory_order_relaxed) + SPEAKING)) {
+        atomic_store_explicit(&judge->asked, end_of(head), memory_order_release);
         ve_hub_wake(judge->hub);
+    }
 }
 
 bool ve_judge_block(struct ve_judge *judge, bool heard, bool speaking)
@@ -82,13 +91,25 @@ uint64_t ve_judge_unjudged(const struct ve_judge *judge)
 
 /* --- the judge's thread --- */
 
-static void begin(struct ve_judge *judge, uint64_t position)
+static uint64_t later(uint64_t one, uint64_t other)
+{
+    return one > other ? one : other;
+}
+
+static void go_on_at(struct ve_judge *judge, uint64_t position, uint64_t head)
 {
     judge->next = judge->read = judge->through = position;
-    judge->first = true;
+    judge->caught_up = end_of(head);
     judge->filled = 0;
     memset(judge->line, 0, sizeof judge->line);
     ve_decimator_open(&judge->decimator);
+}
+
+/* Leave out what lies before `position`, where that is a frame or more. */
+static void catch_up(struct ve_judge *judge, uint64_t position, uint64_t head)
+{
+    if (judge->next + STEP < position)
+        go_on_at(judge, position, head);
 }
 
 /* Fill the frame to come with what the ring has of it. */
@@ -137,8 +158,14 @@ static bool take(struct ve_judge *judge, float *samples, struct ve_judge_row *ro
     const uint64_t head = ve_ring_head(judge->ring);
     if ((from == judge->span ? judge->next : from) >= until)
         return false;
-    if (from != judge->span || head > judge->next + LATE)
-        begin(judge, head > from + LATE ? warm_up_before(head) : from);
+    const bool anew = from != judge->span;
+    if (!anew && judge->through >= atomic_load_explicit(&judge->asked, memory_order_relaxed))
+        return false;
+    if (anew)
+        go_on_at(judge, later(from, before(head, WARM_UP_FRAMES)), head);
+    else if (judge->next + STEP > judge->caught_up)
+        catch_up(judge, before(head, CATCH_UP_FRAMES), head);
+    judge->first |= anew;
     judge->span = from;
     read_on(judge);
 

@@ -21,7 +21,7 @@ from voiceedge.errors import ModelMissingError
 ffi, lib = load("events", "resample", "ring", "judge")
 
 BLOCK, FRAME, CONTEXT, ROW = 160, 256, 32, 288  # samples at 8 kHz
-WARM_UP, AHEAD = 31, 30  # frames; ring samples
+WARM_UP, CATCH_UP, AHEAD = 31, 8, 30  # frames, frames, ring samples
 HOLD_MS, PATIENCE_MS = 6000, 200
 VOICE = VoiceSettings(offset_ms=300)
 SETTINGS = ChannelSettings(VOICE, JudgeSettings(0.5, 0.25))
@@ -107,10 +107,18 @@ class TestWhatItIsShown:
         heard(np.concatenate([sound(2000, -75), voiced(1000)]), ear)
         assert ear.memories[-20:] == list(np.arange(ear.memories[-1] - 19, ear.memories[-1] + 1))
 
-    def test_it_is_shown_what_follows_a_sound_for_some_seconds(self) -> None:
+    def test_it_is_shown_no_silence_but_the_end_of_it_before_the_next_sound(self) -> None:
         ear = Ear()
-        heard(np.concatenate([sound(2000, -75), voiced(100, -30), sound(8000, -75)]), ear)
-        assert ear.memories[-1] == pytest.approx(WARM_UP + (HOLD_MS + 200) / 32, abs=10)
+        heard(np.concatenate([sound(2000, -75), voiced(100, -30), sound(HOLD_MS - 1000, -75)]), ear)
+        shown = len(ear.rows)
+        assert ear.memories[-1] == pytest.approx(WARM_UP + 3, abs=2)
+        heard_again = Ear()
+        heard(
+            np.concatenate([sound(2000, -75), voiced(100, -30), sound(HOLD_MS - 1000, -75), voiced(20, -30)]),
+            heard_again,
+        )
+        assert len(heard_again.rows) - shown <= CATCH_UP + 1
+        assert heard_again.memories[-1] > WARM_UP  # what it remembers of the first sound
 
     def test_after_speech_it_starts_afresh(self) -> None:
         ear = Ear()
