@@ -14,7 +14,7 @@ from voiceedge.flow.problem import nearest
 from voiceedge.switch import numbers
 from voiceedge.switch.guard import Guard, Refusal
 from voiceedge.switch.outgoing import Outgoing
-from voiceedge.switch.patterns import fits, is_literal, plain
+from voiceedge.switch.patterns import fits, forms_of, is_literal, plain
 from voiceedge.switch.plan import Plan, Route
 from voiceedge.switch.queues.matching import needed
 
@@ -34,6 +34,7 @@ class PlanProblem:
 def check_plan(plan: Plan, flows: Collection[str]) -> list[PlanProblem]:
     """Errors first. `flows` are the names of those that there are."""
     found = [*_routes(plan, flows), *_hidden(plan), *_trunks(plan), *_guard(plan), *_agents(plan), *_queues(plan)]
+    found += _campaigns(plan, flows)
     return sorted(found, key=lambda problem: problem.severity)
 
 
@@ -123,3 +124,20 @@ def _queues(plan: Plan) -> Iterator[PlanProblem]:
             wanted = ", ".join(f"{skill} {level}" for skill, level in levels.items())
             message = f"none of its agents can do what it asks for in the end ({wanted}); relax it"
             yield PlanProblem(f"queues.{name}", message, "warning")
+
+
+def _campaigns(plan: Plan, flows: Collection[str]) -> Iterator[PlanProblem]:
+    trunks = [trunk for trunk in plan.trunks.values() if trunk.outgoing and trunk.host]
+    own = {form for trunk in trunks for number in trunk.own_numbers for form in forms_of(number, plan.numbers)}
+    for name, campaign in plan.campaigns.items():
+        where = f"campaigns.{name}"
+        if campaign.flow not in flows:
+            yield PlanProblem(where, f'there is no flow "{campaign.flow}".{nearest(campaign.flow, flows)}')
+        if not trunks:
+            yield PlanProblem(where, "no trunk takes calls out: give one a host", "warning")
+        elif campaign.caller_id and own.isdisjoint(forms_of(campaign.caller_id, plan.numbers)):
+            message = "caller_id is in no trunk's own_numbers, so the trunk's own is shown"
+            yield PlanProblem(where, message, "warning")
+        if campaign.hours is None:
+            message = "without hours people are called at night too"
+            yield PlanProblem(where, message, "warning")

@@ -187,6 +187,46 @@ class Mailbox(Section):
     tell: tuple[Name, ...] = ()  # agents
 
 
+class Retry(Section):
+    """After a call that ended so: how long to wait, and how many such calls are enough."""
+
+    after_s: float = Field(gt=0)
+    attempts: int = Field(ge=1)
+
+
+class Retries(Section):
+    """Whom we did not talk to is called again, by what became of the call."""
+
+    busy: Retry = Retry(after_s=300, attempts=3)
+    no_answer: Retry = Retry(after_s=1800, attempts=3)
+    machine: Retry = Retry(after_s=3600, attempts=2)
+    failed: Retry = Retry(after_s=120, attempts=3)
+
+
+class Campaign(Section):
+    """Calls out of one kind (docs/outbound.md): what they say, when, how fast, and how often they are tried."""
+
+    title: str = ""
+    flow: Name
+    caller_id: str | None = None  # one of the trunk's own numbers
+    hours: Name | None = None  # on the called person's clock
+    per_minute: float = Field(10.0, gt=0, le=6000)
+    at_once: int = Field(2, ge=1)
+    ring_s: float = Field(30.0, gt=0, le=180)
+    machine: Literal["hang_up", "message", "go_on", "off"] = "hang_up"
+    opt_out: str = "do_not_call"  # the flow's outcome by which somebody asks to be called no more
+    attempts: int = Field(5, ge=1)  # in all
+    retry: Retries = Retries()
+
+
+class Outbound(Section):
+    """Bounds of all campaigns together."""
+
+    per_minute: float = Field(60.0, gt=0, le=6000)
+    at_once: int = Field(20, ge=1)
+    keep_free: float = Field(0.5, ge=0, lt=1)  # the share of all places that stays free for calls that come in
+
+
 class Plan(Section):
     numbers: Numbers = Numbers()
     hours: dict[Name, Hours] = Field(default_factory=dict)
@@ -196,6 +236,8 @@ class Plan(Section):
     agents: dict[Name, AgentEntry] = Field(default_factory=dict)
     queues: dict[Name, QueueEntry] = Field(default_factory=dict)
     mailboxes: dict[Name, Mailbox] = Field(default_factory=dict)
+    outbound: Outbound = Outbound()
+    campaigns: dict[Name, Campaign] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _all_named_exist(self) -> Self:
@@ -212,6 +254,9 @@ class Plan(Section):
         for name, queue in self.queues.items():
             if queue.hours is not None and queue.hours not in self.hours:
                 raise ValueError(f'queues: {name} has hours "{queue.hours}", which the plan does not have')
+        for name, campaign in self.campaigns.items():
+            if campaign.hours is not None and campaign.hours not in self.hours:
+                raise ValueError(f'campaigns: {name} has hours "{campaign.hours}", which the plan does not have')
         return self
 
     @property
