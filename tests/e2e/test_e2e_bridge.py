@@ -296,8 +296,7 @@ async def test_the_agents_phone_joins_the_caller_with_whom_it_has_asked(switch, 
         other = await lee.incoming()
         await other.answer()
         await in_talk(asking, other, LEE_HZ)
-        ours, theirs = (re.search(r"tag=([^;>]+)", end)[1] for end in (asking._dialog.remote, asking._dialog.local))
-        replaces = quote(f"{asking.id};to-tag={ours};from-tag={theirs}", safe="")
+        replaces = quote(dialog_of(asking), safe="")
         assert (await refer(agent, f"{switch.uri('1009')}?Replaces={replaces}")).status == 202
         await in_talk(call, other, LEE_HZ)
         await asking.ended()
@@ -317,6 +316,37 @@ async def test_whoever_holds_a_caller_or_is_held_by_one_hears_music(switch, kim)
         assert np.abs(agent.rtp.heard(held)[-RATE // 2 :]).max() > 300
         await call.call.reinvite("sendrecv")
         await in_talk(call, agent)
+
+
+def dialog_of(call):
+    """A Replaces value for the other side of this peer's call."""
+    ours, theirs = (re.search(r"tag=([^;>]+)", end)[1] for end in (call._dialog.remote, call._dialog.local))
+    return f"{call.id};to-tag={ours};from-tag={theirs}"
+
+
+async def test_another_phone_takes_the_agents_call_over(switch, kim, lee):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        heir = await lee.invite(switch.uri("1001"), headers={"Replaces": dialog_of(agent)})
+        assert (await heir.final()).status == 200
+        await agent.ended()
+        await in_talk(call, heir, LEE_HZ)
+        await heir.bye()
+        assert (await call.over())["outcome"] == "talked"
+
+
+async def test_somebody_outside_may_send_no_caller_on(switch, lee, ports):
+    async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, talk(switch, "1006") as call:
+        other = await trunk.incoming()
+        await other.answer()
+        await in_talk(call, other)
+        await keyed(other, "*10212345678#")
+        assert (await refer(other, lee.uri)).status == 603
+        thief = await lee.invite(switch.uri("1006"), headers={"Replaces": dialog_of(other)})
+        assert (await thief.final()).status == 403
+        await in_talk(call, other)
 
 
 async def test_a_caller_may_send_nobody_on(switch, kim, lee):

@@ -247,11 +247,16 @@ class LiveCall:
 
     async def dial(self, wish: Dial) -> DialResult:
         with self._on_the_line():
-            return await self._dialling.dial(wish)
+            result = await self._dialling.dial(wish)
+        self._voice = None  # what was said meanwhile was not said to the flow
+        return result
 
     async def queue(self, wish: Enqueue) -> QueueResult:
+        self._typed_ahead.clear()  # its keys are those of the queue
         with self._on_the_line():
-            return await self._queueing.wait(wish)
+            result = await self._queueing.wait(wish)
+        self._voice = None
+        return result
 
     async def voicemail(self, wish: Voicemail) -> VoicemailResult:
         await self.say(wish.prompt)

@@ -146,7 +146,7 @@ class Talk:
     async def _told(self, party: Party, signal: Signal) -> None:
         match signal:
             case Key(key=key, method=method) if method != "in_band" and party is self._partner:
-                await self._key(key)
+                await self._key(key, is_agent=party.agent is not None)
             case Held() if self._mode is Mode.TALKING:
                 await self._part_audio()
                 self._caller.sound.music()
@@ -157,9 +157,9 @@ class Talk:
             case TransferAsked():
                 await party.quietly(party.leg.decline_transfer())
 
-    async def _key(self, key: str) -> None:
+    async def _key(self, key: str, *, is_agent: bool) -> None:
         was_pending = self._keys.pending
-        command = self._keys.press(key)
+        command = self._keys.press(key) if is_agent else None
         if command:
             await self._obey(command)
         elif not was_pending and not self._keys.pending:
@@ -358,7 +358,7 @@ class Talk:
 
     def _adopt(self, party: Party) -> Party:
         party.tell(self._inbox.post)
-        party.leg.may_transfer = True
+        party.leg.may_transfer = party.leg.may_be_replaced = party.agent is not None  # nobody else calls at our expense
         return party
 
     def _leave(self, party: Party, *, broke: bool = False) -> None:
