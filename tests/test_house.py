@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 import voiceedge
 from voiceedge.cli import app
 from voiceedge.flow.book import check_paths
+from voiceedge.switch.plan import load_plan
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "voiceedge"
@@ -201,6 +202,15 @@ def test_the_flow_in_the_readme_has_no_mistake(readme, tmp_path):
     file = tmp_path / "hours.yaml"
     file.write_text(block[1], encoding="utf-8")
     assert not check_paths([file])
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_plan_in_the_readme_has_no_mistake(readme, tmp_path):
+    block = re.search(r"```toml\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    file = tmp_path / "switch.toml"
+    file.write_text(block[1], encoding="utf-8")
+    (tmp_path / "kim-password").write_text("secret", encoding="utf-8")
+    assert load_plan(file).bridges
 
 
 def test_both_readmes_have_the_same_parts():
