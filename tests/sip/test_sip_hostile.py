@@ -12,15 +12,19 @@ from hypothesis import strategies as st
 from peer import Peer, sdp
 from served import Server
 
+from voiceedge.sip.dialog import read_refer, read_replaces
 from voiceedge.sip.headers import (
+    has_codec,
     is_allowed,
     is_safe_sdp,
     is_target,
     one_line,
     outgoing,
+    q850_of,
     read_request,
     reason,
     user_part,
+    with_codecs,
 )
 
 GOOD = sdp("127.0.0.1", 40000)
@@ -178,6 +182,44 @@ def test_any_text_can_be_read_as_a_request(text: str) -> None:
     for value in (request.call_id, request.caller, request.called, request.remote_uri, *request.headers.values()):
         assert not re.search(r"[\r\n\x00]", value)
         assert len(value) <= 1024
+
+
+HEADERS = st.lists(
+    st.sampled_from(
+        ["Call-ID: c", "i: c", "From: <sip:a@h>;tag=1", "t: <sip:b@h>;tag=2", "CSeq: 7 REFER", "tag=", "Reason:"]
+    )
+    | st.text(max_size=60).map("Refer-To: {}".format)
+    | st.text('<>sip:@h?Replaces=%3B;to-tagfrom=1,"', max_size=60).map("Refer-To: <sip:b@h?Replaces={}>".format)
+    | st.text('Q.850SIP;cause=16,"text', max_size=60).map("Reason: {}".format),
+    max_size=8,
+)
+
+
+@given(HEADERS)
+def test_any_headers_can_be_read_for_a_transfer(headers: list[str]) -> None:
+    raw = "\r\n".join(["REFER sip:b@h SIP/2.0", *headers, "", ""])
+    if refer := read_refer(raw):
+        assert is_target(refer.target)
+        assert refer.replaces is None or read_replaces(refer.replaces)
+        assert not re.search(r"[\r\n\x00]", refer.target + (refer.replaces or ""))
+    assert q850_of(raw) is None or 0 <= (q850_of(raw) or 0) <= 999
+
+
+@given(st.text(max_size=400), st.sampled_from(["PCMU", "PCMA", "G722"]))
+def test_any_text_can_be_read_as_sdp(text: str, codec: str) -> None:
+    for body in (text, GOOD.replace("0 8", text[:50]), GOOD.replace("a=", text[:50])):
+        is_safe_sdp(body)
+        has_codec(body, (codec,))
+        with_codecs(body, (codec,))
+
+
+def test_an_offer_keeps_the_codecs_it_shall_and_the_keys() -> None:
+    left = with_codecs(GOOD, ("PCMA",))
+    assert "RTP/AVP 8 101\r\n" in left
+    assert "PCMU" not in left
+    assert "a=rtpmap:101 telephone-event/8000" in left
+    assert has_codec(left, ("PCMA",))
+    assert not has_codec(left, ("PCMU",))
 
 
 @given(st.text(max_size=2000))

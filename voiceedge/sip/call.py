@@ -198,9 +198,9 @@ class LiveCall(pj.Call):  # type: ignore[misc]
 
     def replace_by(self, heir: "LiveCall") -> None:
         """Give up the place: our other side has asked `heir`'s to take it."""
+        heir.take({})  # where that fails all stays as it is
         self.junction.hand_over(heir.junction)
         self._report(Replaced(heir.leg))
-        heir.take({})
         self.end("transfer", 0, "")
 
     def quality(self) -> Quality | None:

@@ -212,9 +212,9 @@ def with_codecs(body: str, codecs: tuple[str, ...]) -> str:
     offered = found[2].split()
     kept = [number for codec in codecs for number in offered if named.get(number, _STATIC.get(number)) == codec]
     kept += [number for number in offered if named.get(number) == "TELEPHONE-EVENT"]
-    dropped = re.compile(rf"a=(?:rtpmap|fmtp):(?:{'|'.join(set(offered) - set(kept)) or '-'}) ")
+    dropped = tuple(f"a={name}:{number} " for number in {*offered} - {*kept} for name in ("rtpmap", "fmtp"))
     lines = (body[: found.start(2)] + " ".join(kept) + body[found.end(2) :]).split("\r\n")
-    return "\r\n".join(line for line in lines if not dropped.match(line))
+    return "\r\n".join(line for line in lines if not line.startswith(dropped))
 
 
 def is_ipv4(text: str) -> bool:

@@ -1,5 +1,6 @@
 """How good a leg's audio is: what RTP and RTCP count (RFC 3550), and the opinion they let one expect (ITU-T G.107)."""
 
+import math
 from dataclasses import dataclass
 
 import pjsua2 as pj
@@ -9,6 +10,7 @@ log = structlog.get_logger()
 
 # The E-model with everything but delay and loss at its default (G.107, Table 2 and 7.1): R = 93.2 - Id - Ie,eff.
 _R0 = 93.2
+_UNNOTICED_MS = 100.0
 _CODEC_DELAY_MS = 20.0  # a frame is gathered before it is sent
 _LOSS_ROBUSTNESS = 25.1  # Bpl of G.711 with concealment (G.113, Appendix I), which PJSIP does
 
@@ -44,11 +46,18 @@ class Quality:
 def opinion(loss: float, one_way_ms: float) -> float:
     """Mean opinion score (G.107, Annex B) for a share of lost packets, lost singly, and a delay from mouth to ear."""
     impaired = 95.0 * 100 * loss / (100 * loss + _LOSS_ROBUSTNESS)
-    delayed = 0.024 * one_way_ms + 0.11 * max(0.0, one_way_ms - 177.3)
-    r = _R0 - delayed - impaired
+    r = _R0 - _delayed(one_way_ms) - impaired
     if r <= 0:
         return 1.0
     return round(min(4.5, 1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6), 2)
+
+
+def _delayed(one_way_ms: float) -> float:
+    """What too long a delay costs without any echo (Idd of G.107, 7.4)."""
+    if one_way_ms <= _UNNOTICED_MS:
+        return 0.0
+    x = math.log2(one_way_ms / _UNNOTICED_MS)
+    return 25 * (math.pow(1 + x**6, 1 / 6) - 3 * math.pow(1 + (x / 3) ** 6, 1 / 6) + 2)
 
 
 def mouth_to_ear_ms(round_trip_ms: float | None, buffer_ms: float) -> float:

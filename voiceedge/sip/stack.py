@@ -272,7 +272,11 @@ class Stack:
             log.warning("sip_name_in_contact", remedy="let the other side write its IPv4 address into Contact")
             call.refuse(pj.PJSIP_SC_BAD_REQUEST, {})
         elif former:
-            former.replace_by(call)
+            try:
+                former.replace_by(call)
+            except pj.Error as error:
+                log.warning("sip_not_replaced", leg=former.number, reason=error.reason)
+                call.refuse(pj.PJSIP_SC_NOT_ACCEPTABLE_HERE, {})
 
     def _enter(self, leg: Leg, account: Account, *, incoming: bool, call_id: int | None = None) -> LiveCall:
         call = LiveCall(account, self, leg, report=partial(self._desk.tell, leg), call_id=call_id)
