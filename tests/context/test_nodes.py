@@ -185,6 +185,27 @@ async def test_a_machine_that_was_restarted_goes_on_at_once(nodes) -> None:
     assert await after.store.count_pending() == 1
 
 
+async def test_each_node_tells_its_own_state(nodes, mosquitto: Mosquitto) -> None:
+    a, b = await nodes("a", "b")
+    states: list[tuple[str, str]] = []
+    async with connect(Broker.from_url(mosquitto.url, Mqtt())) as connection:
+        await connection.subscribe("voiceedge/seoul/v1/status/+")
+
+        async def collect() -> None:
+            async for message in connection.messages():
+                state = json.loads(message.payload)["state"]
+                states.append((message.topic.rpartition("/")[2], state))
+
+        task = asyncio.create_task(collect())
+        async with alive(a):
+            async with alive(b):
+                await until(lambda: len(states) == 2)
+            await until(lambda: len(states) == 3)
+        task.cancel()
+    assert sorted(states[:2]) == [("a", "online"), ("b", "online")]
+    assert states[2] == ("b", "offline")
+
+
 async def test_nodes_prune_side_by_side(nodes) -> None:
     a, b = await nodes("a", "b")
     await a.ingest(*(step(number) for number in range(400)))
