@@ -151,10 +151,14 @@ async def test_control_killed_in_mid_call_costs_no_event_of_any_worker(service):
             await events.until("call.ended", lambda data, call=call: data["call_id"] == call.id)
 
 
-async def test_a_reload_replaces_every_process_and_ends_no_call(service):
+@pytest.mark.parametrize(
+    "change", [("log", {"level": "info"}), ("speech", {"vosk_model": "/another/model"})], ids=["settings", "models"]
+)
+async def test_a_reload_replaces_every_process_and_ends_no_call(service, change):
+    """With other models the supervisor runs itself anew, as for new code."""
     before, supervisor = pids(service), service.status["supervisor"]
     async with service.events() as events, callers(service) as calls:
-        service.change("log", level="info")
+        service.change(change[0], **change[1])
         async with voiceedge("reload", "--config", service.config) as command:
             output, errors = await command.communicate()
         assert command.returncode == 0, errors

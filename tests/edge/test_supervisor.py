@@ -203,8 +203,13 @@ RENEWING = textwrap.dedent("""
         time.sleep(float(os.environ.get("LOADING", "0")))
     plan = left.blueprint if left else json.loads((folder / "plan").read_text())["blueprint"]
     check = [sys.executable, "-c", "import sys; sys.stdout.write(open(sys.argv[1]).read())", str(folder / "plan")]
-    reloads = Reloads(check, plan, Reload(**left.reload) if left else Reload())
-    pools = [Pool("worker", serve(plan), plan["make"], plan["count"], 6, numbered=True, drain_s=plan["drain_s"])]
+    def pools_of(plan):
+        return [Pool("worker", serve(plan), plan["make"], plan["count"], 6, numbered=True, drain_s=plan["drain_s"])]
+
+    in_place = bool(os.environ.get("IN_PLACE"))
+    now = Reload(**left.reload) if left else Reload()
+    reloads = Reloads(check, plan, now, lambda plan: pools_of(plan) if in_place else None)
+    pools = pools_of(plan)
     adopted = left.processes if left else []
     patience = Patience(hung_s=5.0, stop_s=1.0)
     sys.exit(Supervisor(pools, folder / "status.json", reloads=reloads, adopted=adopted, patience=patience).run())
@@ -254,8 +259,9 @@ def makes(status):
     return sorted(facts["make"] for facts in status["processes"].values() if facts["ready"] and not facts["draining"])
 
 
-def test_what_is_new_replaces_all_one_by_one_under_the_same_supervisor(renewed):
-    service = renewed()
+@pytest.mark.parametrize("way", [{"IN_PLACE": "1"}, {}], ids=["same code", "new code"])
+def test_what_is_new_replaces_all_one_by_one_under_the_same_supervisor(renewed, way):
+    service = renewed(**way)
     before = service.status_now()
     service.plan("second")
     service.reload()
@@ -321,8 +327,9 @@ def test_what_only_a_restart_can_change_is_named(renewed):
     assert service.ended("refused")["reload"]["problem"].startswith("front: calls that are up would be lost")
 
 
-def test_successors_that_die_are_told_and_leave_the_old_ones_in_service(renewed):
-    service = renewed()
+@pytest.mark.parametrize("way", [{"IN_PLACE": "1"}, {}], ids=["same code", "new code"])
+def test_successors_that_die_are_told_and_leave_the_old_ones_in_service(renewed, way):
+    service = renewed(**way)
     before = service.status_now()
     service.plan("bad")
     service.reload()
@@ -371,7 +378,7 @@ def test_a_second_request_while_the_first_is_under_way_is_not_forgotten(renewed)
 
 
 def test_more_and_fewer(renewed):
-    service = renewed()
+    service = renewed(IN_PLACE="1")
     before = service.status_now()
     service.plan("first", count=4)
     service.reload()

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import structlog
 
 from voiceedge.edge import systemd
+from voiceedge.edge.pool import Pool
 
 CHECK_S = 60.0
 
@@ -28,11 +29,21 @@ class Reload:
 
 
 class Reloads:
-    """The reload under way, if any; a request meanwhile is kept for afterwards. `command` is what checks."""
+    """The reload under way, if any; a request meanwhile is kept for afterwards.
 
-    def __init__(self, command: Sequence[str], blueprint: dict[str, Any], now: Reload) -> None:
+    `command` checks; `pools_of` gives the pools of a blueprint, or None where they take new code or models.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        blueprint: dict[str, Any],
+        now: Reload,
+        pools_of: Callable[[dict[str, Any]], Sequence[Pool] | None],
+    ) -> None:
         self.now = now
         self.blueprint = blueprint
+        self.pools_of = pools_of
         self._command = command
         self._check: subprocess.Popen[bytes] | None = None
         self._until = 0.0
@@ -99,6 +110,11 @@ class Reloads:
         level = log.error if problem else log.info
         level("reload", **asdict(self.now))
         systemd.notify("READY=1")
+
+    def replace_by(self, blueprint: dict[str, Any]) -> None:
+        """With the code and models that are loaded."""
+        self.blueprint = blueprint
+        self.now = replace(self.now, state="replacing")
 
     def go_on(self, *, settled: bool) -> None:
         """The request changed nothing but flows; what an earlier one began may not be over."""

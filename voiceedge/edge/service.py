@@ -5,6 +5,7 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
@@ -49,16 +50,27 @@ def go_on(left: Handover, file: Path | None) -> int:
 
 
 def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequence[Process]) -> int:
+    systemd.notify("WATCHDOG=1")
+    models = _vosk(plan.config), _silero()
+    systemd.notify("WATCHDOG=1")
+
+    def pools_of(blueprint: dict[str, Any]) -> list[Pool] | None:
+        renewed = Blueprint.model_validate(blueprint)
+        if renewed.code != plan.code or _wanted_models(renewed.config) != _wanted_models(plan.config):
+            return None
+        logs.configure(renewed.config.log)
+        return list(_pools(renewed, *models))
+
     check = [sys.executable, "-m", blueprint.__name__, plan.code, *([str(file)] if file else [])]
-    reloads = Reloads(check, plan.model_dump(mode="json"), reload)
-    pools = list(_pools(plan))
+    reloads = Reloads(check, plan.model_dump(mode="json"), reload, pools_of)
+    pools = list(_pools(plan, *models))
     httpx.Client().close()  # loads what it would load in each worker: 12 MB
     gc.collect()
     gc.freeze()  # what is loaded by now stays shared with the children
     return Supervisor(pools, paths.status_file(plan.config), reloads=reloads, adopted=adopted).run()
 
 
-def _pools(plan: Blueprint) -> Iterator[Pool]:
+def _pools(plan: Blueprint, vosk: VoskModel | None, silero: Silero | None) -> Iterator[Pool]:
     config, clock, made_of = plan.config, RealClock(), plan.fingerprints
     if plan.front:
         settled = config.model_copy(update={"front": config.front.model_copy(update={"inner_port": plan.inner_port})})
@@ -67,13 +79,10 @@ def _pools(plan: Blueprint) -> Iterator[Pool]:
     yield Pool("control", functools.partial(control.main, config, clock), made_of["control"], stop_rank=1)
     # Two seats: the next one loads Whisper while the old one still decides.
     yield Pool("speech", functools.partial(speech_process.main, config, clock), made_of["speech"], seats=2, stop_rank=1)
-    systemd.notify("WATCHDOG=1")
-    vosk = _vosk(config)
-    systemd.notify("WATCHDOG=1")
     media = priority.of_media(config.workers.media_priority)
     yield Pool(
         "worker",
-        functools.partial(worker.main, plan, clock, vosk=vosk, silero=_silero(), prepare_media=media),
+        functools.partial(worker.main, plan, clock, vosk=vosk, silero=silero, prepare_media=media),
         made_of["worker"],
         count=plan.workers,
         seats=plan.seats,
@@ -81,6 +90,11 @@ def _pools(plan: Blueprint) -> Iterator[Pool]:
         drain_s=config.workers.drain_s,
         beats_itself=True,
     )
+
+
+def _wanted_models(config: Config) -> tuple[bool, Path | None]:
+    """Of those that all workers share."""
+    return config.speech.enabled, config.speech.vosk_model
 
 
 def _vosk(config: Config) -> VoskModel | None:

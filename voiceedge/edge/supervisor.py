@@ -98,8 +98,8 @@ class Supervisor:
         for process in self._processes:
             if process.pid:
                 self._selector.register(process.pipe, selectors.EVENT_READ, process)
-                if process.pool in self._pools and process.fingerprint == self._pools[process.pool].fingerprint:
-                    os.kill(process.pid, signal.SIGHUP)  # it stays, and reads in place what it can
+        if self._processes:
+            self._read_again(those_who_stay=True)
 
     # --- what shall be ---
 
@@ -144,7 +144,7 @@ class Supervisor:
         """Whether all are there and ready, and none that is in service is of another make."""
         staying = [process for process in self._processes if not process.retired]
         return len(staying) == sum(pool.count for pool in self._pools.values()) and all(
-            process.is_ready and process.fingerprint == self._pools[process.pool].fingerprint for process in staying
+            process.is_ready and not self._is_of_another_make(process) for process in staying
         )
 
     # --- starting and ending ---
@@ -303,11 +303,15 @@ class Supervisor:
             self._selector.register(descriptor, selectors.EVENT_READ, self._reloads)
             self._news = True
 
-    def _read_again(self) -> None:
+    def _read_again(self, *, those_who_stay: bool = False) -> None:
         """What a process reads in place: flows, certificates."""
         for process in self._processes:
-            if process.pid:
+            if process.pid and not (those_who_stay and self._is_of_another_make(process)):
                 os.kill(process.pid, signal.SIGHUP)
+
+    def _is_of_another_make(self, process: Process) -> bool:
+        pool = self._pools.get(process.pool)
+        return pool is None or process.fingerprint != pool.fingerprint
 
     def _take_verdict(self, reloads: Reloads, descriptor: int) -> None:
         blueprint = reloads.heard()
@@ -315,7 +319,11 @@ class Supervisor:
             return
         self._selector.unregister(descriptor)
         self._news = True
-        if blueprint:
+        if blueprint and (pools := reloads.pools_of(blueprint)):
+            self._pools = {pool.name: pool for pool in pools}
+            reloads.replace_by(blueprint)
+            self._read_again(those_who_stay=True)
+        elif blueprint:
             self._tell()
             self._become(reloads, blueprint)
         elif reloads.now.state == "flows":
@@ -347,7 +355,8 @@ class Supervisor:
         self._status.write(self._processes, list(self._pools.values()), ready=ready, reload=reload)
         if self._news:
             for process in self._processes:
-                if process.pid and process.is_ready and self._pools[process.pool].informed:
+                pool = self._pools.get(process.pool)
+                if process.pid and process.is_ready and pool and pool.informed:
                     os.kill(process.pid, signal.SIGUSR1)
         while self._farewells:
             process = self._farewells.pop()
