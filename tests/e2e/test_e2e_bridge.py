@@ -365,3 +365,35 @@ async def test_a_phone_may_not_send_a_caller_anywhere(switch, kim):
         await in_talk(call, agent)
         assert (await refer(agent, "sip:900@198.51.100.9")).status == 603
         await in_talk(call, agent)
+
+
+async def churn(switch, agents, rng, events):
+    """A call that somebody ends somewhere."""
+    delays = rng.uniform(0, 0.4, 3)
+    async with talk(switch, "1003" if rng.random() < 0.5 else "1001", events=events):
+        await asyncio.sleep(delays[0])
+        if rng.random() < 0.3:
+            return
+        while not agents.empty():
+            agent = agents.get_nowait()
+            agent.peer.spawn(agent.answer(int(rng.choice([180, 200, 200, 486, 503]))))
+        await asyncio.sleep(delays[1])
+
+
+async def test_whatever_becomes_of_calls_nothing_of_them_is_left(switch, kim, lee):
+    rng, agents = np.random.default_rng(7), asyncio.Queue()
+    kim.on_invite = lee.on_invite = agents.put_nowait
+    async with switch.events() as events:
+        for _ in range(12):
+            await churn(switch, agents, rng, events)
+    kim.on_invite = lee.on_invite = None
+    switch.until(lambda status: not status["processes"]["worker-1"].get("calls"))
+    log = switch.log.read_text()
+    assert "line_failed" not in log
+    assert "call_failed" not in log
+    async with talk(switch, "1003") as call:  # three of the four lines there are
+        first, second = await kim.incoming(), await lee.incoming()
+        await first.answer(180)
+        await second.answer()
+        await first.asked_for("CANCEL")
+        await in_talk(call, second)
