@@ -80,6 +80,7 @@ class Kamailio:
         self._place, self._folder, self._clock = place, folder, clock
         self._mark = folder / "kamailio.pid"
         self.pid = 0
+        self._ending = False  # what its processes then say of each other's absence is no news
 
     async def run(self) -> int:
         """Start it, log what it says, return its exit code when it is over; nothing of it is left then."""
@@ -97,7 +98,7 @@ class Kamailio:
             )
         finally:
             os.close(write)
-        self.pid = process.pid
+        self.pid, self._ending = process.pid, False
         self._mark.write_text(str(process.pid))
         listening = asyncio.create_task(self._listen(read))
         try:
@@ -108,6 +109,7 @@ class Kamailio:
             self.pid = 0
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
+        self._ending = True
         if process.returncode is None:
             process.terminate()
             with contextlib.suppress(TimeoutError):
@@ -143,7 +145,7 @@ class Kamailio:
                     log.warning("front_lines_dropped", count=count - LINES_PER_S)
                 second, count = self._clock.monotonic(), 0
             count += 1
-            if count <= LINES_PER_S:
+            if count <= LINES_PER_S and not self._ending:
                 tell(line.decode(errors="replace").rstrip())
 
 
