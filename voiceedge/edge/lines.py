@@ -1,7 +1,8 @@
 """Calls that a worker places: whom a name, a number or an address means, by which ways, and the legs to them."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import contextlib
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,8 @@ from voiceedge.config import Config
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.party import Hear, Party
 from voiceedge.edge.voice import WorkerVoice
-from voiceedge.errors import SipError
+from voiceedge.errors import PromptError, SipError
+from voiceedge.flow.call import Utterance
 from voiceedge.sip.accounts import Srtp
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.headers import host_of, is_allowed, user_part
@@ -155,6 +157,14 @@ class Lines:
             self._out[id(leg.channel)] = way.out
         over = partial(legs.close, role="agent" if agent else "other", trunk=way.headers.get(TRUNK_HEADER), agent=agent)
         return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn, over=over)
+
+    async def prepare(self, utterances: Sequence[Utterance]) -> None:
+        """Have ready what somebody will be told as soon as they answer."""
+        pieces = [piece for utterance in utterances for piece in self._voice.library.pieces(utterance)]
+        for piece in pieces:
+            if not piece.personal:  # which is kept nowhere
+                with contextlib.suppress(PromptError):  # it is left out then, and that is told
+                    await self._voice.samples(piece)
 
     def listen(self, channel: Channel, hear: Hear) -> None:
         self._ears[id(channel)] = hear

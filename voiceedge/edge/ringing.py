@@ -42,6 +42,8 @@ class Ringing:
 
     async def ring(self, candidates: Sequence[Candidate]) -> Party | DialResult:
         """Whoever answered first, whispered to; or the best reason why nobody did."""
+        if self._whisper:
+            self._lines.spawn(self._lines.prepare(self._whisper))
         found = await self._first(candidates)
         if isinstance(found, Party) and not self._accept:
             try:
