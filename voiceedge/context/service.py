@@ -15,6 +15,7 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
+from voiceedge.context.gathering import Gathering
 from voiceedge.context.keys import fingerprint, keys_fingerprint, load_key
 from voiceedge.context.lease import Lease
 from voiceedge.context.outbox import Outbox, OutboxState, status_message
@@ -54,6 +55,7 @@ class ContextService:
             keep=config.context.outbox_limit,
             lease=self._lease,
         )
+        self._gathering = Gathering(self._keep, clock)
         self._embedded: EmbeddedBroker | None = None
         self._given: Broker | None = None
         if config.mqtt.url:
@@ -98,6 +100,9 @@ class ContextService:
 
     async def ingest(self, batch: Sequence[StampedEvent]) -> None:
         """Return when the events are on the disk, or raise StoreError. An event that comes twice is kept once."""
+        await self._gathering.ingest(batch)
+
+    async def _keep(self, batch: Sequence[StampedEvent]) -> None:
         if await self._store.ingest(batch):
             self._outbox.wake()
 

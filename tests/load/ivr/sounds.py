@@ -7,8 +7,8 @@ from voiceedge.audio.espeak import Espeak
 from voiceedge.errors import PromptError
 
 HISS_DBOV = -55.0  # of the caller's line and room, all the time
-MURMUR_S = 10.0  # somebody says a few words once in …
-_MURMUR = "여보세요, 잠시만 기다려 주세요."
+MURMUR_S = 20.0  # somebody says a word once in …
+_MURMUR = "잠시만요."
 _PROMPT = "Press one for your delivery, two for a refund, or hold the line, and a colleague will be with you shortly."
 
 

@@ -1,0 +1,74 @@
+"""What several bring at one time is kept together; whoever's events cannot be kept is the only one to hear of it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from making import step
+
+from voiceedge.clock import VirtualClock
+from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.gathering import Gathering
+from voiceedge.errors import StoreError
+
+
+class Disk:
+    def __init__(self, refuses: str = "") -> None:
+        self.kept: list[list[str]] = []
+        self._refuses = refuses
+
+    async def keep(self, batch: Sequence[StampedEvent]) -> None:
+        await asyncio.sleep(0)
+        if any(event.conversation == self._refuses for event in batch):
+            raise StoreError("refused")
+        self.kept.append([event.conversation for event in batch])
+
+
+async def bring(disk: Disk, *names: str, cancelled: str = "") -> dict[str, BaseException | None]:
+    """Each brings an event of its own at once, and waits for `gather_s` to pass."""
+    clock = VirtualClock()
+    gathering = Gathering(disk.keep, clock, gather_s=0.1)
+    tasks = {name: asyncio.create_task(gathering.ingest([step(1, name)])) for name in names}
+    await asyncio.sleep(0)
+    if cancelled:
+        tasks[cancelled].cancel()
+    for _ in range(5):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        clock.advance(0.1)
+    return dict(zip(names, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True))
+
+
+async def test_what_comes_at_one_time_is_kept_by_one_transaction() -> None:
+    disk = Disk()
+    assert set((await bring(disk, "a", "b", "c")).values()) == {None}
+    assert disk.kept == [["a", "b", "c"]]
+
+
+async def test_one_whose_events_are_refused_stops_no_other() -> None:
+    disk = Disk(refuses="b")
+    results = await bring(disk, "a", "b", "c")
+    assert isinstance(results["b"], StoreError)
+    assert (results["a"], results["c"]) == (None, None)
+    assert sorted(disk.kept) == [["a"], ["c"]]
+
+
+async def test_a_single_one_hears_why_and_is_not_tried_twice() -> None:
+    disk = Disk(refuses="a")
+    gathering = Gathering(disk.keep, VirtualClock(), gather_s=0.0)
+    with pytest.raises(StoreError):
+        async with asyncio.timeout(5):
+            task = asyncio.create_task(gathering.ingest([step(1, "a")]))
+            while not task.done():
+                gathering._clock.advance(0.1)
+                await asyncio.sleep(0)
+            await task
+    assert disk.kept == []
+
+
+async def test_when_the_first_goes_away_the_others_keep_their_own() -> None:
+    disk = Disk()
+    results = await bring(disk, "a", "b", "c", cancelled="a")
+    assert isinstance(results["a"], asyncio.CancelledError)
+    assert (results["b"], results["c"]) == (None, None)
+    assert sorted(name for batch in disk.kept for name in batch) == ["b", "c"]

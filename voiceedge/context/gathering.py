@@ -1,0 +1,54 @@
+"""Group commit: what many workers bring at one time is kept by one transaction, at nearly the cost of one event."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from voiceedge.clock import Clock, sleep
+from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.errors import StoreError
+
+GATHER_S = 0.15  # that an event may wait for others; whoever brings it gathers the next ones meanwhile
+
+Keep = Callable[[Sequence[StampedEvent]], Awaitable[None]]
+
+
+class _Turn:
+    """What is kept together, and what became of it."""
+
+    def __init__(self) -> None:
+        self.batches: list[Sequence[StampedEvent]] = []
+        self.is_over = False
+        self.is_kept = False
+
+
+class Gathering:
+    """The first who comes waits for others and keeps the events of all; the others wait for the first."""
+
+    def __init__(self, keep: Keep, clock: Clock, gather_s: float = GATHER_S) -> None:
+        self._keep, self._clock, self._gather_s = keep, clock, gather_s
+        self._turn = _Turn()
+        self._lock = asyncio.Lock()  # held by who keeps the events of a turn
+
+    async def ingest(self, batch: Sequence[StampedEvent]) -> None:
+        """Return when they are kept. Where a turn fails as a whole, each tries its own events, and raises its error."""
+        turn = self._turn
+        turn.batches.append(batch)
+        async with self._lock:
+            if not turn.is_over:
+                await self._keep_all(turn)
+        if not turn.is_kept:
+            await self._keep(batch)
+
+    async def _keep_all(self, turn: _Turn) -> None:
+        try:
+            await sleep(self._clock, self._gather_s)
+            self._turn = _Turn()
+            await self._keep([event for batch in turn.batches for event in batch])
+            turn.is_kept = True
+        except StoreError:
+            if len(turn.batches) == 1:
+                raise
+        finally:
+            turn.is_over = True
+            if self._turn is turn:  # cancelled while it gathered: the others keep their own
+                self._turn = _Turn()
