@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import pytest
 from making import step
 
 from voiceedge.clock import VirtualClock
@@ -53,16 +52,9 @@ async def test_one_whose_events_are_refused_stops_no_other() -> None:
     assert sorted(disk.kept) == [["a"], ["c"]]
 
 
-async def test_a_single_one_hears_why_and_is_not_tried_twice() -> None:
+async def test_a_single_one_hears_why() -> None:
     disk = Disk(refuses="a")
-    gathering = Gathering(disk.keep, VirtualClock(), gather_s=0.0)
-    with pytest.raises(StoreError):
-        async with asyncio.timeout(5):
-            task = asyncio.create_task(gathering.ingest([step(1, "a")]))
-            while not task.done():
-                gathering._clock.advance(0.1)
-                await asyncio.sleep(0)
-            await task
+    assert isinstance((await bring(disk, "a"))["a"], StoreError)
     assert disk.kept == []
 
 
