@@ -136,6 +136,7 @@ async def test_messages_that_are_none_are_survived(new_server: Callable[..., Ser
         assert server.alive
 
 
+@pytest.mark.slow
 async def test_a_crowd_of_connections_keeps_nobody_out_and_kills_nobody(new_server: Callable[..., Server]) -> None:
     """PJSIP has 64 handles and aborts over one connection too many."""
     server = new_server()

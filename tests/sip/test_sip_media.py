@@ -92,7 +92,7 @@ async def test_a_caller_who_listens_in_silence_is_there_as_long_as_he_reports(se
         assert call.media
         ours = await until(lambda: call.rtp.packets and call.rtp.packets[-1])
         source = ours.ssrc
-        for _ in range(7):
+        for _ in range(5):
             report = struct.pack("!BBHI", 0x81, 201, 7, sender.ssrc)
             report += struct.pack("!IIIIII", source, 0, ours.sequence, 40, 0, 0)
             call.rtp._control.sendto(report, (call.media.host, call.media.port + 1))

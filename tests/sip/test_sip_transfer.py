@@ -162,6 +162,7 @@ async def test_an_agent_may_ask_for_a_transfer_and_is_told_how_it_goes(server: S
         assert (await server.event("Ended", leg))["cause"] == "caller"
 
 
+@pytest.mark.slow
 async def test_a_transfer_nobody_decides_on_is_declined_and_is_asked_once(server: Server) -> None:
     """RFC 3261, 17.2.2: a request that is repeated is the same one."""
     async with Peer() as agent:

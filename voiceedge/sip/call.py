@@ -154,6 +154,8 @@ class LiveCall(pj.Call):  # type: ignore[misc]
 
     def offer(self, report: Report, *, hold: bool) -> None:
         """Put the other side on hold, or take it back; `report` gets the status of the re-INVITE."""
+        if not self._confirmed:
+            raise SipError("This leg is not answered yet: it cannot be held.")
         if self._on_offer:
             raise SipError("This leg is being held or resumed already.")
         asked = parameters()
@@ -163,11 +165,9 @@ class LiveCall(pj.Call):  # type: ignore[misc]
             else:
                 asked.opt.flag = pj.PJSUA_CALL_UNHOLD
                 self.reinvite(asked)
-        except pj.Error:
-            if self._meter.up:  # an offer of theirs or an older one of ours is still to be answered
-                report(REQUEST_PENDING)
-                return
-            raise
+        except pj.Error:  # an offer of theirs or an older one of ours is still to be answered
+            report(REQUEST_PENDING)
+            return
         self._on_offer = report
 
     def refer(self, request: int, refer: Refer, replaces: "Leg | None", elsewhere: str) -> None:
@@ -332,6 +332,7 @@ class LiveCall(pj.Call):  # type: ignore[misc]
     @never_raises
     def onStreamDestroyed(self, _: Any) -> None:  # noqa: N802
         self._meter.end(self)
+        self.junction.slot = None  # PJSIP may give it to another
 
     @never_raises
     def onDtmfEvent(self, told: Any) -> None:  # noqa: N802
