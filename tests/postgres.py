@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-START_S = 60
+START_S, TRIES = 60, 3
 USER = "voiceedge"
 
 
@@ -44,9 +44,7 @@ class PostgresServer:
         self.password_file.write_text(self.password + "\n")
         self.password_file.chmod(0o600)
         self._data.mkdir(mode=0o700)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = 0
         if self._user:
             for path in (self._data, self.password_file, self.directory):
                 shutil.chown(path, self._user)
@@ -63,6 +61,18 @@ class PostgresServer:
 
     def start(self, *options: str) -> None:
         """Again, too, after a `stop`: with the same data on the same port."""
+        if self.port:
+            assert self._started(options), (self.directory / "log").read_text()
+            return
+        for _ in range(TRIES):  # a free port may be somebody else's a moment later
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+            if self._started(options):
+                return
+        raise AssertionError((self.directory / "log").read_text())
+
+    def _started(self, options: tuple[str, ...]) -> bool:
         command = [
             self._programs / "postgres", "-D", self._data, "-F",
             "-k", self.directory, "-h", "127.0.0.1", "-p", str(self.port),
@@ -71,10 +81,13 @@ class PostgresServer:
         with (self.directory / "log").open("ab") as sink:
             self._process = subprocess.Popen(command, user=self._user, cwd="/", stdout=sink, stderr=sink)
         deadline = time.monotonic() + START_S
-        while "ready" not in (self._data / "postmaster.pid").read_text() if self._lists_itself() else True:
-            assert self._process.poll() is None, (self.directory / "log").read_text()
+        while not self._is_ready(self._process.pid):
+            if self._process.poll() is not None:
+                self._process = None
+                return False
             assert time.monotonic() < deadline, f"PostgreSQL did not start within {START_S} s"
             time.sleep(0.02)
+        return True
 
     def take(self, file: Path) -> None:
         """A copy beside its data, which only the server may read."""
@@ -84,12 +97,13 @@ class PostgresServer:
         if self._user:
             shutil.chown(copy, self._user)
 
-    def _lists_itself(self) -> bool:
-        """Its file may still be that of a predecessor which was killed."""
+    def _is_ready(self, pid: int) -> bool:
+        """By its own file, which may still be that of a predecessor who was killed."""
         try:
-            return (self._data / "postmaster.pid").read_text().split("\n")[0] == str(self._process.pid)
+            lines = (self._data / "postmaster.pid").read_text().split("\n")
         except FileNotFoundError:
             return False
+        return lines[0] == str(pid) and any(line.strip() == "ready" for line in lines)
 
     def stop(self) -> None:
         if self._process:
