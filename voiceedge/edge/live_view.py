@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import structlog
@@ -55,7 +54,7 @@ class LiveView:
 
     async def figures(self, _head: Head, _payload: bytes) -> Head:
         return {
-            **asdict(self._tally),
+            **vars(self._tally),  # asdict would count a Counter's pairs
             "calls": sum(1 for _ in self._calls()),
             "events_waiting": len(self._outgoing),
             "events_lost": self._outgoing.lost,
@@ -67,13 +66,15 @@ def is_meant(conversation: str, wanted: str) -> bool:
     return len(wanted) >= 6 and (conversation.startswith(wanted) or conversation.endswith(wanted))  # noqa: PLR2004
 
 
-async def ask_workers(config: Config, request: str, body: Mapping[str, Any] | None = None) -> dict[str, Head]:
+async def ask_workers(
+    config: Config, request: str, body: Mapping[str, Any] | None = None, *, timeout_s: float = ANSWER_S
+) -> dict[str, Head]:
     """What each worker answers, by its name: those that retire are asked too, one that is away has no answer."""
 
     async def ask(name: str) -> Head | None:
         link = LinkClient(config.site.run_dir / f"{name}.sock")
         try:
-            return await link.request(request, body or {}, timeout_s=ANSWER_S)
+            return await link.request(request, body or {}, timeout_s=timeout_s)
         except LinkError as error:
             log.debug("worker_not_asked", worker=name, problem=str(error))
             return None

@@ -1,0 +1,1 @@
+"""Figures for Prometheus: gathered from all processes at each scrape, and served by control."""
