@@ -12,11 +12,12 @@ from voiceedge.context.service import ContextService
 from voiceedge.edge import counting, keeping, paths, queue_room
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
+from voiceedge.edge.metrics import serving
 from voiceedge.switch.caps import StoreCaps
 
 
 async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) -> None:
-    """`before` holds the embedded broker's port, kept over a restart so that subscribers find it again."""
+    """`before` holds the ports of the embedded broker and the metrics, kept over a restart so that all find them."""
     mqtt = config.mqtt.model_copy(update={"embedded_port": config.mqtt.embedded_port or before.get("mqtt_port", 0)})
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(ContextService(config.model_copy(update={"mqtt": mqtt}), clock))
@@ -46,6 +47,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         handlers |= {**counting.handlers(caps), **queues}
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         reporter.ready(_facts(service.broker_url))
+        await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
         await keeping.sweep_forever(config, clock, service.ingest)
 
 
