@@ -14,6 +14,7 @@ from voiceedge.cli import (  # noqa: E402, F401 - each module adds its commands 
     events,
     flow,
     front,
+    outbound,
     queue,
     recordings,
     reload,

@@ -9,7 +9,7 @@ from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import counting, keeping, paths, queue_room
+from voiceedge.edge import counting, keeping, outbound_room, paths, queue_room
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
@@ -21,7 +21,8 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
     mqtt = config.mqtt.model_copy(update={"embedded_port": config.mqtt.embedded_port or before.get("mqtt_port", 0)})
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(ContextService(config.model_copy(update={"mqtt": mqtt}), clock))
-        queues = await stack.enter_async_context(queue_room.opened(config, service, clock))
+        outbound = await stack.enter_async_context(outbound_room.opened(config, service, clock))
+        queues = await stack.enter_async_context(queue_room.opened(config, service, clock, reloaded=outbound.reload))
 
         async def ingest(head: Head, _: bytes) -> Head:
             await service.ingest([StampedEvent.model_validate(event) for event in head["events"]])
@@ -44,7 +45,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             "health": health,
         }
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
-        handlers |= {**counting.handlers(caps), **queues}
+        handlers |= {**counting.handlers(caps), **outbound.handlers(), **queues}
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))

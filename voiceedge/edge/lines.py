@@ -22,6 +22,7 @@ from voiceedge.flow.call import Utterance
 from voiceedge.sip.accounts import Srtp
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.headers import host_of, is_allowed, user_part
+from voiceedge.sip.leg import Leg
 from voiceedge.switch.caps import CallOut, Caps, call_out
 from voiceedge.switch.guard import Guard, Reason, Refusal
 from voiceedge.switch.outgoing import TRUNK_HEADER, Attempt, Outgoing
@@ -136,6 +137,12 @@ class Lines:
 
     async def call(self, way: Way, agent: str | None, legs: LegBook) -> Party:
         """Raises SipError, also where a cap on calls out is reached."""
+        leg = await self.place(way)
+        over = partial(legs.close, role="agent" if agent else "other", trunk=way.headers.get(TRUNK_HEADER), agent=agent)
+        return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn, over=over)
+
+    async def place(self, way: Way) -> Leg:
+        """A leg that whoever asked for it sees to, and asks to `forget` its channel at its end. Raises SipError."""
         if self._endpoint is None:
             raise SipError("The SIP endpoint is not running.")
         if way.out and (refusal := await self._caps.admit(way.out)):
@@ -155,8 +162,7 @@ class Lines:
             raise
         if way.out:
             self._out[id(leg.channel)] = way.out
-        over = partial(legs.close, role="agent" if agent else "other", trunk=way.headers.get(TRUNK_HEADER), agent=agent)
-        return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn, over=over)
+        return leg
 
     async def prepare(self, utterances: Sequence[Utterance]) -> None:
         """Have ready what somebody will be told as soon as they answer."""

@@ -32,15 +32,25 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def opened(config: Config, context: ContextService, clock: Clock) -> AsyncIterator[dict[str, Handler]]:
-    """The handlers of all requests about queues and agents, for as long as the block lasts."""
+async def opened(
+    config: Config, context: ContextService, clock: Clock, *, reloaded: Callable[[], None]
+) -> AsyncIterator[dict[str, Handler]]:
+    """The handlers of all requests about queues and agents, for as long as the block lasts.
+
+    `reloaded` is told after each SIGHUP, when the queues have their new plan.
+    """
     database, dial = context.database, WorkerDial(config)
     async with (
         QueueService(database, _rules(config), dial, context.ingest, clock, node=config.switch.node) as queues,
         asyncio.TaskGroup() as group,
     ):
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(_reload(queues, config)))
+
+        async def reload() -> None:
+            await _reload(queues, config)
+            reloaded()
+
+        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reload()))
         try:
             yield handlers(queues, Watching(queues, database, clock))
         finally:

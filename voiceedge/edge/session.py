@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import structlog
 
@@ -28,7 +29,7 @@ from voiceedge.edge.line import HUNG_UP, LineQuality
 from voiceedge.edge.lines import Lines
 from voiceedge.edge.link import Head
 from voiceedge.edge.live_call import LiveCall
-from voiceedge.edge.origin import origin_of
+from voiceedge.edge.origin import Origin, origin_of
 from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.queueing import Queueing
 from voiceedge.edge.recordings import CallRecordings
@@ -88,7 +89,18 @@ class PatientLookUps:
 
 
 class Session:
-    def __init__(self, leg: Leg, around: Surroundings, stopping: Callable[[], bool]) -> None:
+    role: ClassVar[Literal["caller", "other"]] = "caller"  # in the leg's record
+
+    def __init__(
+        self,
+        leg: Leg,
+        around: Surroundings,
+        stopping: Callable[[], bool],
+        *,
+        origin: Origin | None = None,
+        conversation: str | None = None,
+    ) -> None:
+        """`origin` of a call that did not come in, `conversation` of one that goes on."""
         self._leg, self._around, self._stopping = leg, around, stopping
         self.inbox = Inbox(around.clock)
         self._line = LineQuality(leg.channel.rate)
@@ -101,10 +113,13 @@ class Session:
         self._flow = ""
         self._run: FlowRun | None = None
         self._is_refused = False
-        self._origin = origin_of(leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in)
+        self._given: Mapping[str, Any] = {}  # slots of the flow that have a value from the beginning
+        self._origin = origin or origin_of(
+            leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in
+        )
         self._facts = CallFacts(
             call_id=leg.id,
-            conversation_id=new_id(around.clock),
+            conversation_id=conversation or new_id(around.clock),
             caller=self._origin.call.caller,
             called=leg.called,
             headers=self._origin.headers,
@@ -131,21 +146,28 @@ class Session:
                 )
             )
             log.info("routed", to=destination.kind, by=destination.by)
-            try:
-                async with asyncio.TaskGroup() as self._helpers:
-                    self._helpers.create_task(self._watch())  # to the leg's end, which is always reported
-                    if destination.kind == "reject":
-                        await self._refuse(destination.code)
-                    elif destination is agent_codes.DESTINATION:
-                        told = await agent_codes.obey(around.queues, call, around.config.site.language)
-                        await self._serve(told, flow)
-                    else:
-                        await self._serve(flows, flow)
-                    await self._let_go()
-            finally:
-                self._helpers = None
-                self._note_end()
-                self._note_line()
+            if destination.kind == "reject":
+                await self._live(self._refuse(destination.code))
+            elif destination is agent_codes.DESTINATION:
+                await self._live(self._obey())
+            else:
+                await self._live(self._serve(flows, flow))
+
+    async def _live(self, work: Coroutine[None, None, None]) -> None:
+        """Do it while the leg lasts, which is over, and told, at its end."""
+        try:
+            async with asyncio.TaskGroup() as self._helpers:
+                self._helpers.create_task(self._watch())  # to the leg's end, which is always reported
+                await work
+                await self._let_go()
+        finally:
+            self._helpers = None
+            self._note_end()
+            self._note_line()
+
+    async def _obey(self) -> None:
+        call, around = self._origin.call, self._around
+        await self._serve(await agent_codes.obey(around.queues, call, around.config.site.language), self._flow)
 
     def _flow_to(self, destination: Destination) -> tuple[Flows, str]:
         if destination.kind == "flow":
@@ -203,8 +225,11 @@ class Session:
             case _:
                 self.inbox.post(event)
 
-    def _hear_tone(self, kind: ToneKind, level_dbov: float) -> None:
+    def _note_tone(self, kind: ToneKind, level_dbov: float) -> None:
         self._journal.record(ToneHeard(call_id=self._leg.id, tone=kind.value, level_dbov=round(level_dbov, 1)))
+
+    def _hear_tone(self, kind: ToneKind, level_dbov: float) -> None:
+        self._note_tone(kind, level_dbov)
         if kind in HUNG_UP and self._around.config.audio.hang_up_on_busy:
             self._soon(self._leg.gone())
 
@@ -232,23 +257,27 @@ class Session:
 
     async def _converse(self, flows: Flows, flow: str, helpers: asyncio.TaskGroup) -> None:
         leg, around = self._leg, self._around
-        await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
-        self._answered = around.clock.monotonic()
-        set_up_ms = (time.monotonic_ns() - leg.received_ns) / 1e6
-        self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=int(set_up_ms)))
-        around.tally.answer(set_up_ms)
+        await self._connect()
         speaker = Speaker(leg.channel, around.voice, self.inbox.post, helpers.create_task)
         recordings = CallRecordings(
             around.recorder, around.config, leg=leg, facts=self._facts, journal=self._journal, clock=around.clock
         )
         call = self._live_call(speaker, recordings, helpers)
         look_ups = PatientLookUps(around.look_ups, self.inbox)
-        run = self._run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups)
+        run = self._run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups, given=self._given)
         try:
             self._outcome = (await run.run()).outcome
         finally:
             speaker.abandon()  # nobody is there to hear the rest
             await recordings.close()
+
+    async def _connect(self) -> None:
+        leg, around = self._leg, self._around
+        await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
+        self._answered = around.clock.monotonic()
+        set_up_ms = (time.monotonic_ns() - leg.received_ns) / 1e6
+        self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=int(set_up_ms)))
+        around.tally.answer(set_up_ms)
 
     def _live_call(self, speaker: Speaker, recordings: CallRecordings, helpers: asyncio.TaskGroup) -> LiveCall:
         leg, around, inbox = self._leg, self._around, self.inbox
@@ -303,7 +332,7 @@ class Session:
                 await self._leg.hang_up(INTERNAL_ERROR)  # a refusal where it was not even answered
 
     def _note_end(self) -> None:
-        self._legs.close(self._leg, role="caller", trunk=self._origin.call.trunk)
+        self._legs.close(self._leg, role=self.role, trunk=self._origin.call.trunk)
         now = self._around.clock.monotonic()
         end = self._ended or Ended("failed", INTERNAL_ERROR, "internal error")
         cause: Cause = "flow" if end.cause == "us" else end.cause

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -22,6 +22,7 @@ from voiceedge.context.pii import pseudonym, pseudonym_key
 from voiceedge.edge import keeping, paths
 from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.calling_back import CallBacks
+from voiceedge.edge.calling_out import CallsOut
 from voiceedge.edge.counting import LinkCaps
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.line import channel_settings
@@ -30,6 +31,7 @@ from voiceedge.edge.link import LinkClient, LinkServer
 from voiceedge.edge.live_view import LiveView
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.origin import wanted_headers
+from voiceedge.edge.outbound_desk import OutboundDesk
 from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.tickets import TicketOffice
@@ -127,7 +129,14 @@ async def main(
         try:
             calls_each = min(endpoint.capacity, blueprint.calls_each or endpoint.capacity)
             view = LiveView(switchboard.sessions, around.tally, outgoing)
-            handlers = {**CallBacks(around, switchboard.begin).handlers(), **view.handlers}
+            out = CallsOut(
+                around,
+                OutboundDesk(control, clock),
+                switchboard.begin,
+                switchboard.serving,
+                lambda: switchboard.stopping,
+            )
+            handlers = {**CallBacks(around, switchboard.begin).handlers(), **out.handlers(), **view.handlers}
             async with LinkServer(paths.worker_socket(config, reporter.name), handlers):
                 reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity, "calls_each": calls_each})
                 await switchboard.retired()
@@ -206,6 +215,15 @@ class Switchboard:
         self._tasks.add(task)
         task.add_done_callback(self._over)
 
+    @contextlib.contextmanager
+    def serving(self, leg: Leg, session: Session) -> Iterator[None]:
+        """What is heard on the leg is told to the session meanwhile."""
+        self._sessions[id(leg.channel)] = session
+        try:
+            yield
+        finally:
+            del self._sessions[id(leg.channel)]
+
     def retire(self) -> None:
         self._retiring = True
         if not self._tasks:
@@ -226,14 +244,13 @@ class Switchboard:
 
     async def _serve(self, leg: Leg) -> None:
         try:
-            session = self._sessions[id(leg.channel)] = Session(leg, self._around, lambda: self.stopping)
-            await session.run()
+            session = Session(leg, self._around, lambda: self.stopping)
+            with self.serving(leg, session):
+                await session.run()
         except Exception:
             log.exception("call_lost")  # this call only: the others know nothing of it
             with contextlib.suppress(LegEndedError, SipError):
                 await leg.hang_up(INTERNAL_ERROR)
-        finally:
-            self._sessions.pop(id(leg.channel), None)
 
     def _hear(self) -> None:
         for event in self.pipeline.read_events():

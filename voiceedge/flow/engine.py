@@ -80,9 +80,17 @@ class FlowRun:
     """One call's run through the flows as they are now; a later reload does not touch it."""
 
     def __init__(  # noqa: PLR0917 - all of them are always given
-        self, flows: Flows, name: str, call: Call, journal: Journal, clock: Clock, look_ups: LookUps
+        self,
+        flows: Flows,
+        name: str,
+        call: Call,
+        journal: Journal,
+        clock: Clock,
+        look_ups: LookUps,
+        *,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
-        """Raises FlowError when there is no such flow."""
+        """`given` are values of its slots from the beginning. Raises FlowError when there is no such flow."""
         if name not in flows:
             raise FlowError(f'There is no flow "{name}". There are: {", ".join(sorted(flows))}.')
         self._flows, self._call, self._journal, self._clock, self._look_ups = flows, call, journal, clock, look_ups
@@ -94,6 +102,8 @@ class FlowRun:
         self._changed: dict[str, Any] = {
             "language": flows[name].header.language
         }  # not yet in the conversation's record
+        if given:
+            self._fill(self._frames[0], given)
 
     async def run(self) -> FlowOutcome:
         """To the end of the flow or the call. Raises nothing of its own."""

@@ -78,7 +78,12 @@ class Frame:
         return {
             **self.slots,
             "settings": self.flow.header.settings,
-            "call": {"caller": facts.caller, "called": facts.called, "headers": dict(facts.headers)},
+            "call": {
+                "caller": facts.caller,
+                "called": facts.called,
+                "headers": dict(facts.headers),
+                "answered_by": facts.answered_by,
+            },
             "now": {"date": f"{here:%Y-%m-%d}", "time": f"{here:%H:%M}", "weekday": _WEEKDAYS[here.weekday()]},
         }
 

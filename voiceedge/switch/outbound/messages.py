@@ -101,6 +101,23 @@ class ListRequest(Loose):
     limit: int = Field(100, ge=1, le=1000)
 
 
+class OneOrder(Loose):
+    order: OrderId
+
+
+class OneNumber(Loose):
+    number: Annotated[str, Field(max_length=64)]
+
+
+class Forbid(Loose):
+    numbers: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
+class GoOn(Loose):
+    calls: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+
+
 class PauseRequest(Loose):
     """`campaign` empty: all of them."""
 
