@@ -142,6 +142,8 @@ static void *work(void *given)
         while (is_running(media)) {
             take_packets(media);
             give_frame(media, &timestamp);
+            sleep_until(due_ns + frame_ns / 2);
+            take_packets(media); /* a key that is told here silences the prompt in the next frame already */
             due_ns += frame_ns;
             const uint64_t now_ns = ve_now_ns();
             if (now_ns > due_ns + LOST_NS)

@@ -129,7 +129,7 @@ def measure(folder: Path, talk: Talk, calls: int, *, talks: bool) -> dict[str, A
             "calls": calls,
             "cpu_pct_per_call": sum(used.values()) / max(active, 1),
             "rss_mib": use.memory_mib,
-            **_heard(here),
+            **heard(here),
             "active": active,
             "workers": here.workers,
             "processes": use.processes,
@@ -183,7 +183,7 @@ def measure_peak(folder: Path, talk: Talk, calls: int) -> dict[str, Any]:
             "calls": calls,
             "offered": 2 * calls,
             "most_active": most,
-            **_heard(here),
+            **heard(here),
             "idle_cpu_pct": idle,
         }
         result["failed"] = here.callers.signalled()["failed"]
@@ -202,7 +202,7 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"n": len(values), "p50": float(p50), "p95": float(p95), "max": max(values)}
 
 
-def _heard(here: Stand) -> dict[str, Any]:
+def heard(here: Stand) -> dict[str, Any]:
     """What the callers can say when all calls are over."""
     each, seconds, told = here.callers.calls(), here.callers.seconds(), here.overruns()
     signalled = here.callers.signalled()
