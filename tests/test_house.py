@@ -10,12 +10,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-import typer.main
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import voiceedge
-from voiceedge.cli import app
+from voiceedge.cli import COMMANDS
 from voiceedge.flow.book import check_paths
 from voiceedge.switch.plan import load_plan
 
@@ -189,7 +188,7 @@ def test_the_package_is_typed_and_has_its_command():
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
 def test_every_command_of_the_readme_exists(readme):
     text = (ROOT / readme).read_text(encoding="utf-8")
-    commands = typer.main.get_command(app).commands
+    commands = COMMANDS
     for script in set(re.findall(r"(?<![\w/])scripts/[\w-]+", text)):
         assert (ROOT / script).exists(), script
     for command in set(re.findall(r"(?:^|[`/ ])voiceedge ([a-z]+)(?![\w/])", text, re.MULTILINE)):

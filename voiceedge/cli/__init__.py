@@ -1,23 +1,34 @@
 """Answer calls with IVR flows, understand callers, and let conversations move between phone and screen."""
 
+import importlib
+import pkgutil
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+HELPERS = frozenset({"control"})  # modules that are no command
+COMMANDS = tuple(sorted({module.name for module in pkgutil.iter_modules(__path__)} - HELPERS))
 
-from voiceedge.cli import (  # noqa: E402, F401 - each module adds its commands to the app
-    agent,
-    audio,
-    call,
-    calls,
-    demo,
-    doctor,
-    events,
-    flow,
-    front,
-    outbound,
-    queue,
-    recordings,
-    reload,
-    route,
-    run,
+
+class Commands(TyperGroup):
+    """Each command is the module of its name, loaded when asked for: none waits for the others' libraries."""
+
+    def list_commands(self, _context: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: Any, name: str) -> Any:
+        if name in COMMANDS and name not in self.commands:
+            importlib.import_module(f"voiceedge.cli.{name}")
+            self.commands.update(typer.main.get_group(app).commands)
+        return super().get_command(context, name)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
+
+
+@app.callback()
+def voiceedge() -> None:
+    """Let there be commands, even where only one is loaded."""
