@@ -185,6 +185,13 @@ class Server:
     async def do_attend(self, leg: int, target: str, other: int) -> int:
         return await self.legs[leg].transfer(target, replaces=self.legs[other])
 
+    async def do_trace(self, _: int, *call_ids: str) -> list[dict[str, Any]]:
+        talks = await self.endpoint.traced(call_ids)
+        return [
+            {"left_out": talk.left_out, "said": [(one.sent, one.text.decode(), one.at) for one in talk.messages]}
+            for talk in talks
+        ]
+
     async def do_quality(self, leg: int) -> dict[str, Any] | None:
         quality = await self.legs[leg].quality()
         return quality and dataclasses.asdict(quality)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from voiceedge.sip.headers import FRONT_HEADERS, from_value, host_of, is_ipv4, i
 from voiceedge.sip.leg import Leg, LegFacts
 from voiceedge.sip.pump import Pump
 from voiceedge.sip.stack import Stack
+from voiceedge.sip.trace import Talk
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -134,6 +135,10 @@ class SipEndpoint:
 
     async def ask_both(self, one: int, other: int, question: Callable[[LiveCall, LiveCall], T]) -> T:
         return await self._pump.run(partial(self._stack.put_both, one, other, question))
+
+    async def traced(self, call_ids: Sequence[str]) -> list[Talk]:
+        """What was said in SIP about these legs, of those that are up and the last that were."""
+        return await self._pump.run(lambda: [self._stack.trace.of(call_id) for call_id in call_ids])
 
     async def _watch_calls(self) -> None:
         """Once a second while there are calls; no wake-up at all while there are none."""

@@ -75,8 +75,8 @@ class _Module(ctypes.Structure):
         ("unload", ctypes.c_void_p),
         ("on_rx_request", _RECEIVED),
         ("on_rx_response", _RECEIVED),
-        ("on_tx_request", ctypes.c_void_p),
-        ("on_tx_response", ctypes.c_void_p),
+        ("on_tx_request", _RECEIVED),
+        ("on_tx_response", _RECEIVED),
         ("on_tsx_state", ctypes.c_void_p),
     )
 
@@ -219,6 +219,25 @@ def on_message(
     )
     if response:
         module.on_rx_response = _received(response)
+    _register(name, module)
+
+
+def on_traffic(name: bytes, priority: int, *, received: Callable[[int], None], sent: Callable[[int], None]) -> None:
+    """Look on at every message, repeated ones too; what is sent has its text already where `priority` is below 8."""
+    looks, tells = _looking_on(received), _looking_on(sent)
+    module = _Module(
+        name=_Text(ctypes.cast(ctypes.c_char_p(name), ctypes.c_void_p), len(name)),
+        id=-1,
+        priority=priority,
+        on_rx_request=looks,
+        on_rx_response=looks,
+        on_tx_request=tells,
+        on_tx_response=tells,
+    )
+    _register(name, module)
+
+
+def _register(name: bytes, module: _Module) -> None:
     status = _c.pjsip_endpt_register_module(_c.pjsua_get_pjsip_endpt(), ctypes.addressof(module))
     if status or module.id < 0 or not module.next:
         raise SipError("PJSIP refused our module: this pjsua2 build is not the one VoiceEdge was made for.")
@@ -234,6 +253,17 @@ def _received(handle: Callable[[int], bool]) -> Any:
             return 1
 
     return _RECEIVED(received)
+
+
+def _looking_on(look: Callable[[int], None]) -> Any:
+    def looking(message: int) -> int:
+        try:
+            look(message)
+        except Exception as error:  # noqa: BLE001 - no exception can pass through C
+            log.error("sip_trace_failed", error=type(error).__name__)  # noqa: TRY400
+        return 0  # go on, as if nobody had looked
+
+    return _RECEIVED(looking)
 
 
 def sdp_of(message: int) -> str:

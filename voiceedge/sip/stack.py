@@ -25,6 +25,7 @@ from voiceedge.sip.gate import Gate
 from voiceedge.sip.headers import FRONT_HEADERS, host_of, is_allowed, is_ipv4, read_request, user_part, values
 from voiceedge.sip.leg import Leg, LegFacts
 from voiceedge.sip.referral import DECLINED
+from voiceedge.sip.trace import Trace
 from voiceedge.sip.turnstile import Turnstile
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class Stack:
         self._ended: list[LiveCall] = []
         self._numbers = itertools.count(1)
         self._media: MediaThread | None = None
+        self.trace = Trace()
 
     # --- the pump's machine ---
 
@@ -92,12 +94,14 @@ class Stack:
         self._media = MediaThread(BRIDGE_RATE, FRAME_MS, self._accounts.address)
         if self._settings.tcp and not self._proxy:
             self._endpoint.turnstile = Turnstile(self._endpoint, self.port)
+        self.trace.watch()
         self._gate = Gate(self, self._settings.retry_after_s, self._settings.codecs)
         return self._accounts.address
 
     def poll(self, timeout_ms: int) -> None:
         if self._gate:
-            timeout_ms = self._gate.let_in_held(timeout_ms)
+            with self.trace.repeating():
+                timeout_ms = self._gate.let_in_held(timeout_ms)
         if self._media:
             self._tell_keys(self._media)
         endpoint = self._pj()
@@ -188,6 +192,7 @@ class Stack:
     def over(self, call: LiveCall) -> None:
         del self._calls[call.number]
         self._ended.append(call)
+        self.trace.over(call.leg.id)
 
     def may_follow(self, uri: str) -> bool:
         is_reachable = self._proxy is not None or is_ipv4(host_of(uri))
@@ -281,6 +286,7 @@ class Stack:
     def _enter(self, leg: Leg, account: Account, *, incoming: bool, call_id: int | None = None) -> LiveCall:
         call = LiveCall(account, self, leg, report=partial(self._desk.tell, leg), call_id=call_id)
         self._calls[leg.number] = call
+        self.trace.begin(leg.id)
         self._desk.admit(leg, incoming)
         return call
 
