@@ -139,6 +139,7 @@ class Peer:
         self.on_invite: Callable[[PeerCall], object] | None = None
         self._calls: dict[str, PeerCall] = {}
         self._waiting: dict[tuple[str, str], asyncio.Queue[Message]] = {}
+        self._said: dict[tuple[str, str], bytes] = {}  # the last response to each request, by branch and method
         self._incoming: asyncio.Queue[PeerCall] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._transport: asyncio.DatagramTransport | None = None
@@ -274,9 +275,9 @@ class Peer:
             if name in {"via", "from", "call-id", "cseq", "record-route"}
         ]
         to = request["to"] if "tag=" in request["to"] else f"{request['to']};tag={tag or 'peer'}"
-        self.send(
-            self.write(f"SIP/2.0 {status} Said", [*same, ("To", to), *(headers or {}).items()], body), request.source
-        )
+        said = self.write(f"SIP/2.0 {status} Said", [*same, ("To", to), *(headers or {}).items()], body)
+        self._said[request.branch, request.method] = said
+        self.send(said, request.source)
 
     def take(self, message: Message) -> None:
         if message.status:
@@ -288,6 +289,9 @@ class Peer:
                 call.repeated(message)
             else:
                 self.stray.append(message)
+            return
+        if said := self._said.get((message.branch, message.method)):  # repeated: what we said was lost or late
+            self.send(said, message.source)
             return
         call = self._calls.get(message["call-id"])
         if call:
@@ -488,8 +492,9 @@ class PeerCall:
                 await self._news.wait()
 
     def asked(self, request: Message) -> None:
-        if any(known["cseq"] == request["cseq"] and known.branch == request.branch for known in self.requests):
-            return  # repeated; our answer was lost or late, and UDP on loopback loses nothing
+        known = [*self.requests, self.invitation] if self.invitation else self.requests
+        if any((one["cseq"], one.branch) == (request["cseq"], request.branch) for one in known):
+            return  # repeated while we say nothing: a phone that rings, or an ACK
         self.requests.append(request)
         self._news.set()
         if request.method in {"ACK", "INVITE", "UPDATE"} and request.body:
