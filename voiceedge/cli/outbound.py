@@ -1,4 +1,4 @@
-"""`voiceedge outbound`: call people by order, see what became of it, and keep a list of those who must not be called."""
+"""`voiceedge outbound`: call people by order, see what became of it, and keep a list of who is never called."""
 
 import json
 from pathlib import Path
@@ -187,4 +187,4 @@ def _values(pairs: list[str]) -> dict[str, str]:
     if wrong := [pair for pair in pairs if "=" not in pair]:
         typer.echo(f"--value {wrong[0]}: write slot=value.", err=True)
         raise typer.Exit(2)
-    return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
+    return dict(pair.split("=", 1) for pair in pairs)

@@ -22,7 +22,7 @@ def read_csv(path: Path, campaign: str) -> list[tuple[int, dict[str, Any]]]:
             reader = csv.DictReader(file, strict=True)
             if "number" not in (reader.fieldnames or ()):
                 raise ConfigError(f'{path}: its first line must name the columns, of which one is "number".')
-            orders = []
+            orders: list[tuple[int, dict[str, Any]]] = []
             for row in reader:
                 if len(orders) == MOST:
                     raise ConfigError(f"{path}: has more than {MOST} lines; give it in parts.")
