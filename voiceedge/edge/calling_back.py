@@ -115,7 +115,7 @@ class CallBacks:
         return Candidate((Way(order.agent.uri),), order.agent.name, order.agent.ring_s)
 
     def _legs(self, order: CallBackOrder) -> LegBook:
-        return LegBook(self._around.journal_of(order.conversation), self._clock, self._around.tally)
+        return self._around.legs_of(order.conversation)
 
     def _ringing(self, order: CallBackOrder) -> Ringing:
         said = [announcing.call_back_follows(order.language)]

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
 from voiceedge.clock import Clock
 from voiceedge.context.events import Journal, LegEnded
 from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.edge.known_legs import KnownLegs, Role
 from voiceedge.edge.tally import Tally
 from voiceedge.sip.leg import Leg
 
@@ -17,16 +17,21 @@ NS_A_MS = 1_000_000
 class LegBook:
     """Where one conversation's legs are written down."""
 
+    conversation: str
     journal: Journal
     clock: Clock
     tally: Tally
+    known: KnownLegs
 
-    def close(
-        self, leg: Leg, *, role: Literal["caller", "agent", "other"], trunk: str | None = None, agent: str | None = None
-    ) -> None:
+    def open(self, leg: Leg, *, role: Role, trunk: str | None = None, agent: str | None = None) -> None:
+        """When it begins, for whoever looks while it lasts."""
+        self.known.note(self.conversation, leg, role, trunk or None, agent)
+
+    def close(self, leg: Leg, *, role: Role, trunk: str | None = None, agent: str | None = None) -> None:
         """Once for each leg, when it has Ended."""
         if leg.ended is None:
             return
+        self.known.note(self.conversation, leg, role, trunk or None, agent)
         number = leg.caller if role == "caller" else leg.called
         record = _record(leg, role, trunk or None, agent, number, self.clock)
         self.tally.leg(record)
@@ -34,7 +39,7 @@ class LegBook:
 
 
 def _record(  # noqa: PLR0917 - all of them are always given
-    leg: Leg, role: Literal["caller", "agent", "other"], trunk: str | None, agent: str | None, number: str, clock: Clock
+    leg: Leg, role: Role, trunk: str | None, agent: str | None, number: str, clock: Clock
 ) -> LegEnded:
     ended = leg.ended
     assert ended  # noqa: S101 - `close` looked

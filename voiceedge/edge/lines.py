@@ -14,6 +14,7 @@ from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.edge.known_legs import Role
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.party import Hear, Party
 from voiceedge.edge.voice import WorkerVoice
@@ -138,7 +139,10 @@ class Lines:
     async def call(self, way: Way, agent: str | None, legs: LegBook) -> Party:
         """Raises SipError, also where a cap on calls out is reached."""
         leg = await self.place(way)
-        over = partial(legs.close, role="agent" if agent else "other", trunk=way.headers.get(TRUNK_HEADER), agent=agent)
+        role: Role = "agent" if agent else "other"
+        trunk = way.headers.get(TRUNK_HEADER)
+        legs.open(leg, role=role, trunk=trunk, agent=agent)
+        over = partial(legs.close, role=role, trunk=trunk, agent=agent)
         return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn, over=over)
 
     async def place(self, way: Way) -> Leg:

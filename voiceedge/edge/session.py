@@ -24,6 +24,7 @@ from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
+from voiceedge.edge.known_legs import KnownLegs
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.line import HUNG_UP, LineQuality
 from voiceedge.edge.lines import Lines
@@ -76,6 +77,10 @@ class Surroundings:
     journal_of: Callable[[str], Journal]
     customer_of: Callable[[str], str | None]
     tally: Tally = field(default_factory=Tally)
+    known_legs: KnownLegs = field(default_factory=KnownLegs)
+
+    def legs_of(self, conversation: str) -> LegBook:
+        return LegBook(conversation, self.journal_of(conversation), self.clock, self.tally, self.known_legs)
 
 
 class PatientLookUps:
@@ -125,7 +130,7 @@ class Session:
             headers=self._origin.headers,
         )
         self._journal = around.journal_of(self._facts.conversation_id)
-        self._legs = LegBook(self._journal, around.clock, around.tally)
+        self._legs = around.legs_of(self._facts.conversation_id)
 
     async def run(self) -> None:
         """Serve the call to its end. Whatever goes wrong ends this call only."""
@@ -133,6 +138,7 @@ class Session:
         destination = agent_codes.DESTINATION if agent_codes.is_agent_code(call) else around.router.route(call)
         flows, flow = self._flow_to(destination)
         self._flow = flow
+        self._legs.open(self._leg, role=self.role, trunk=call.trunk)
         with structlog.contextvars.bound_contextvars(conversation=self._facts.conversation_id):
             self._journal.record(
                 CallStarted(

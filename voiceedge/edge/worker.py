@@ -35,6 +35,7 @@ from voiceedge.edge.outbound_desk import OutboundDesk
 from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.tickets import TicketOffice
+from voiceedge.edge.tracing import Tracing
 from voiceedge.edge.transcript import Transcripts
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
@@ -128,6 +129,7 @@ async def main(
         flush_s = FLUSH_S
         try:
             calls_each = min(endpoint.capacity, blueprint.calls_each or endpoint.capacity)
+            tracing = Tracing(around.known_legs, endpoint.traced)
             view = LiveView(switchboard.sessions, around.tally, outgoing)
             out = CallsOut(
                 around,
@@ -136,7 +138,12 @@ async def main(
                 switchboard.serving,
                 lambda: switchboard.stopping,
             )
-            handlers = {**CallBacks(around, switchboard.begin).handlers(), **out.handlers(), **view.handlers}
+            handlers = {
+                **CallBacks(around, switchboard.begin).handlers(),
+                **out.handlers(),
+                **view.handlers,
+                **tracing.handlers,
+            }
             async with LinkServer(paths.worker_socket(config, reporter.name), handlers):
                 reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity, "calls_each": calls_each})
                 await switchboard.retired()
