@@ -12,6 +12,7 @@ Times are time.monotonic_ns. Every wait has a deadline and then raises TimeoutEr
 
 import asyncio
 import itertools
+import random
 import re
 import secrets
 import time
@@ -135,6 +136,8 @@ class Peer:
         self.host, self.user, self.new_stream = host, user, new_stream
         self.port = port
         self.refer = ReferPlan()
+        self.loss = 0.0  # the part of all messages, either way, that is lost
+        self._luck = random.Random(3)
         self.stray: list[Message] = []  # what belonged to no call and no request of ours
         self.on_invite: Callable[[PeerCall], object] | None = None
         self._calls: dict[str, PeerCall] = {}
@@ -253,8 +256,11 @@ class Peer:
 
     def send(self, data: bytes, to: tuple[str, int]) -> None:
         """Any bytes, as they are."""
-        if self._transport:
+        if self._transport and not self.loses():
             self._transport.sendto(data, to)
+
+    def loses(self) -> bool:
+        return self._luck.random() < self.loss
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -559,7 +565,7 @@ class _Receiver(asyncio.DatagramProtocol):
         self._peer = peer
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if data.strip():
+        if data.strip() and not self._peer.loses():
             self._peer.take(Message.read(data, addr))
 
 

@@ -1,6 +1,7 @@
 """A raw RTP stream for tests: G.711 both ways, a packet every 20 ms, keys by RFC 4733, exact times of what came."""
 
 import contextlib
+import random
 import secrets
 import select
 import socket
@@ -120,6 +121,9 @@ class RtpStream:
         self.socket, self._control = _even_port(host)
         self.host, self.port = host, int(self.socket.getsockname()[1])
         self.mute = False
+        self.loss = 0.0  # the part of all packets, either way, that is lost
+        self.dropped = 0  # of those we sent
+        self._out_luck, self._in_luck = random.Random(1), random.Random(2)
         self.packets: deque[Packet] = deque(maxlen=50 * 60 * 10)  # ten minutes; appended to by the thread
         self.sent = 0
         self._codec = PCMU
@@ -128,6 +132,7 @@ class RtpStream:
         self._audio: deque[Said] = deque()
         self._presses: deque[Press] = deque()
         self._closing = False
+        self._left: list[socket.socket] = []
         self._sequence = secrets.randbelow(30000)
         self._timestamp = secrets.randbelow(1 << 30)
         self._ssrc = secrets.randbits(32)
@@ -141,6 +146,12 @@ class RtpStream:
     def pause(self) -> None:
         """Send nothing until the next `start`."""
         self._remote = None
+
+    def move(self, host: str) -> None:
+        """Send from another address and port, and hear only what comes there."""
+        self._left += [self.socket, self._control]
+        self.socket, self._control = _even_port(host)
+        self.host, self.port = host, int(self.socket.getsockname()[1])
 
     def say(self, pcm: Pcm) -> Said:
         """Queue int16 samples at 8 kHz."""
@@ -193,8 +204,8 @@ class RtpStream:
     def close(self) -> None:
         self._closing = True
         self._thread.join(2)
-        self.socket.close()
-        self._control.close()
+        for one in (self.socket, self._control, *self._left):
+            one.close()
 
     def _run(self) -> None:
         due = time.monotonic()
@@ -218,6 +229,8 @@ class RtpStream:
             except OSError:  # an ICMP error of an earlier send
                 continue
             if len(data) < 12 or data[0] >> 6 != 2:
+                continue
+            if self._in_luck.random() < self.loss:
                 continue
             second, sequence, timestamp, ssrc = struct.unpack_from("!xBHII", data)
             start = 12 + 4 * (data[0] & 0x0F)
@@ -281,6 +294,9 @@ class RtpStream:
         second = payload_type | (0x80 if marker else 0)
         header = struct.pack("!BBHII", 0x80, second, self._sequence, timestamp, self._ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF
+        if self._out_luck.random() < self.loss:
+            self.dropped += 1
+            return
         with contextlib.suppress(OSError):  # the other side may have closed its port already
             self.socket.sendto(header + body, remote)
             self.sent += 1

@@ -208,9 +208,9 @@ async def test_the_callers_of_a_dead_node_reach_the_other(nodes, served_by):
         lost = await peer.invite(one.uri())
         assert (await lost.final()).status == 200  # by the other node
         await until(lost.rtp.sound_ns)
+        assert await until(lambda: served_by() == {"one": 4, "two": 1})
         two.end_suddenly()
         assert (await (await peer.invite(one.uri())).final()).status == 503
-    assert served_by() == {"one": 4, "two": 1}
     async with callers(one, 4) as calls:
         for call in calls:
             await until(call.rtp.sound_ns)
