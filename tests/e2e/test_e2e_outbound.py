@@ -1,4 +1,4 @@
-"""Calls out by order through the whole service: a carrier is dialled, whoever answers is heard, and the flow serves them."""
+"""Calls out by order through the service: a carrier is dialled, whoever answers is heard, and the flow serves them."""
 
 import asyncio
 import json

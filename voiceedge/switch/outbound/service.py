@@ -90,7 +90,7 @@ class OutboundService:
         self._key, self._node = key, node
         self.use(plan, flows)
         self._journals = Journals(clock)
-        self._wake = asyncio.Event()
+        self._wake, self._in_turn = asyncio.Event(), asyncio.Lock()
         self._in_touch_since: float | None = None
         self._prune_due = clock.monotonic()
         self._given: list[float] = []  # when workers were lately given calls
@@ -237,6 +237,10 @@ class OutboundService:
 
     async def beat(self) -> float:
         """Place what may be placed now; how long until there may be more to do, in seconds."""
+        async with self._in_turn:
+            return await self._take_turn()
+
+    async def _take_turn(self) -> float:
         places, now = self._workers.places(), self._clock.monotonic()
         self._given = [at for at in self._given if now - at < SETTLE_S]
         room = room_beside_incoming(places.all, places.taken + len(self._given), self._plan.outbound.keep_free)
