@@ -7,6 +7,8 @@ import pytest
 from queueing import House, offered_to, plan
 
 from voiceedge.context.database import Database
+from voiceedge.errors import StoreError
+from voiceedge.switch.queues import store
 from voiceedge.switch.queues.board import QueueError
 from voiceedge.switch.queues.messages import AgentDialled, AgentLogin, CallBack, CustomerResult, Join, Wait
 from voiceedge.switch.queues.rules import Rules
@@ -477,3 +479,28 @@ async def test_a_call_id_without_end_is_no_hindrance(house: House) -> None:
 async def test_an_unknown_ticket_is_over(house: House) -> None:
     view = await house.queues.wait(Wait(ticket="nobody's", seen="x"))
     assert view.state == "lost"
+
+
+async def test_a_store_that_is_away_is_no_reason_to_give_a_ticket_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for a ticket that is not known here yet is told that trying again helps."""
+
+    async def away(*_: object) -> None:
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr(store, "ticket_by_id", away)
+    with pytest.raises(StoreError):
+        await house.view("of-another-node")
+
+
+async def test_all_who_wait_for_the_same_ticket_are_told(house: House) -> None:
+    """A worker whose connection broke asks again before control has noticed."""
+    await house.agent("kim", "break")
+    ticket = await house.join()
+    first, second = await house.news(ticket), await house.news(ticket)
+    first.cancel()
+    await asyncio.sleep(0)
+    third = await house.news(ticket)
+    await house.agent("kim")
+    assert [(await asked).state for asked in (second, third)] == ["offered", "offered"]

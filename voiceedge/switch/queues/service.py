@@ -5,8 +5,8 @@ The store is the truth. Where no other node writes to it, its content is read on
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self, TypeVar
@@ -287,20 +287,24 @@ class QueueService:
     # Waiting.
 
     async def _news(self, asked: Wait) -> View:
-        waiters = self._waiters.setdefault(asked.ticket, set())
-        try:
-            while True:
-                ticket = await self._polled(asked.ticket)
-                waiter = _Waiter(self._picture.seen(ticket))
-                if waiter.seen != asked.seen or not ticket.live:
-                    return self._picture.view(ticket)
-                waiters.add(waiter)
+        while True:
+            ticket = await self._polled(asked.ticket)
+            waiter = _Waiter(self._picture.seen(ticket))
+            if waiter.seen != asked.seen or not ticket.live:
+                return self._picture.view(ticket)
+            with self._waits(asked.ticket, waiter):
                 await waiter.news.wait()
-                waiters.discard(waiter)
+
+    @contextmanager
+    def _waits(self, ticket_id: str, waiter: _Waiter) -> Iterator[None]:
+        waiters = self._waiters.setdefault(ticket_id, set())
+        waiters.add(waiter)
+        try:
+            yield
         finally:
             waiters.discard(waiter)
             if not waiters:
-                self._waiters.pop(asked.ticket, None)
+                self._waiters.pop(ticket_id, None)
 
     async def _polled(self, ticket_id: str) -> Ticket:
         """One that was given up lives again: its worker is there after all."""
