@@ -9,9 +9,10 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import voiceedge
@@ -93,8 +94,18 @@ async def all_go(calls: list[PeerCall]) -> None:
         await call.ended()
 
 
+async def told(events: Events, kind: str, calls: Iterable[PeerCall]) -> list[dict[str, Any]]:
+    """What was published of each of these calls."""
+
+    async def of(conversation: str) -> dict[str, Any]:
+        return await events.until(kind, lambda data: data in events.of(kind, conversation))
+
+    return [await of((await call.final())["x-conversation-id"]) for call in calls]
+
+
 async def test_a_killed_worker_ends_its_own_calls_at_once_and_is_replaced(service, record_property):
-    async with callers(service) as calls:
+    async with service.events() as events, callers(service) as calls:
+        await told(events, "call.started", calls)  # what a worker has not sent yet dies with it
         name, worker = next(iter(service.workers.items()))
         killed = time.monotonic()
         os.kill(worker["pid"], signal.SIGKILL)
@@ -104,6 +115,8 @@ async def test_a_killed_worker_ends_its_own_calls_at_once_and_is_replaced(servic
         async with callers(service, EACH):
             record_property("slots_back_after_s", round(time.monotonic() - killed, 2))
             assert sum(map(over, calls)) == EACH, "nobody else lost a call"
+        for ended in await told(events, "call.ended", filter(over, calls)):
+            assert (ended["cause"], ended["reason"]) == ("failed", "the worker of this call is gone")
         await all_go([call for call in calls if not over(call)])
 
 

@@ -1,5 +1,6 @@
 """The control process: keeps the conversations, sends their events on, and issues the tickets of those that move."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from voiceedge.edge import counting, keeping, outbound_room, paths, queue_room
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
+from voiceedge.edge.orphans import Orphans
 from voiceedge.switch.caps import StoreCaps
 
 
@@ -24,8 +26,14 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         outbound = await stack.enter_async_context(outbound_room.opened(config, service, clock))
         queues = await stack.enter_async_context(queue_room.opened(config, service, clock, reloaded=outbound.reload))
 
+        orphans = Orphans(service.ingest, clock)
+        watching = await stack.enter_async_context(asyncio.TaskGroup())
+        stack.callback(watching.create_task(orphans.watch_forever()).cancel)
+
         async def ingest(head: Head, _: bytes) -> Head:
-            await service.ingest([StampedEvent.model_validate(event) for event in head["events"]])
+            events = [StampedEvent.model_validate(event) for event in head["events"]]
+            await service.ingest(events)
+            orphans.note(head["pid"], head["calls"], events)
             return {}
 
         async def issue(head: Head, _: bytes) -> Head:

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 class Patience:
     """How long, in seconds, a process may be silent when it is ready, may take to start, and to stop."""
 
-    hung_s: float = 10.0
+    hung_s: float = 15.0
     start_s: float = 120.0  # models load slowly on a busy machine
     stop_s: float = 10.0
 

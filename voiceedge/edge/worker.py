@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
@@ -81,7 +82,8 @@ async def main(
 
     async def send(events: Sequence[StampedEvent]) -> None:
         dumped = [event.model_dump(mode="json") for event in events]
-        await control.request("ingest", {"events": dumped}, timeout_s=INGEST_S)
+        body = {"events": dumped, "pid": os.getpid(), "calls": [call.picture() for call in switchboard.sessions()]}
+        await control.request("ingest", body, timeout_s=INGEST_S)
 
     async with httpx.AsyncClient() as http, asyncio.TaskGroup() as group:
         draining = group.create_task(outgoing.drain(send))
