@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from peer import Peer, PeerCall
-from rtp import RATE, RtpStream, tone
+from rtp import RATE, RtpStream
 from service import Events, RunningService
 from talk import Talk, now_ns, until
 

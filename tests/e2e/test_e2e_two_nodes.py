@@ -4,6 +4,7 @@ The tests follow one another: the last kills a node.
 """
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -62,6 +63,13 @@ class Node(RunningService):
     async def ask(self, request, **body):
         return await self._link.request(request, body, timeout_s=20)
 
+    @property
+    def knows_its_workers(self):
+        """The front learns of a worker that is ready a moment after the status file says so."""
+        ports = {str(worker["sip_port"]) for worker in self.workers.values()}
+        told = [line["workers"] for line in map(json.loads, self.log.read_text().splitlines()) if "workers" in line]
+        return told and told[-1].keys() >= ports
+
     def end_suddenly(self):
         for pid in reversed(family(self._process.pid)):
             os.kill(pid, signal.SIGKILL)
@@ -109,6 +117,8 @@ def nodes(tmp_path_factory, postgres, database, ports):
     broker.start()
     try:
         with made["one"], made["two"]:
+            for node in made.values():
+                node.until(lambda _, node=node: node.knows_its_workers)
             yield made
     finally:
         broker.kill()
@@ -138,11 +148,22 @@ async def callers(node, count, number="1000"):
         calls = []
         for _ in range(count):
             peer = await stack.enter_async_context(Peer())
-            call = await peer.invite(node.uri(number))
-            assert (await call.final()).status == 200
+            call = await answered(peer, node.uri(number))
             stack.push_async_callback(hang_up, call)
             calls.append(call)
         yield calls
+
+
+async def answered(peer, uri):
+    """Called again after a 503: nodes look for each other every two seconds."""
+    async with asyncio.timeout(10):
+        while True:
+            call = await peer.invite(uri)
+            response = await call.final()
+            if response.status == 200:
+                return call
+            assert response.status == 503, response.first
+            await asyncio.sleep(0.1)
 
 
 async def hang_up(call):

@@ -9,8 +9,6 @@ async with Rig(tmp_path, plan="...", front={"ban_s": 60}) as rig:
 
 import asyncio
 import contextlib
-import hashlib
-import itertools
 import json
 import os
 import re
@@ -22,8 +20,10 @@ from shutil import which
 from typing import Any, Self
 
 import pytest
+import registering
 import structlog
 from peer import Message, Peer, PeerCall, sdp
+from registering import md5
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
@@ -33,7 +33,6 @@ from voiceedge.edge.link import LinkClient
 from voiceedge.switch.plan import load_plan
 
 START_S = 15.0
-_sequence = itertools.count(1)
 needs_kamailio = pytest.mark.skipif(
     not (which("kamailio") or Path("/usr/sbin/kamailio").exists()), reason="kamailio is not installed"
 )
@@ -195,10 +194,6 @@ class Carrier(Peer):
         return said["response"] == md5(given)
 
 
-def md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()
-
-
 async def from_worker(rig: Rig, worker: Peer, uri: str, **headers: str) -> PeerCall:
     """A call that a worker places through the front: its first Route is the inner socket."""
     return invite_by(worker, uri, rig.facts["inner_port"], {"Route": rig.inner, **headers})
@@ -225,32 +220,7 @@ async def until(look: Any, wait_s: float = 10.0) -> Any:
             await asyncio.sleep(0.02)
 
 
-def authorization(
-    challenge: Message, method: str, uri: str, user: str, password: str, *, ha1: str | None = None
-) -> dict[str, str]:
-    """The header that answers a 401 or 407 (RFC 2617, MD5, qop=auth)."""
-    given = challenge["www-authenticate"] or challenge["proxy-authenticate"]
-    said = dict(re.findall(r'(\w+)="?([^",]+)"?', given))
-
-    ha1 = md5(f"{user}:{said['realm']}:{password}") if ha1 is None else ha1
-    ha2 = md5(f"{method}:{uri}")
-    response = md5(f"{ha1}:{said['nonce']}:00000001:c0ffee:auth:{ha2}")
-    fields = f'username="{user}", realm="{said["realm"]}", nonce="{said["nonce"]}", uri="{uri}", response="{response}"'
-    name = "Authorization" if challenge["www-authenticate"] else "Proxy-Authorization"
-    return {name: f'Digest {fields}, algorithm=MD5, qop=auth, nc=00000001, cnonce="c0ffee"'}
-
-
 async def register(peer: Peer, rig: Rig, password: str, contact: str = "", expires: int = 300) -> Message:
     """REGISTER as `peer.user` with a digest; returns the last answer."""
-    home = f"sip:{rig.config.front.realm}"
-    own = {
-        "From": f"<sip:{peer.user}@{rig.config.front.realm}>;tag=r1",
-        "To": f"<sip:{peer.user}@{rig.config.front.realm}>",
-    }
-    own |= {"Call-ID": f"reg-{peer.port}", "Contact": contact or f"<{peer.uri}>", "Expires": str(expires)}
-    to = ("127.0.0.1", rig.facts["sip_port"])
-    first = await peer.transact("REGISTER", home, own | {"CSeq": f"{next(_sequence)} REGISTER"}, "", to)
-    if first.status != 401:
-        return first
-    answer = authorization(first, "REGISTER", home, peer.user, password)
-    return await peer.transact("REGISTER", home, own | answer | {"CSeq": f"{next(_sequence)} REGISTER"}, "", to)
+    realm, port = rig.config.front.realm, rig.facts["sip_port"]
+    return await registering.register(peer, port, password, contact=contact, expires=expires, realm=realm)

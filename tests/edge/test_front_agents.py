@@ -1,12 +1,12 @@
 """Agents whose phones have registered at the front: rung, joined with a caller, and sending one on to each other."""
 
 import asyncio
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from front_rig import needs_kamailio, register
+from front_rig import needs_kamailio
 from peer import Peer
+from registering import register
 from rtp import RATE, tone
 from service import RunningService
 
@@ -45,11 +45,8 @@ def service(tmp_path_factory):
 
 async def phone(peer, service):
     """Registered at the front."""
-    rig = SimpleNamespace(
-        config=SimpleNamespace(front=SimpleNamespace(realm="voiceedge")),
-        facts={"sip_port": service.status["processes"]["front"]["sip_port"]},
-    )
-    assert (await register(peer, rig, PASSWORD)).status == 200
+    port = service.status["processes"]["front"]["sip_port"]
+    assert (await register(peer, port, PASSWORD)).status == 200
 
 
 def strength(pcm, hertz):

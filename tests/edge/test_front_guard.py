@@ -4,8 +4,9 @@ import asyncio
 import socket
 from pathlib import Path
 
-from front_rig import Rig, authorization, needs_kamailio, register, until
+from front_rig import Rig, needs_kamailio, register, until
 from peer import Message, Peer
+from registering import authorization
 from test_front import call_and_hear, serve
 
 from voiceedge.edge.front import render

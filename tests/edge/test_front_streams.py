@@ -13,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from front_rig import Rig, authorization, from_worker, needs_kamailio
+from front_rig import Rig, from_worker, needs_kamailio
 from peer import Message
+from registering import authorization
 from test_front import call_and_hear, serve
 
 from voiceedge.errors import ConfigError

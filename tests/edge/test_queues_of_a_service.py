@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from front_rig import authorization
 from peer import Peer
+from registering import authorization
 from service import RunningService
 
 from voiceedge.edge.link import LinkClient
