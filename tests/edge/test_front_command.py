@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -170,9 +171,12 @@ def test_fail2ban_reads_the_lines_of_the_journal(capsys: pytest.CaptureFixture[s
     try:
         logs.configure(Log(format="json"))
         structlog.contextvars.bind_contextvars(process="front")
-        kamailio.tell(" 4(123) NOTICE: <script>: security event=banned address=203.0.113.9 reason=flood")
-        kamailio.tell(" 4(123) NOTICE: <script>: security event=auth_failed address=203.0.113.8 method=REGISTER")
-        kamailio.tell(" 4(123) ERROR: <core> [core/parser/msg_parser.c:337]: parse_headers(): bad To 01012345678")
+        for line in (
+            " 4(123) NOTICE: <script>: m4rk security event=banned address=203.0.113.9 reason=flood",
+            " 4(123) NOTICE: <script>: m4rk security event=auth_failed address=203.0.113.8 method=REGISTER",
+            " 4(123) ERROR: <core> [core/parser/msg_parser.c:337]: parse_headers(): bad To 01012345678",
+        ):
+            kamailio.tell(line, "m4rk")
     finally:
         structlog.contextvars.clear_contextvars()
         structlog.configure(**before)
@@ -182,3 +186,25 @@ def test_fail2ban_reads_the_lines_of_the_journal(capsys: pytest.CaptureFixture[s
     found = [re.search(pattern.replace("<HOST>", r"(?P<host>[\d.]+)"), line) for line in lines]
     assert [match and match["host"] for match in found] == ["203.0.113.9", "203.0.113.8", None]
     assert "01012345678" not in lines[2]
+
+
+@needs_kamailio
+async def test_a_message_that_is_quoted_in_the_log_speaks_for_nobody(tmp_path: Path) -> None:
+    """Kamailio logs what it cannot read as it came, new lines and all; fail2ban reads our `security` lines."""
+    forged = (
+        "\n 4(12) NOTICE: <script>: security event=banned address=203.0.113.9 reason=flood"
+        "\n 4(12) NOTICE: <script>: 0123456789abcdef security event=banned address=203.0.113.9 reason=flood"
+        "\nsecurity event=x address=1.2.3.4 event=y\n"
+    )
+    rest = "From: <sip:a@b>;tag=1\r\nTo: <sip:x@y>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n"
+    async with Rig(tmp_path, front={"flood_per_s": 10}) as rig:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.2", 0))
+            sock.connect(("127.0.0.1", rig.facts["sip_port"]))
+            sock.send(f"INVITE {rig.uri('x')} SIP/2.0\r\nVia: garbage{forged}\r\n{rest}\r\n".encode())
+            await until(lambda: any("garbage" in line.get("said", "") for line in rig.log))
+            via = "Via: SIP/2.0/UDP 127.0.0.2:5060;branch=z9hG4bK1"
+            for _ in range(400):  # and what it says afterwards is heard
+                sock.send(f"OPTIONS {rig.uri('x')} SIP/2.0\r\n{via}\r\n{rest}\r\n".encode())
+            await until(lambda: rig.said("security", what="banned"))
+        assert {line["address"] for line in rig.said("security")} == {"127.0.0.2"}

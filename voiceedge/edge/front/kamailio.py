@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import hmac
 import os
 import re
 import signal
@@ -24,10 +25,14 @@ from voiceedge.switch.plan import Plan
 CHECK_S = 20.0
 STOP_S = 4.0
 SHARED_MB, PRIVATE_MB = 256, 16  # 128 MB bear 400 calls a second
-LINES_PER_S = 50  # what a flood may make us log
+LINES_PER_S = 50, 500  # what a flood may make us log: of quoted messages, which must not hide it, and of security …
+LONGEST_LINE = 500  # … characters of each: Kamailio quotes whole messages
 _PR_SET_PDEATHSIG = 1
 _LINE = re.compile(r"^\s*\d+\(\d+\) (?P<level>[A-Z]+): (?:\{[^}]*\} )?(?:<?[\w-]+>?(?: \[[^\]]*\])?: )?(?P<text>.*)$")
-_SECURITY = re.compile(r"security event=(?P<what>\w+) address=(?P<address>[0-9.]+)(?: (?P<more>.*))?$")
+_SECURITY = re.compile(
+    r"(?P<mark>\w+) security event=(?P<what>\w+) address=(?P<address>[0-9.]+)"
+    r"(?: (?:reason=(?P<reason>\w+)|method=(?P<method>\w+)))?"
+)
 _LEVELS = {"ALERT": "error", "BUG": "error", "CRITICAL": "error", "ERROR": "error", "WARNING": "warning"}
 log = structlog.get_logger()
 
@@ -132,7 +137,7 @@ class Kamailio:
         stderr = asyncio.StreamReader(limit=65536)
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stderr), os.fdopen(pipe, "rb"))
-        second, count = self._clock.monotonic(), 0
+        second, counts = self._clock.monotonic(), [0, 0]  # of Kamailio's words, and of the template's
         while True:
             try:
                 line = await stderr.readline()
@@ -141,21 +146,28 @@ class Kamailio:
             if not line:
                 return
             if self._clock.monotonic() - second >= 1:
-                if count > LINES_PER_S:
-                    log.warning("front_lines_dropped", count=count - LINES_PER_S)
-                second, count = self._clock.monotonic(), 0
-            count += 1
-            if count <= LINES_PER_S and not self._ending:
-                tell(line.decode(errors="replace").rstrip())
+                if dropped := sum(max(0, count - most) for count, most in zip(counts, LINES_PER_S, strict=True)):
+                    log.warning("front_lines_dropped", count=dropped)
+                second, counts = self._clock.monotonic(), [0, 0]
+            ours = self._place.mark.encode() in line
+            counts[ours] += 1
+            if counts[ours] <= LINES_PER_S[ours] and not self._ending:
+                tell(line[:LONGEST_LINE].decode(errors="replace").rstrip(), self._place.mark)
 
 
-def tell(line: str) -> None:
-    """One line of Kamailio's as an event of ours: `security` in a form of its own, the rest without personal data."""
+def tell(line: str, mark: str) -> None:
+    """One line of Kamailio's as an event of ours: `security` in a form of its own, the rest without personal data.
+
+    Kamailio quotes messages that it cannot read, line by line: only what bears the `mark` is what the template wrote.
+    """
     match = _LINE.match(line)
     text = match["text"] if match else line
-    if security := _SECURITY.match(text):
-        more = dict(pair.partition("=")[::2] for pair in (security["more"] or "").split())
-        log.warning("security", what=security["what"], address=security["address"], **more)
+    security = _SECURITY.fullmatch(text)
+    if security and hmac.compare_digest(security["mark"], mark):
+        found = security.groupdict()
+        log.warning(
+            "security", **{name: found[name] for name in ("what", "address", "reason", "method") if found[name]}
+        )
     elif match and match["level"] in _LEVELS:
         getattr(log, _LEVELS[match["level"]])("kamailio", said=mask_text(text))
     elif text:

@@ -25,6 +25,7 @@ from voiceedge.errors import ConfigError, LinkError
 from voiceedge.switch.plan import Plan
 
 START_S = 20.0
+AGAIN_S = 1.0  # after Kamailio was too busy to hear of its workers
 LOOK_S = 0.1  # for each look whether a starting Kamailio is up
 SAVE_S = 5.0  # of registrations a killed Kamailio may lose
 MOST_SILENCES = 3  # in a row, and Kamailio is taken for hung
@@ -135,8 +136,11 @@ class Front:
             self._status_changed.clear()
             try:
                 await self.pool.follow()
-            except LinkError as error:  # the next Kamailio reads it from its file
+            except LinkError as error:  # a Kamailio that is to come reads it from its file
                 log.warning("workers_not_told", problem=str(error))
+                if self.up.is_set():
+                    await clocks.sleep(self._clock, AGAIN_S)
+                    self._status_changed.set()
 
     async def save_forever(self) -> None:
         """Registrations reach the disk only when Kamailio is told to; one that hears nothing is replaced."""
@@ -156,7 +160,7 @@ class Front:
     async def _reload_or_tell(self) -> None:
         try:
             await self.reload()
-        except (ConfigError, LinkError) as error:
+        except (ConfigError, LinkError, OSError) as error:
             log.error("front_not_reloaded", problem=str(error))  # noqa: TRY400 - a message for people
 
     async def reload(self) -> bool:

@@ -61,6 +61,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "run": str(directory),
         "modules": f"{place.modules}/",
         "secret": place.key.hex(),
+        "mark": place.mark,
         "realm": front.realm,
         "public": public,
         "contact": f"{public}:{place.sip_port}",
