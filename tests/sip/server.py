@@ -162,6 +162,12 @@ class Server:
         self.spawn(self.serve(leg))
         return leg.number
 
+    async def do_call_in_vain(self, _: int, uri: str) -> None:
+        """Whoever asks for the call is gone while it is being placed."""
+        calling = asyncio.get_running_loop().create_task(self.endpoint.call(uri))
+        await asyncio.sleep(0)
+        calling.cancel()
+
     async def do_use(self, _: int) -> dict[str, int]:
         held = await self.endpoint._pump.run(library.calls_held)  # beyond Ended, until a BYE is answered
         return usage(max(held, self.endpoint.active))

@@ -56,6 +56,15 @@ async def test_progress_is_told_and_a_hang_up_cancels(server: Server) -> None:
         assert (ended["cause"], ended["sip_code"]) == ("us", 487)
 
 
+async def test_a_call_whose_asker_is_gone_before_it_is_placed_is_taken_back(server: Server) -> None:
+    async with Peer() as peer:
+        await server.do("call_in_vain", peer.uri)
+        call = await peer.incoming()
+        await call.answer(180)
+        await call.asked_for("CANCEL")
+    await server.at_rest()
+
+
 async def test_the_reason_of_a_failed_call_is_told_with_its_q850_cause(server: Server) -> None:
     """RFC 3326 and RFC 6432."""
     async with Peer() as peer:

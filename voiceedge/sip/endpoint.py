@@ -128,7 +128,11 @@ class SipEndpoint:
             codecs=codecs,
             srtp=srtp,
         )
-        return await self._pump.run(partial(self._stack.dial, order))
+        try:
+            return await self._pump.run(partial(self._stack.dial, order))
+        except BaseException:  # whoever asked waits no more: it must not ring on, nor be answered, for nobody
+            self._pump.post(partial(self._stack.take_back, order.call_id))
+            raise
 
     async def ask(self, number: int, question: Callable[[LiveCall], T]) -> T:
         return await self._pump.run(partial(self._stack.put, number, question))

@@ -174,6 +174,14 @@ class Stack:
             raise SipError(f"The call could not be placed: {error.reason}") from None
         return leg
 
+    def take_back(self, call_id: str) -> None:
+        """End a call that was placed for nobody; harmless where it was not."""
+        for call in [call for call in self._calls.values() if call.leg.id == call_id]:
+            try:
+                call.end("us", 0, "")
+            except pj.Error as error:
+                log.warning("sip_call_not_taken_back", leg=call.number, reason=error.reason)
+
     def tick(self) -> None:
         """Now and then while there are calls, and once after the last."""
         now = time.monotonic()
