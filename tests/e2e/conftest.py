@@ -110,6 +110,7 @@ def switch(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> I
         "flows.routes": {number: f"f{number}" for number in switching.STEPS if number.isdigit()},
         "speech": {"enabled": False},
         "recording": {"enabled": True},
+        "metrics": {"port": 0},
         "sip": {"no_rtp_s": 3.0},
         "log": {"level": "debug"},
     }

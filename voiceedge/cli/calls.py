@@ -1,4 +1,4 @@
-"""`voiceedge calls`: which calls are up, to end one, and the records of those that are over."""
+"""`voiceedge calls`: which calls are up, to end one, what one said in SIP, and the records of those that are over."""
 
 import asyncio
 import json
@@ -27,6 +27,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 SinceOption = Annotated[str, typer.Option(help="From when on: 2026-11-22, 2026-11-22T09:00, or 2h, 7d before now.")]
 UntilOption = Annotated[str | None, typer.Option(help="Until when; unset: now.")]
 FOLLOW_S = 1.0
+# Of the lines of a ladder.
+STYLES = {
+    "title": "bold", "lane": "bold", "request": "blue", "provisional": "bright_black", "success": "green",
+    "refusal": "red", "again": "yellow", "quiet": "bright_black",
+}  # fmt: skip
 SHOWN = 12  # characters of a conversation's id: the last ones differ
 
 
@@ -113,6 +118,47 @@ def report(
             f"{one.talk_s / 60:.0f} min", _ms(one.request_delay_ms), _plain(one.mos, ".2f"), _share(one.loss),
         )  # fmt: skip
     Console().print(table)
+
+
+@calls.command()
+def trace(
+    call: Annotated[str, typer.Argument(help="The conversation, or six characters at its beginning or end.")],
+    full: Annotated[bool, typer.Option("--full", help="Whole messages, with numbers in the clear.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Write the ladder to this SVG file.")] = None,
+    as_json: JsonOption = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Show a call's SIP messages: who said what, when, and what was repeated. Each worker keeps its last 50 legs.
+
+    Exit code 1: no worker knows such a call, or it is not clear which one is meant.
+    """
+    from voiceedge.edge import ladder, ladder_picture  # noqa: PLC0415
+    from voiceedge.edge.live_view import ask_workers  # noqa: PLC0415
+
+    request = {"conversation": call, "full": full}
+    answers = asyncio.run(ask_workers(_settings(config_file), "trace", request))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for answer in answers.values():
+        for told in answer["traces"]:
+            found.setdefault(told["conversation"], []).extend(told["legs"])
+    if len(found) != 1:
+        several = f"{call} may be any of {', '.join(found)}: give more of it."
+        none = f"No worker remembers a call {call}: each keeps the last 50 legs, for as long as it runs."
+        typer.echo(several if found else none, err=True)
+        raise typer.Exit(1)
+    ((conversation, legs),) = found.items()
+    if as_json:
+        print(json.dumps({"conversation": conversation, "legs": legs}, ensure_ascii=False))
+        return
+    drawn = ladder.read_ladder(conversation, legs)
+    if picture:
+        picture.touch(mode=0o600)
+        picture.write_text(ladder_picture.draw(drawn), encoding="utf-8")
+        typer.echo(f"The ladder is in {picture}.")
+        return
+    console = Console(soft_wrap=True)
+    for line, style in ladder.lines(drawn):
+        console.print(line, style=STYLES[style], markup=False, highlight=False)
 
 
 def vars_of(one: "Summary") -> dict[str, Any]:

@@ -13,6 +13,7 @@ _NAMED = re.compile(r"^a=rtpmap:(\d{1,3}) ([\w-]{1,32})/", re.MULTILINE)
 _DIRECTION = re.compile(r"^a=(sendonly|recvonly|inactive)\b", re.MULTILINE)
 _STATIC = {"0": "PCMU", "8": "PCMA", "9": "G722", "13": "CN", "18": "G729"}  # RFC 3551, 6
 _BESIDE = {"telephone-event", "CN"}
+_CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # and what XML forbids
 _SECRETS = (
     (re.compile(r"(\binline:)[^\s|;]+"), r"\1…"),  # RFC 4568
     (re.compile(r"^((?:Proxy-)?Authorization\s*:\s*\w+)[^\r\n]*", re.MULTILINE | re.IGNORECASE), r"\1 …"),
@@ -53,8 +54,11 @@ def read_message(raw: bytes) -> SipFacts:
 
 
 def without_secrets(raw: bytes) -> str:
-    """The whole text but for passwords' digests and the keys of encrypted audio. Personal data stay in it."""
-    text = raw.decode("utf-8", "replace")
+    """The whole text but for passwords' digests and the keys of encrypted audio. Personal data stay in it.
+
+    What a terminal would obey is replaced.
+    """
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", raw.decode("utf-8", "replace"))
     for secret, instead in _SECRETS:
         text = secret.sub(instead, text)
     return text
