@@ -98,17 +98,20 @@ class Lines:
         `caller` is the number or name of whoever the call is for: the guard counts by it. `hops` is the Max-Forwards
         that call came with.
         """
+        if entry := self.plan.agents.get(caller):
+            caller = entry.phone  # by which what that phone dials itself is counted
         if agent := self.plan.agents.get(target):
             return self.agent(target, agent)
         scheme = target.partition(":")[0].lower()
-        if scheme in {"sip", "sips"}:
-            return self._address(target)
-        number = user_part(target) if scheme == "tel" else target
+        number = user_part(target) if scheme in {"sip", "sips", "tel"} else target
+        is_here = scheme not in {"sip", "sips"} or host_of(target).casefold() == self._config.front.realm.casefold()
+        for name, entry in self.plan.agents.items():
+            if entry.phone == target or (is_here and entry.phone == number):
+                return self.agent(name, entry)
+        if not is_here:
+            return self._elsewhere(target)
         if not any(map(str.isdigit, number)):
             return None
-        for name, entry in self.plan.agents.items():
-            if entry.phone == number:
-                return self.agent(name, entry)
         found = self._outgoing.attempts(number, caller, caller_id, hops)
         if isinstance(found, Refusal):
             return found
@@ -124,12 +127,8 @@ class Lines:
         uri = entry.phone if ":" in entry.phone else f"sip:{entry.phone}@{self._config.front.realm}"
         return Candidate((Way(uri),), name, ring_s or entry.ring_s)
 
-    def _address(self, uri: str) -> Candidate | Refusal | None:
-        for name, entry in self.plan.agents.items():
-            if uri in {entry.phone, f"sip:{entry.phone}@{self._config.front.realm}"}:
-                return self.agent(name, entry)
-        if host_of(uri) == self._config.front.realm:
-            return self.find(user_part(uri)) if any(map(str.isdigit, user_part(uri))) else None
+    def _elsewhere(self, uri: str) -> Candidate | Refusal:
+        """By an address that is not of our domain."""
         if is_allowed(uri, self._config.sip.transfer_targets):
             return Candidate((Way(uri),))
         return Refusal(Reason.TARGET, "sip.transfer_targets does not name it")
