@@ -16,6 +16,7 @@ from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.link import Handler, Head
 from voiceedge.edge.party import Party
+from voiceedge.edge.queue_desk import Report
 from voiceedge.edge.queueing import AGAIN_S, IN_VAIN, Queueing
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.ringing import Ringing
@@ -37,6 +38,7 @@ class CallBacks:
     def __init__(self, around: Surroundings, begin: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         self._around, self._begin = around, begin
         self._lines, self._desk, self._clock = around.lines, around.queues, around.clock
+        self._reports: dict[str, Report] = {}  # by ticket, of the orders under way
 
     def handlers(self) -> dict[str, Handler]:
         async def call_back(head: Head, _: bytes) -> Head:
@@ -47,13 +49,15 @@ class CallBacks:
 
     async def _serve(self, order: CallBackOrder) -> None:
         polling = self._lines.spawn(self._keep(order.ticket))
+        report = self._reports[order.ticket] = self._desk.report(order.ticket, self._lines.spawn)
         try:
             with structlog.contextvars.bound_contextvars(conversation=order.conversation):
                 await (self._agent_first(order) if order.first == "agent" else self._customer_first(order))
         except Exception:
             log.exception("call_back_failed")  # this one only
         finally:
-            polling.cancel()
+            del self._reports[order.ticket]
+            self._lines.spawn(report.then(polling.cancel))
 
     async def _keep(self, ticket: str) -> None:
         """Ask how the ticket stands all the while: that is how control knows that somebody sees to it."""
@@ -100,12 +104,12 @@ class CallBacks:
                 finally:
                     self._lines.spawn(agent.close())
                 return
-            await self._desk.offer_result(order.ticket, order.agent.name, IN_VAIN[agent])
+            self._reports[order.ticket].offer_result(order.agent.name, IN_VAIN[agent])
             await self._wait_like_others(order, party, caller)
 
     async def _wait_like_others(self, order: CallBackOrder, party: Party, caller: Caller) -> None:
         """Whoever has been called and finds no agent is not sent away, but is the first to be served."""
-        await self._desk.leave(order.ticket, "left")
+        self._reports[order.ticket].leave("left")
         wish = Enqueue(order.queue, order.language, priority=FIRST)
         await Queueing(caller, self._desk, party.speaker).wait(wish)
 
@@ -128,7 +132,7 @@ class CallBacks:
         if isinstance(found, Party):
             return found
         result = "no_line" if order.agent.name in ringing.not_placed else IN_VAIN[found]
-        await self._desk.offer_result(order.ticket, order.agent.name, result)
+        self._reports[order.ticket].offer_result(order.agent.name, result)
         return None
 
     @asynccontextmanager
@@ -146,7 +150,7 @@ class CallBacks:
             try:
                 found = await (given_up.inbox.unless_over(ring) if given_up else ring)
             except CallIsOver:
-                await self._desk.offer_result(order.ticket, order.agent.name, "no_answer")
+                self._reports[order.ticket].offer_result(order.agent.name, "no_answer")
                 yield None
                 return
         if isinstance(found, DialResult):
@@ -191,14 +195,17 @@ class CallBacks:
 
     async def _join(self, order: CallBackOrder, customer: tuple[Party, Caller], agent: Party) -> None:
         _, caller = customer
-        said = await self._desk.offer_result(order.ticket, order.agent.name, "answered")
+        report = self._reports[order.ticket]
+        said = await self._desk.answered(order.ticket, order.agent.name)
         if said and said.state is not TicketState.TALKING:
             return
+        if said is None:  # control is away, which is no reason to let either of them wait
+            report.offer_result(order.agent.name, "answered")
         if order.record:
             await caller.recordings.take(RecordAction.START)
 
         def left(_: Party, broke: bool) -> None:  # noqa: ARG001, FBT001 - there is no queue to come back to
-            self._lines.spawn(self._desk.talk_over(order.ticket, order.agent.name, back_to_queue=False))
+            report.talk_over(order.agent.name, back_to_queue=False)
 
         await Talk(caller, order.language, queue=order.queue, left=left).run(agent, "queue", 0)
 

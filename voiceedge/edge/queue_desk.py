@@ -1,5 +1,7 @@
 """What a worker asks of the queues in control, again and again where control is away: a place is never lost by that."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +10,7 @@ import structlog
 from voiceedge.audio import comfort, wav
 from voiceedge.bus.backoff import backoff
 from voiceedge.clock import Clock, sleep
+from voiceedge.edge.inbox import Spawn
 from voiceedge.edge.link import LinkClient
 from voiceedge.errors import LinkError, PromptError
 from voiceedge.switch.queues.messages import (
@@ -31,6 +34,7 @@ ASK_S = 5.0
 ANSWERED_S = 1.0
 POLL_S = 40.0  # control answers after 25
 INSIST_S = 30.0  # control is back by then, or has taken the place for lost
+REPORT_S = 120.0  # nobody waits while a report is on its way, and a database may be away for a minute
 
 Result = Literal["answered", "busy", "no_answer", "failed", "no_line"]
 
@@ -53,12 +57,8 @@ class QueueDesk:
         asked = Wait(ticket=ticket, seen=seen).model_dump(mode="json")
         return View.model_validate(await self._control.request("queue_wait", asked, timeout_s=POLL_S))
 
-    async def offer_result(self, ticket: str, agent: str, result: Result) -> Said | None:
-        """How the ticket stands; None where control cannot be asked."""
-        return await self._say("queue_offer_result", OfferResult(ticket=ticket, agent=agent, result=result))
-
     async def answered(self, ticket: str, agent: str) -> Said | None:
-        """The same for an agent who waits to be joined with the caller: asked once, and None soon."""
+        """How the ticket of an agent stands who waits to be joined with the caller: asked once, None soon."""
         said = OfferResult(ticket=ticket, agent=agent, result="answered").model_dump(mode="json")
         try:
             return Said.model_validate(await self._control.request("queue_offer_result", said, timeout_s=ANSWERED_S))
@@ -66,11 +66,8 @@ class QueueDesk:
             log.warning("queue_not_told", request="queue_offer_result", problem=str(error))
             return None
 
-    async def talk_over(self, ticket: str, agent: str, *, back_to_queue: bool) -> None:
-        await self._say("queue_talk_over", TalkOver(ticket=ticket, agent=agent, back_to_queue=back_to_queue))
-
-    async def leave(self, ticket: str, why: Literal["abandoned", "left"]) -> None:
-        await self._say("queue_leave", Leave(ticket=ticket, why=why))
+    def report(self, ticket: str, spawn: Spawn) -> "Report":
+        return Report(ticket, self._say, spawn)
 
     async def call_back(self, ticket: str, number: str) -> bool:
         """Whether the place is kept for a call to this number."""
@@ -97,17 +94,17 @@ class QueueDesk:
                 self._music[path] = comfort.music()
         return self._music[path]
 
-    async def _say(self, request: str, message: Message) -> Said | None:
+    async def _say(self, request: str, message: Message, for_s: float = INSIST_S) -> Said | None:
         try:
-            return Said.model_validate(await self._insist(request, message))
+            return Said.model_validate(await self._insist(request, message, for_s))
         except LinkError as error:
             log.warning("queue_not_told", request=request, problem=str(error))
             return None
 
-    async def _insist(self, request: str, message: Message) -> dict[str, object]:
+    async def _insist(self, request: str, message: Message, for_s: float = INSIST_S) -> dict[str, object]:
         """Raises LinkError."""
         body, delays = message.model_dump(mode="json"), backoff()
-        until = self._clock.monotonic() + INSIST_S
+        until = self._clock.monotonic() + for_s
         while True:
             try:
                 return await self._control.request(request, body, timeout_s=ASK_S)
@@ -115,3 +112,38 @@ class QueueDesk:
                 if not error.can_retry or self._clock.monotonic() >= until:
                     raise
             await sleep(self._clock, next(delays))
+
+
+class Report:
+    """What becomes of one ticket, told to control in the background.
+
+    One thing after the other, however long control or its database is away: a talk whose end is told before its beginning
+    would not end.
+    """
+
+    def __init__(self, ticket: str, say: Callable[[str, Message, float], Awaitable[object]], spawn: Spawn) -> None:
+        self._ticket, self._say, self._spawn = ticket, say, spawn
+        self._last: asyncio.Task[None] | None = None
+
+    def offer_result(self, agent: str, result: Result) -> None:
+        self._tell("queue_offer_result", OfferResult(ticket=self._ticket, agent=agent, result=result))
+
+    def talk_over(self, agent: str, *, back_to_queue: bool) -> None:
+        self._tell("queue_talk_over", TalkOver(ticket=self._ticket, agent=agent, back_to_queue=back_to_queue))
+
+    def leave(self, why: Literal["abandoned", "left"]) -> None:
+        self._tell("queue_leave", Leave(ticket=self._ticket, why=why))
+
+    async def then(self, stop: Callable[[], object]) -> None:
+        """Call `stop` when all is told, or given up: a ticket that nobody asks about any more is taken for lost."""
+        if self._last:
+            await asyncio.wait((self._last,))
+        stop()
+
+    def _tell(self, request: str, message: Message) -> None:
+        self._last = self._spawn(self._after(self._last, request, message))
+
+    async def _after(self, before: asyncio.Task[None] | None, request: str, message: Message) -> None:
+        if before:
+            await asyncio.wait((before,))
+        await self._say(request, message, REPORT_S)

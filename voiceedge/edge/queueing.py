@@ -16,7 +16,7 @@ from voiceedge.edge.inbox import Rung, Seen, Signal
 from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.number_wish import NumberWish, Wish
 from voiceedge.edge.party import Party
-from voiceedge.edge.queue_desk import QueueDesk, Result
+from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.ringing import Background, Ringing
 from voiceedge.edge.speaker import Speaker
 from voiceedge.edge.talk import Parted, Talk
@@ -84,7 +84,7 @@ class Queueing:
 
         def leave(joined: "asyncio.Task[str | QueueResult]") -> None:
             if not joined.cancelled() and isinstance(joined.result(), str):
-                self._caller.lines.spawn(self._desk.leave(str(joined.result()), "abandoned"))
+                self._desk.report(str(joined.result()), self._caller.lines.spawn).leave("abandoned")
 
         try:
             return await self._caller.inbox.unless_over(_done(joining))
@@ -122,6 +122,7 @@ class _Place:
         self._caller, self._desk, self._speaker = caller, desk, speaker
         self._wish, self._music, self._ticket = wish, music, ticket
         self._clock, self._inbox, self._lines = caller.clock, caller.inbox, caller.lines
+        self._report = desk.report(ticket, caller.lines.spawn)
         self._rings = Background(caller.lines, caller.inbox.post)
         self._number: NumberWish | None = None  # while it is being asked for
         self._view: View | None = None
@@ -138,10 +139,10 @@ class _Place:
                 await self._take(await self._inbox.next(self._patience_s()))
             return self._result
         finally:
-            polling.cancel()
             self._rings.stop()
             if self._must_leave:
-                self._lines.spawn(self._desk.leave(self._ticket, "abandoned"))
+                self._report.leave("abandoned")
+            self._lines.spawn(self._report.then(polling.cancel))
 
     async def _take(self, signal: Signal | None) -> None:
         match signal:
@@ -173,11 +174,17 @@ class _Place:
             except LinkError as error:
                 if not error.can_retry:
                     log.warning("queue_forgot", problem=str(error))
-                    self._inbox.post(Seen(None))
+                    self._post(None)
                     return
                 await sleep(self._clock, AGAIN_S)  # with the same ticket: the place is kept
                 continue
             seen = view.seen
+            self._post(view)
+            if view.state in ENDS:
+                return
+
+    def _post(self, view: View | None) -> None:
+        if not self._is_over:  # else the caller may have another ticket already
             self._inbox.post(Seen(view))
 
     def _see(self, view: View | None) -> None:
@@ -202,13 +209,9 @@ class _Place:
         )
 
         def tell(agent: str, why: DialResult) -> None:
-            result = "no_line" if agent in ringing.not_placed else IN_VAIN[why]
-            self._lines.spawn(self._tell(agent, result))
+            self._report.offer_result(agent, "no_line" if agent in ringing.not_placed else IN_VAIN[why])
 
         self._rings.start(ringing, candidates)
-
-    async def _tell(self, agent: str, result: Result) -> None:
-        await self._desk.offer_result(self._ticket, agent, result)
 
     async def _rung(self, found: Party | DialResult | None) -> None:
         if not isinstance(found, Party):
@@ -219,7 +222,7 @@ class _Place:
             said = await self._inbox.unless_over(self._desk.answered(self._ticket, agent))
             kept = said is None or said.state is TicketState.TALKING
             if said is None:  # control is away, which is no reason to let either of them wait
-                self._lines.spawn(self._tell(agent, "answered"))
+                self._report.offer_result(agent, "answered")
         finally:
             if not kept:  # it came too late, or the caller has gone
                 self._lines.spawn(found.close())
@@ -247,8 +250,7 @@ class _Place:
         self._caller.sound.music(self._music)
 
     def _left(self, agent: Party, broke: bool) -> None:  # noqa: FBT001 - a callback
-        over = self._desk.talk_over(self._ticket, agent.agent or "", back_to_queue=broke)
-        self._lines.spawn(over)
+        self._report.talk_over(agent.agent or "", back_to_queue=broke)
 
     # --- what the caller hears and keys ---
 
@@ -277,7 +279,7 @@ class _Place:
 
     async def _key(self, key: str) -> None:
         if key == LEAVE_KEY and self._wish.may_leave:
-            await self._inbox.unless_over(self._desk.leave(self._ticket, "left"))
+            self._report.leave("left")
             self._end(QueueResult.LEFT)
         elif key == CALL_BACK_KEY and self._may_be_called_back:
             await self._speaker.stop()
