@@ -68,7 +68,7 @@ class Stand:
 
     def overruns(self) -> dict[str, Any]:
         """What the service says of its calls' audio when they end."""
-        lines = [json.loads(line) for line in self.service.log.read_text().splitlines() if line.startswith("{")]
+        lines = list(_objects(self.service.log.read_text()))
         told = [line for line in lines if line.get("event") == "line"]
         return {
             "overruns": sum(line["samples_lost"] + line["events_dropped"] for line in told),
@@ -227,6 +227,19 @@ def heard(here: Stand) -> dict[str, Any]:
         **told,
         "problems": problems,
     }
+
+
+def _objects(log: str) -> Iterator[dict[str, Any]]:
+    """Many processes write it: two lines may stand in one."""
+    decoder, at = json.JSONDecoder(), log.find("{")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(log, at)
+        except json.JSONDecodeError:
+            end = at + 1
+        else:
+            yield value
+        at = log.find("{", end)
 
 
 def _by_kind(used: dict[str, float]) -> dict[str, float]:
