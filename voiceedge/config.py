@@ -241,6 +241,12 @@ class Recording(Section):
     keep_days: float | None = Field(90.0, gt=0, description="Recordings and voicemail older than this are deleted.")
 
 
+class Records(Section):
+    keep_days: float | None = Field(
+        365.0, gt=0, description="Call-detail records, which hold numbers in the clear, older than this are deleted."
+    )
+
+
 class Flows(Section):
     dir: FilePath = Field(Path("ivr_flows"), description="Where the flow files and their prompts lie.")
     default: FlowName = Field("retail", description="The flow for a called number without a route.")
@@ -340,6 +346,7 @@ class Config(Section):
     switch: Switch = Switch()
     audio: Audio = Audio()
     recording: Recording = Recording()
+    records: Records = Records()
     flows: Flows = Flows()
     speech: Speech = Speech()
     prompts: Prompts = Prompts()

@@ -1,17 +1,20 @@
-"""How long recordings are kept and under which key, with real files and the command that opens them."""
+"""How long recordings and records are kept and under which key, with real files and the command that opens them."""
 
 import asyncio
 import os
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
 from voiceedge.audio.sealed import Sealer, load_site_key
 from voiceedge.cli import app
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
+from voiceedge.context.database import Database
 from voiceedge.context.events import RecordingDeleted
+from voiceedge.context.tables import legs
 from voiceedge.edge import keeping
 from voiceedge.errors import StoreError
 
@@ -26,6 +29,22 @@ def site(tmp_path):
     return Config.model_validate({"site": data, "recording": {"key_file": key, "keep_days": 30}})
 
 
+@pytest.fixture
+async def database(site):
+    database = Database.of(site)
+    site.site.data_dir.mkdir(parents=True)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def asleep(clock):
+    """Until the sweep is over."""
+    async with asyncio.timeout(10):
+        while not clock._timers:  # noqa: ASYNC110 - in threads
+            await asyncio.sleep(0.01)
+
+
 def recorded(config, name, clock, *, days_ago):
     file = config.site.data_dir / name
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +54,7 @@ def recorded(config, name, clock, *, days_ago):
     return file
 
 
-async def test_what_is_too_old_goes_once_an_hour_and_is_told(site):
+async def test_what_is_too_old_goes_once_an_hour_and_is_told(site, database):
     clock, told = VirtualClock(), []
     old = recorded(site, f"recordings/2025-11-01/{ID}-2.wav.sealed", clock, days_ago=31)
     message = recorded(site, "voicemail/orders/message.wav", clock, days_ago=29.99)
@@ -44,13 +63,14 @@ async def test_what_is_too_old_goes_once_an_hour_and_is_told(site):
     async def ingest(events):
         told.extend(events)
 
-    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, ingest))
+    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, database, ingest))
     async with asyncio.timeout(5):
         while old.exists() or not told:  # noqa: ASYNC110 - in a thread
             await asyncio.sleep(0.01)
     assert (old.parent.exists(), message.exists(), young.exists()) == (False, True, True)
     assert told[0].conversation == ID
     assert told[0].data == RecordingDeleted(path=f"recordings/2025-11-01/{ID}-2.wav.sealed", age_days=31.0)
+    await asleep(clock)
     await clock.advance(keeping.SWEEP_S)
     async with asyncio.timeout(5):
         while message.exists() or len(told) < 2:  # noqa: ASYNC110
@@ -59,18 +79,48 @@ async def test_what_is_too_old_goes_once_an_hour_and_is_told(site):
     sweeping.cancel()
 
 
-async def test_a_store_that_fails_stops_no_deletion(site):
+async def test_a_store_that_fails_stops_no_deletion(site, database):
     clock = VirtualClock()
     old = recorded(site, "recordings/2025-11-01/a.wav", clock, days_ago=31)
 
     async def ingest(_):
         raise StoreError("full")
 
-    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, ingest))
+    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, database, ingest))
     async with asyncio.timeout(5):
         while old.exists():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
+    assert not sweeping.done()
+    sweeping.cancel()
+
+
+async def add_record(database, name, ended_at):
+    row = {"id": name, "conversation_id": name, "node": "", "number": "01012345678", "record": "{}"}
+    async with database.begin() as connection:
+        await connection.execute(insert(legs).values(row | {"ended_ms": int(ended_at.timestamp() * 1000)}))
+
+
+async def test_records_older_than_allowed_are_forgotten_once_an_hour(site, database):
+    clock = VirtualClock()
+    site = site.model_copy(update={"records": site.records.model_copy(update={"keep_days": 10})})
+    await add_record(database, "old", clock.now() - timedelta(days=10, minutes=1))
+    await add_record(database, "ageing", clock.now() - timedelta(days=10, minutes=-30))
+    await add_record(database, "young", clock.now())
+
+    async def left(names):
+        async with asyncio.timeout(10):
+            while True:
+                async with database.begin() as connection:
+                    if set(await connection.scalars(select(legs.c.id))) == names:
+                        return
+                await asyncio.sleep(0.01)
+
+    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, database, None))
+    await left({"ageing", "young"})
+    await asleep(clock)
+    await clock.advance(keeping.SWEEP_S)
+    await left({"young"})
     assert not sweeping.done()
     sweeping.cancel()
 

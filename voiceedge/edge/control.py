@@ -57,7 +57,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
-        await keeping.sweep_forever(config, clock, service.ingest)
+        await keeping.sweep_forever(config, clock, service.database, service.ingest)
 
 
 def _facts(broker_url: str | None) -> Facts:

@@ -1,9 +1,10 @@
-"""How long recordings and messages are kept, and under which key: sealed where there is one, deleted when old."""
+"""How long recordings, messages and call-detail records are kept, and under which key: deleted when old."""
 
 import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -11,7 +12,9 @@ import structlog
 from voiceedge.audio.sealed import Vault, load_site_key
 from voiceedge.clock import Clock, sleep
 from voiceedge.config import Config
+from voiceedge.context import legs
 from voiceedge.context.cloudevents import StampedEvent, new_id
+from voiceedge.context.database import Database
 from voiceedge.context.events import RecordingDeleted
 from voiceedge.context.record import Changes
 from voiceedge.edge import paths
@@ -41,9 +44,9 @@ def vault(config: Config) -> Vault | None:
 
 
 async def sweep_forever(
-    config: Config, clock: Clock, ingest: Callable[[Sequence[StampedEvent]], Awaitable[None]]
+    config: Config, clock: Clock, database: Database, ingest: Callable[[Sequence[StampedEvent]], Awaitable[None]]
 ) -> None:
-    """Delete what is too old, once an hour, and publish that it was."""
+    """Delete what is too old, once an hour, and publish of recordings and messages that it was."""
     sealing = vault(config)
     while True:
         if sealing:
@@ -55,7 +58,19 @@ async def sweep_forever(
                     await ingest(events)
             except StoreError as error:
                 log.warning("deletions_not_published", files=len(events), problem=str(error))
+        if config.records.keep_days:
+            await _forget_old(database, clock, config.records.keep_days)
         await sleep(clock, SWEEP_S)
+
+
+async def _forget_old(database: Database, clock: Clock, keep_days: float) -> None:
+    try:
+        forgotten = await legs.forget(database, clock.now() - timedelta(days=keep_days))
+    except StoreError as error:
+        log.warning("records_not_deleted", problem=str(error), effect="it is tried again in an hour")
+    else:
+        if forgotten:
+            log.info("records_deleted", records=forgotten, older_than_days=keep_days)
 
 
 def _delete_old(config: Config, clock: Clock, keep_days: float) -> list[StampedEvent]:
