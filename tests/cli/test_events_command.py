@@ -6,15 +6,17 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Formatter
 
 import pytest
 from mosquitto import Mosquitto
 from rich.cells import cell_len
 
 from voiceedge.bus.client import Broker, Message, connect
-from voiceedge.cli.events import line
+from voiceedge.cli.events import KINDS, line
 from voiceedge.config import Mqtt
 from voiceedge.context.cloudevents import CloudEvent
+from voiceedge.context.events import EVENTS
 
 COMMAND = [sys.executable, "-c", "from voiceedge.cli import events, app; app(['events', *__import__('sys').argv[1:]])"]
 
@@ -100,3 +102,13 @@ def test_a_wrong_password_is_explained(new_mosquitto: Callable[..., Mosquitto], 
     assert "mqtt.password_file" in told.stderr
     assert "wrong-battery" not in told.stdout + told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_every_event_has_a_line_of_its_own_and_a_place_in_the_docs():
+    types = {event.type for event in EVENTS}
+    assert set(KINDS) == types
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    assert not {name for name in types if f"`{name}`" not in page}
+    for event in EVENTS:  # a field that is not there would be shown as a question
+        fields = {name for _, name, _, _ in Formatter().parse(KINDS[event.type][2]) if name}
+        assert fields <= set(event.model_fields), event.type

@@ -16,11 +16,19 @@ from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import CloudEvent
 from voiceedge.context.events import (
     AgentStateChanged,
+    BridgeEnded,
+    BridgeStarted,
     CallAnswered,
     CallEnded,
     CallStarted,
     CallTransferred,
     HandedOver,
+    LegEnded,
+    OutboundDialled,
+    OutboundOrdered,
+    OutboundOver,
+    OutboundRefused,
+    OutboundResult,
     QueueCallBack,
     QueueJoined,
     QueueLeft,
@@ -30,6 +38,7 @@ from voiceedge.context.events import (
     StepEntered,
     ToneHeard,
     TurnHeard,
+    VoicemailLeft,
 )
 from voiceedge.context.follow import follow
 from voiceedge.context.service import broker_url_file
@@ -44,6 +53,9 @@ KINDS = {
     TurnHeard.type: ("heard", "yellow", "{transcript}  [{by} {decision} {value} {confidence}]"),
     HandedOver.type: ("handed over", "magenta", "to {channel}: {reason}"),  # its token is for the customer only
     CallTransferred.type: ("transferred", "magenta", "to {target}: {result}"),
+    BridgeStarted.type: ("talking", "green", "with {agent}  by {by} {queue}  after {wait_ms} ms"),
+    BridgeEnded.type: ("parted", "green", "{agent}  {ended_by}  after {talk_ms} ms"),
+    VoicemailLeft.type: ("message", "red", "{mailbox}  {seconds} s  {path}"),
     QueueJoined.type: ("queue", "blue", "{queue}  at {position}"),
     QueueLeft.type: ("left queue", "blue", "{queue}  {reason} {agent}  after {waited_ms} ms"),
     QueueCallBack.type: ("call-back", "blue", "{queue}  {state}"),
@@ -51,6 +63,12 @@ KINDS = {
     RecordingStarted.type: ("recording", "red", "{path}"),
     RecordingEnded.type: ("recorded", "red", "{seconds} s  {error}"),
     RecordingDeleted.type: ("deleted", "red", "{path}  after {age_days} days"),
+    OutboundOrdered.type: ("ordered", "magenta", "{campaign} {order}  {number}"),
+    OutboundRefused.type: ("refused", "magenta", "{order}  {why}"),
+    OutboundDialled.type: ("dialled", "magenta", "{campaign} {order}  {number}  attempt {attempt}"),
+    OutboundResult.type: ("result", "magenta", "{order}  {result} {answered_by} {outcome}  again {again_at}"),
+    OutboundOver.type: ("order over", "magenta", "{order}  {state}  {why}"),
+    LegEnded.type: ("leg", "dim", "{direction} {role} {agent} {trunk}  {cause} {sip_code} {q850}  MOS {mos}"),
     CallEnded.type: ("ended", "bold", "{cause}  {outcome}  ({duration_ms} ms, {sip_code})"),
 }
 LABEL_WIDTH = max(len(label) for label, _, _ in KINDS.values())

@@ -173,9 +173,12 @@ def flows_and_prompts(config: Config) -> Iterator[Finding]:
         return
     warnings = sum(len(flow.warnings) for flow in book.flows.values())
     yield fine("flows", f"{', '.join(sorted(book.flows))}; {warnings} warnings")
-    unknown = sorted({config.flows.default, *config.flows.routes.values()} - set(book.flows))
-    if unknown:
-        yield broken("routes", f"no such flow: {', '.join(unknown)}", "Correct flows.default and flows.routes")
+    if unknown := sorted(set(config.flows.routes.values()) - set(book.flows)):
+        yield broken("routes", f"no such flow: {', '.join(unknown)}", "Correct flows.routes")
+    if config.flows.default not in book.flows:
+        what = f"a number without a route is led to flow {config.flows.default}, which there is not"
+        told = reduced if config.switch.plan or config.flows.routes else broken
+        yield told("routes", what, "Set flows.default to one of the flows, or give every number a route")
     yield switch_plan(config, book)
     prompts = [prompt for flow in book.flows.values() for prompt in fixed_prompts(flow)]
     yield from recordings(prompts)
