@@ -97,7 +97,7 @@ class CallBacks:
             await party.whisper([announcing.connecting(order.language)])
             caller.sound.music()
             ringing = self._ringing(order)
-            agent = await caller.inbox.unless_over(ringing.ring([self._agent(order)]))
+            agent = await ringing.ring_for(caller.inbox, [self._agent(order)])
             if isinstance(agent, Party):
                 try:
                     await self._join(order, customer, agent)
@@ -146,9 +146,9 @@ class CallBacks:
         candidate = self._lines.find(order.number, caller="")
         found: Party | DialResult = DialResult.REFUSED
         if isinstance(candidate, Candidate):
-            ring = Ringing(self._lines, self._legs(order)).ring([candidate])
+            ringing = Ringing(self._lines, self._legs(order))
             try:
-                found = await (given_up.inbox.unless_over(ring) if given_up else ring)
+                found = await (ringing.ring_for(given_up.inbox, [candidate]) if given_up else ringing.ring([candidate]))
             except CallIsOver:
                 self._reports[order.ticket].offer_result(order.agent.name, "no_answer")
                 yield None

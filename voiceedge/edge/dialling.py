@@ -80,25 +80,6 @@ class Dialling:
         )
         self._caller.sound.ringing()
         try:
-            return await ring(self._caller, ringing, candidates)
+            return await ringing.ring_for(self._caller.inbox, candidates)
         finally:
             self._caller.sound.quiet()
-
-
-async def ring(caller: Caller, ringing: Ringing, candidates: Sequence[Candidate]) -> Party | DialResult:
-    """For as long as the caller waits. Raises CallEnded, and nobody rings any more."""
-    found: list[Party | DialResult] = []
-
-    async def work() -> None:
-        found.append(await ringing.ring(candidates))
-
-    has_result = False
-    try:
-        await caller.inbox.unless_over(work())
-        has_result = True
-    finally:
-        if not has_result:
-            for party in found:
-                if isinstance(party, Party):
-                    caller.lines.spawn(party.close())
-    return found[0]

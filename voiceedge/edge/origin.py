@@ -40,8 +40,8 @@ def origin_of(called: str, caller: str, headers: Mapping[str, str], plan: Plan, 
     if line and line.trusted and IDENTITY_HEADER in headers and not is_anonymous(caller):
         caller = user_part(address(headers[IDENTITY_HEADER].partition(",")[0])) or caller
     agent = headers.get(AGENT_HEADER, "")
-    if agent in plan.agents:
-        caller = plan.agents[agent].phone  # whatever its From says: caps count by it
+    if agent:  # whatever its From says: caps count by it
+        caller = plan.agents[agent].phone if agent in plan.agents else agent
     believed = line.trusted if line else not plan.trunks
     names = {name.casefold() for name in configured} if believed else set()
     hops = headers.get(HOPS_HEADER, "")

@@ -55,11 +55,11 @@ class Party:
         self.inbox = Inbox(clock)
         self.sound = Sound(leg.channel)
         self.ended: Ended | None = None
-        self.has_progressed = self._has_accepted = False
+        self.has_progressed = self._has_accepted = self._is_closed = False
         self._clock, self._spawn, self._ears, self._over = clock, spawn, ears, over
         self.speaker = Speaker(leg.channel, voice, self.inbox.post, spawn)
         self._post: Callable[[Signal], None] | None = None
-        self._watching = spawn(self._watch(leg))
+        spawn(self._watch(leg))
         ears.listen(leg.channel, self._hear)
 
     async def answered(self, progressed: Callable[["Party", Progress], None]) -> None:
@@ -124,11 +124,10 @@ class Party:
 
     async def close(self) -> None:
         """Hang up, or take the call back where it was not answered. Harmless when they have hung up."""
+        self._is_closed = True
         self.speaker.abandon()
         with contextlib.suppress(LegEndedError, SipError):  # they were quicker; or the leg ends by itself
             await self.leg.hang_up()
-        if self.leg.ended is None:  # its BYE is unanswered: nobody waits for that
-            self._watching.cancel()
         self._ears.forget(self.leg.channel)
         self.inbox.end()
 
@@ -147,8 +146,10 @@ class Party:
                 case Replaced(by=heir):  # they have taken the call to another phone
                     self.leg, self.sound = heir, Sound(heir.channel)
                     self._ears.listen(heir.channel, self._hear)
-                    self._watching = self._spawn(self._watch(heir))
+                    self._spawn(self._watch(heir))
                     self.inbox.post(event)
+                    if self._is_closed:  # they took it in the very moment in which we let them go
+                        self._spawn(self.quietly(heir.hang_up()))
                 case Ended() if leg is self.leg:
                     self.ended = event
                     self.speaker.abandon()

@@ -220,9 +220,11 @@ class _Place:
         kept = False
         try:
             said = await self._inbox.unless_over(self._desk.answered(self._ticket, agent))
-            kept = said is None or said.state is TicketState.TALKING
             if said is None:  # control is away, which is no reason to let either of them wait
                 self._report.offer_result(agent, "answered")
+            if said is None or said.state is TicketState.TALKING:
+                await self._speaker.stop()
+                kept = True
         finally:
             if not kept:  # it came too late, or the caller has gone
                 self._lines.spawn(found.close())
@@ -230,7 +232,6 @@ class _Place:
             await self._talk(found)
 
     async def _talk(self, agent: Party) -> None:
-        await self._speaker.stop()
         self._number, self._must_leave = None, False
         recordings = self._caller.recordings
         recorded = bool(self._view and self._view.record) and not recordings.running

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from voiceedge.clock import timeout
-from voiceedge.edge.inbox import Rung
+from voiceedge.edge.inbox import Inbox, Rung
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.lines import Candidate, Lines, Way
 from voiceedge.edge.party import Party
@@ -54,6 +54,22 @@ class Ringing:
                 self._lines.spawn(found.close())
                 raise
         return found
+
+    async def ring_for(self, inbox: Inbox, candidates: Sequence[Candidate]) -> Party | DialResult:
+        """The same for as long as the leg lasts whose inbox this is. Raises CallEnded, and nobody rings any more."""
+        found: list[Party | DialResult] = []
+
+        async def work() -> None:
+            found.append(await self.ring(candidates))
+
+        try:
+            await inbox.unless_over(work())
+        except BaseException:
+            for party in found:  # who answered in the very moment in which the leg ended
+                if isinstance(party, Party):
+                    self._lines.spawn(party.close())
+            raise
+        return found[0]
 
     async def _first(self, candidates: Sequence[Candidate]) -> Party | DialResult:
         tasks = {asyncio.create_task(self._reach(candidate)): candidate for candidate in candidates}

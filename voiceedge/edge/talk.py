@@ -108,10 +108,13 @@ class Talk:
 
     def give_up(self) -> Party | None:
         """Somebody else's caller takes over whom ours talks with (attended transfer); our own talk is over."""
-        if self._mode is not Mode.TALKING or self._parted:
+        partner = self._partner
+        if self._mode is not Mode.TALKING or self._parted or partner is None or partner.ended:
             return None
-        partner, self._partner = self._partner, None
-        self._parted = Parted.HUNG_UP
+        self._partner, self._parted = None, Parted.HUNG_UP
+        if partner is self._first:
+            self._left(partner, False)
+            self._first = None
         self._inbox.post(Rung(0, DialResult.FAILED))  # so that it is noticed
         return partner
 
@@ -261,9 +264,10 @@ class Talk:
             if heir is None:
                 await partner.quietly(partner.leg.decline_transfer())
                 return
+            self._adopt(heir)  # before anything else can happen to them
             await partner.quietly(partner.leg.accept_transfer())
             self._asked = partner
-            await self._take_over(self._adopt(heir), "transfer")
+            await self._take_over(heir, "transfer")
             return
         self._asked = partner
         if wish.elsewhere:
