@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from making import one_of_each
+from structlog.testing import capture_logs
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent
@@ -151,3 +152,15 @@ async def test_a_flush_gives_up_at_its_deadline() -> None:
     flushing = asyncio.create_task(outgoing.flushed(2))
     await clock.advance(2)
     assert await flushing is False
+
+
+def test_the_log_tells_a_calls_story_and_not_each_step() -> None:
+    clock = VirtualClock()
+    journal = QueueJournal(Outgoing(clock), "conversation-1", clock)
+    with capture_logs() as lines:
+        for data in one_of_each():
+            journal.record(data)
+    told = [line["event"] for line in lines]
+    assert told == [event for event in told if event.startswith(("call.", "bridge.", "voicemail."))]
+    assert {"call.started", "call.answered", "call.ended"} <= set(told)
+    assert all(line["conversation"] == "conversation-1" for line in lines)

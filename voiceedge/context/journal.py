@@ -11,13 +11,33 @@ from pydantic import ValidationError
 from voiceedge.bus.backoff import backoff
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.events import EventData
+from voiceedge.context.events import (
+    BridgeEnded,
+    BridgeStarted,
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    CallTransferred,
+    EventData,
+    VoicemailLeft,
+)
 from voiceedge.context.record import Changes
 from voiceedge.errors import VoiceEdgeError
 
 BATCH = 200
 LIMIT = 20_000  # events, some 20 MB: a thousand calls' worth while control is away
 SEND_S = 30.0
+
+# What of a call the log tells too. No field of an event holds personal data in the clear.
+STORY: Mapping[type[EventData], tuple[str, ...]] = {
+    CallStarted: ("direction", "caller", "called", "trunk", "flow"),
+    CallAnswered: ("set_up_ms",),
+    CallTransferred: ("target", "result"),
+    BridgeStarted: ("agent", "queue", "by", "wait_ms"),
+    BridgeEnded: ("agent", "ended_by", "talk_ms"),
+    VoicemailLeft: ("mailbox", "seconds"),
+    CallEnded: ("cause", "sip_code", "outcome", "duration_ms"),
+}
 
 Send = Callable[[Sequence[StampedEvent]], Awaitable[None]]
 log = structlog.get_logger()
@@ -103,6 +123,9 @@ class QueueJournal:
             fields = [".".join(map(str, problem["loc"])) for problem in error.errors()]  # without the values
             log.error("record_changes_refused", event_type=event.type, fields=fields)  # noqa: TRY400
             changes = Changes()
+        if told := STORY.get(type(event)):
+            fields = {name: value for name in told if (value := getattr(event, name)) is not None}
+            log.info(event.type.removeprefix("voiceedge."), conversation=self._conversation, **fields)
         self._outgoing.put(
             StampedEvent(
                 id=new_id(self._clock),
