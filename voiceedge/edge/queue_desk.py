@@ -117,8 +117,8 @@ class QueueDesk:
 class Report:
     """What becomes of one ticket, told to control in the background.
 
-    One thing after the other, however long control or its database is away: a talk whose end is told before its beginning
-    would not end.
+    One thing after the other, however long control or its database is away: a talk whose end is told before its
+    beginning would not end.
     """
 
     def __init__(self, ticket: str, say: Callable[[str, Message, float], Awaitable[object]], spawn: Spawn) -> None:
