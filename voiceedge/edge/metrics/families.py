@@ -142,7 +142,8 @@ def _queues(queues: Iterable[Head]) -> Iterator[Metric]:
     longest = _each(found, "longest_wait_s")
     yield _gauge("queue_longest_wait_seconds", "How long the first has been waiting.", ("queue",), longest)
     yield _gauge("queue_talking", "Callers who talk with an agent.", ("queue",), _each(found, "talking"))
-    yield _gauge("queue_agents", "Agents of the queue by state.", ("queue", "state"), _by_key(found, "agents"))
+    agents = [((name, state), its["agents"].get(state, 0)) for name, its in found.items() for state in AgentState]
+    yield _gauge("queue_agents", "Agents of the queue by state.", ("queue", "state"), agents)
     spans = {(name, label): its[key] for name, its in found.items() for key, label in WINDOWS.items()}
     callers = [((*span, outcome), its[outcome]) for span, its in spans.items() for outcome in OUTCOMES]
     help_ = "Callers whose waiting ended in this span of time; those called back are among the handled."
