@@ -18,7 +18,7 @@ from typing import Any
 
 from ivr import process_tree
 from ivr.callers import NoCallersError, Offer
-from ivr.load import USUAL, heard, stand
+from ivr.load import SPARE, USUAL, heard, stand
 from machine import machine
 from rich.console import Console
 
@@ -35,7 +35,7 @@ Sample = dict[str, Any]
 def soak(folder: Path, minutes: float, calls: int, console: Console) -> dict[str, Any]:
     talk = USUAL
     total = round(calls * minutes * 60 / talk.call_s)
-    with stand(folder, talk, calls) as here:
+    with stand(folder, talk, calls + SPARE) as here:
         sipp = here.callers.call(here.port, Offer(calls, talk.call_s, total, calls))
         began, samples = time.monotonic(), list[Sample]()
         while sipp.poll() is None:
