@@ -55,7 +55,7 @@ async def control(settings: Path) -> AsyncIterator[LinkClient]:
 async def serving(loaded: config.Config, clock: RealClock) -> AsyncIterator[LinkClient]:
     async with (
         ContextService(loaded, clock) as context,
-        queue_room.opened(loaded, context, clock) as handlers,
+        queue_room.opened(loaded, context, clock, reloaded=lambda: None) as handlers,
         LinkServer(paths.control_socket(loaded), handlers),
     ):
         client = LinkClient(paths.control_socket(loaded))

@@ -46,7 +46,7 @@ async def control(config: Config) -> AsyncIterator[LinkClient]:
     clock = RealClock()
     async with (
         ContextService(config, clock) as context,
-        queue_room.opened(config, context, clock) as handlers,
+        queue_room.opened(config, context, clock, reloaded=lambda: None) as handlers,
         LinkServer(paths.control_socket(config), handlers),
     ):
         client = LinkClient(paths.control_socket(config))
