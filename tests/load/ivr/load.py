@@ -82,7 +82,7 @@ class Stand:
 
 @contextmanager
 def stand(folder: Path, talk: Talk, room: int, *, talks: bool = False) -> Iterator[Stand]:
-    """The service, with room for so many calls, on one core, its callers on another: both on the same where there is but one."""
+    """The service, with room for so many calls, on one core, its callers on another, where there is another."""
     cores = sorted(os.sched_getaffinity(0))
     flows = folder / "flows"
     flows.mkdir()
