@@ -177,5 +177,6 @@ async def test_a_code_dialled_from_a_phone_is_obeyed_and_answered_in_a_sentence(
         assert "맞지 않습니다" in await said(client, "*119999")
     assert "지금은" in await said(client, "*11")
     assert (shown("*111234"), shown("*12"), shown("01012345678")) == ("*11***", "*12", "01012345678")
+    assert shown("*111234#") == "*11***", "nor where it was dialled wrongly"
     assert not is_agent_code(Incoming("*11"))  # anybody from outside
     assert not is_agent_code(Incoming("*15", agent="kim"))

@@ -15,7 +15,7 @@ from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import LegTimes
-from voiceedge.switch.plan import Plan, Route, Trunk
+from voiceedge.switch.plan import AgentEntry, Plan, Route, Trunk
 from voiceedge.switch.routing import Router
 
 FLOW = """
@@ -93,7 +93,8 @@ async def serve(tmp_path, *, leg=None, journal=None, voice=None, hang_up=False, 
     around = Surroundings(
         config=config, plan=plan, router=Router(plan, config.flows, clock), clock=clock,
         book=FlowBook(tmp_path), ears=None, voice=voice or Voice(), tickets=None,
-        recorder=Recorder(), lines=None, queues=None, transcripts=None, look_ups=None, journal_of=lambda _: journal, customer_of=lambda _: None,
+        recorder=Recorder(), lines=None, queues=None, transcripts=None, look_ups=None, journal_of=lambda _: journal,
+        customer_of=lambda _: None,
     )  # fmt: skip
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         switchboard = Switchboard(around, group)
@@ -153,3 +154,21 @@ async def test_the_plan_chooses_the_flow_and_the_event_names_the_trunk(tmp_path)
     leg, journal = await serve(tmp_path, leg=FromTheCarrier, plan=plan, voice=Voice(RuntimeError("enough")))
     assert leg.is_answered
     assert (journal.events[0].flow, journal.events[0].trunk) == ("retail", "carrier")
+
+
+async def test_whom_an_agent_calls_is_nobodys_business_and_which_number_of_ours_was_called_is(tmp_path):
+    class FromAPhone(Leg):
+        def __init__(self, pipeline):
+            super().__init__(pipeline)
+            self.called, self.headers = "01098765432", {"X-VoiceEdge-Agent": "kim"}
+
+    class ToUs(Leg):
+        def __init__(self, pipeline):
+            super().__init__(pipeline)
+            self.called = "0215881234"
+
+    plan = Plan(agents={"kim": AgentEntry(phone="1001")}, routes=(Route(called="01098765432", reject=486),))
+    _, journal = await serve(tmp_path, leg=FromAPhone, plan=plan)
+    assert journal.events[0].called == "***5432"
+    _, journal = await serve(tmp_path, leg=ToUs, plan=Plan(routes=(Route(reject=486),)))
+    assert journal.events[0].called == "0215881234"

@@ -17,7 +17,7 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import new_id
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.pii import FEWEST_DIGITS_KEPT_OF, PersonalDataClass, mask
 from voiceedge.edge import agent_codes
 from voiceedge.edge.customer import Caller
 from voiceedge.edge.dialling import Dialling
@@ -146,7 +146,7 @@ class Session:
                     direction="in",
                     caller=mask(self._facts.caller, PersonalDataClass.PERSONAL),
                     customer=self._around.customer_of(self._facts.caller),
-                    called=agent_codes.shown(self._leg.called),
+                    called=self._called,
                     flow=flow,
                     trunk=self._origin.call.trunk or None,
                 )
@@ -189,6 +189,14 @@ class Session:
             await self._leg.hang_up(code)
 
     @property
+    def _called(self) -> str:
+        """As others may see it: a number of ours as it is, a person's whom an agent or we have called by its end."""
+        called = agent_codes.shown(self._leg.called)
+        is_persons = self._leg.is_placed or self._origin.call.agent
+        long = sum(map(str.isdigit, called)) >= FEWEST_DIGITS_KEPT_OF
+        return mask(called, PersonalDataClass.PERSONAL) if is_persons and long else called
+
+    @property
     def conversation(self) -> str:
         return self._facts.conversation_id
 
@@ -200,7 +208,7 @@ class Session:
             "conversation": self.conversation,
             "call_id": self._leg.id,
             "caller": mask(self._facts.caller, PersonalDataClass.PERSONAL),
-            "called": self._leg.called,
+            "called": self._called,
             "trunk": self._origin.call.trunk or None,
             "flow": self._flow,
             "step": self._run.at if self._run else None,
@@ -243,7 +251,7 @@ class Session:
         """Ask it of the leg, in order, unless the leg is over before."""
 
         async def ask() -> None:
-            with contextlib.suppress(LegEndedError):
+            with contextlib.suppress(LegEndedError, SipError):
                 await work
 
         if self._helpers:
