@@ -39,3 +39,16 @@ async def test_a_test_call_that_is_refused_says_so(tmp_path):
             _, problems = await calling.communicate()
     assert calling.returncode == 1
     assert b"did not take the call: 486" in problems
+
+
+async def test_a_second_run_beside_the_first_is_refused_and_harms_nothing(service):
+    status, sockets = service.status, sorted(service.config.parent.glob("run/*.sock"))
+    async with asyncio.timeout(120), voiceedge("run", "--config", service.config) as second:
+        _, problems = await second.communicate()
+    assert second.returncode == 1
+    assert f"already running, pid {status['supervisor']}" in problems.decode()
+    assert service.status["processes"].keys() == status["processes"].keys()
+    assert sorted(service.config.parent.glob("run/*.sock")) == sockets
+    async with asyncio.timeout(60), voiceedge("calls", "list", "--json", "--config", service.config) as listing:
+        told, _ = await listing.communicate()
+    assert json.loads(told) == []

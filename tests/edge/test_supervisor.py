@@ -11,6 +11,9 @@ import time
 
 import pytest
 
+from voiceedge.edge import instance
+from voiceedge.errors import ConfigError
+
 PROGRAM = textwrap.dedent("""
     import asyncio, sys
     from pathlib import Path
@@ -157,7 +160,8 @@ def test_settings_that_went_wrong_later_do_not_stop_the_others(start):
 def test_stopping_ends_every_process_even_one_that_does_not_listen(start):
     service = start("steady", "deaf")
     status = service.until(lambda status: status["ready"])
-    service.stop()
+    log = service.stop()
+    assert "SIGTERM" in log
     assert service.process.returncode == 0
     assert gone(pid(status, "steady"))
     assert gone(pid(status, "deaf"))
@@ -178,7 +182,7 @@ def test_no_process_outlives_a_killed_supervisor(start):
 RENEWING = textwrap.dedent("""
     import asyncio, json, os, signal, sys, time
     from pathlib import Path
-    from voiceedge.edge import handover, member
+    from voiceedge.edge import handover, instance, member
     from voiceedge.edge.pool import Pool
     from voiceedge.edge.reload import Reload, Reloads
     from voiceedge.edge.supervisor import Patience, Supervisor
@@ -199,6 +203,8 @@ RENEWING = textwrap.dedent("""
         return main
 
     left = handover.take()
+    if not left:
+        instance.claim(folder)
     if left:
         time.sleep(float(os.environ.get("LOADING", "0")))
     plan = left.blueprint if left else json.loads((folder / "plan").read_text())["blueprint"]
@@ -269,6 +275,26 @@ def test_what_is_new_replaces_all_one_by_one_under_the_same_supervisor(renewed, 
     assert after["supervisor"] == before["supervisor"] == service.process.pid
     assert makes(after) == ["second", "second"]
     service.until(lambda _: all(gone(facts["pid"]) for facts in before["processes"].values()))
+
+
+def test_the_run_dir_is_its_own_over_its_exec_and_anybodys_once_it_is_killed(renewed, tmp_path):
+    service = renewed()
+    (service.folder / "worker-1").touch()
+    service.plan("second")
+    service.reload()
+    service.ended("done")
+    with pytest.raises(ConfigError, match=f"already running, pid {service.process.pid}"):
+        instance.claim(tmp_path)
+    child = pid(service.status_now(), "worker-1")
+    os.kill(child, signal.SIGSTOP)  # it outlives the supervisor, and yet holds nothing
+    service.process.kill()
+    service.process.wait()
+    claiming = (
+        "import sys; from pathlib import Path; from voiceedge.edge import instance; instance.claim(Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", claiming, tmp_path], check=True)
+    assert not gone(child)
+    os.kill(child, signal.SIGKILL)
 
 
 def test_one_that_has_something_to_finish_goes_on_beside_its_successor(renewed):

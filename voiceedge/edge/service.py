@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import structlog
 
+import voiceedge
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
-from voiceedge.edge import blueprint, control, logs, paths, priority, speech_process, systemd, worker
+from voiceedge.edge import blueprint, control, instance, logs, paths, priority, speech_process, systemd, worker
 from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.front import process as front
 from voiceedge.edge.handover import Handover
@@ -25,6 +26,8 @@ from voiceedge.errors import ConfigError, ModelMissingError
 from voiceedge.speech.models import vosk_directory
 from voiceedge.speech.streaming import VoskModel
 from voiceedge.switch.plan import load_plan
+
+EXIT_REFUSED = 1  # another service is at work here
 
 log = structlog.get_logger()
 
@@ -39,6 +42,12 @@ def run(config: Config, file: Path | None) -> int:
         return EXIT_CONFIG
     for directory in (config.site.data_dir, config.site.run_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        instance.claim(config.site.run_dir)
+    except ConfigError as error:
+        log.error("already_running", problem=str(error))  # noqa: TRY400 - as above
+        return EXIT_REFUSED
+    log.info("service_starting", version=voiceedge.__version__, run_dir=str(config.site.run_dir.absolute()))
     return _supervise(plan, file, Reload(), ())
 
 
@@ -46,6 +55,7 @@ def go_on(left: Handover, file: Path | None) -> int:
     """The same after the supervisor's exec of itself, with the children it had and as it found good to be."""
     plan = Blueprint.model_validate(left.blueprint)
     logs.configure(plan.config.log)
+    log.info("service_renewed", version=voiceedge.__version__)
     return _supervise(plan, file, Reload(**left.reload), left.processes)
 
 

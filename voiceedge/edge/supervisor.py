@@ -85,6 +85,7 @@ class Supervisor:
             self._turn(min(self._next_due_s(), watchdog / 2 if watchdog else BEAT_S))
         self._stop_all()
         self._status.remove()
+        log.info("service_stopped", code=self._exit_code)
         return self._exit_code
 
     def _listen(self) -> None:
@@ -210,6 +211,7 @@ class Supervisor:
             return
         if code == EXIT_CONFIG and not self._announced:  # later the others go on, and it is tried again
             self._stopping, self._exit_code = True, EXIT_CONFIG
+            log.error("service_stopping", reason=process.problem, process=process.name)
             return
         process.quick_deaths = process.quick_deaths + 1 if lived_s < QUICK_S or not was_ready else 0
         delay_s = min(SLOWEST_S, 0.1 * 2 ** (process.quick_deaths - 1)) if process.quick_deaths else 0.0
@@ -264,6 +266,7 @@ class Supervisor:
     def _take_signals(self) -> None:
         for number in os.read(self._wake[0], 64):
             if number in (signal.SIGTERM, signal.SIGINT):
+                log.info("service_stopping", reason=signal.Signals(number).name)
                 self._stopping = True
             elif number == signal.SIGHUP and not self._stopping:
                 self._request_reload()
