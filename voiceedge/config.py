@@ -165,6 +165,12 @@ class Front(Section):
         examples=[["192.0.2.12:5060"]],
     )
     hide_topology: bool = Field(True, description="Show the world no addresses of workers and phones.")
+    homer: NodeAddress | None = Field(
+        None,
+        description="Address of a Homer server (UDP), which gets a copy of the SIP messages of all calls (HEP version "
+        "3), numbers and all.",
+        examples=["192.0.2.30:9060"],
+    )
     realm: str = Field(
         "voiceedge", pattern=r"^[A-Za-z0-9.-]{1,64}$", description="Domain of the agents' phones (digest realm)."
     )
@@ -178,6 +184,13 @@ class Switch(Section):
     )
     node: str = Field(
         "node-1", pattern=r"^[a-z0-9-]{1,40}$", description="Names this machine among several that share a store."
+    )
+
+
+class Outbound(Section):
+    mqtt_commands: bool = Field(
+        False,
+        description="Take orders for calls (docs/outbound.md) by MQTT too: whoever may publish there can make us call.",
     )
 
 
@@ -344,6 +357,7 @@ class Config(Section):
     workers: Workers = Workers()
     front: Front = Front()
     switch: Switch = Switch()
+    outbound: Outbound = Outbound()
     audio: Audio = Audio()
     recording: Recording = Recording()
     records: Records = Records()

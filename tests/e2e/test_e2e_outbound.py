@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from urllib.parse import urlsplit
 
+import aiomqtt
 import numpy as np
 import pytest
 import switching
@@ -79,6 +81,7 @@ def service(tmp_path_factory, carrier_port):
         "switch": {"plan": str(plan)},
         "front": {"enabled": False},
         "flows": {"default": "remind"},
+        "outbound": {"mqtt_commands": True},
         "speech": {"enabled": False},
         "log": {"level": "debug"},
     }
@@ -207,3 +210,26 @@ async def test_an_announcement_before_the_answer_means_that_nobody_can_be_reache
         await call.answer(503)
         result = await events.until("outbound.result")
         assert result["result"] == "no_answer"
+
+
+async def test_an_order_by_mqtt_is_taken_once_and_rubbish_is_refused(service, carrier):
+    where = urlsplit(service.mqtt_url)
+    order = {
+        "id": "by-mqtt",
+        "number": "010-3333-4444",
+        "campaign": "remind",
+        "values": {"name": "Park"},
+        "attempts": 1,
+    }
+    async with service.events() as events, aiomqtt.Client(where.hostname, where.port) as client:
+        for payload in (b"{", b"[]", json.dumps({**order, "id": "odd", "surprise": 1}), json.dumps(order)):
+            await client.publish("voiceedge/test/v1/commands/outbound/add", payload, qos=1)
+        call = await carrier.incoming()
+        await call.answer(404)
+        over = await events.until("outbound.over", lambda data: data["order"] == "by-mqtt")
+        assert over["state"] == "failed"
+        (result,) = events.of("outbound.result")
+        assert (result["result"], result["again_at"]) == ("invalid", None)
+        assert [one["order"] for one in events.of("outbound.refused")] == ["", "", "odd"]
+        await client.publish("voiceedge/test/v1/commands/outbound/add", json.dumps(order), qos=1)
+        await events.until("outbound.ordered", lambda data: data["known"])

@@ -44,7 +44,8 @@ _UNREAD: Mapping[str, tuple[str, ...]] = {
     ),
     "worker": (
         "sip.max_calls", "front.calls_per_s", "front.calls_per_s_worker", "front.flood_per_s", "front.ban_s",
-        "front.tls_port", "front.certificate", "front.private_key", "metrics", "records", "workers.drain_s",
+        "front.tls_port", "front.certificate", "front.private_key", "front.homer", "metrics", "records",
+        "workers.drain_s",
     ),
 }  # fmt: skip
 # What calls that are up depend on: the address they are at, and where all processes meet.

@@ -125,7 +125,7 @@ class Visit(Session):
         self._flow = order.flow
         self._result = Result.FAILED
         self._by: AnsweredBy | None = None
-        self._is_undecided = True
+        self._is_undecided, self._has_beeped = True, False
         self._voice: float | None = None  # since when somebody is heard, in samples
         self._voiced_s = 0.0
 
@@ -236,21 +236,13 @@ class Visit(Session):
         """Raises CallEnded."""
         clock, start = self._around.clock, self._leg.channel.head
         began = clock.monotonic()
-        self._answering = answering = Answering(speaking=self._voice is not None)
-        self._has_beeped = False
+        answering = Answering(speaking=self._voice is not None)
         while (verdict := answering.verdict(clock.monotonic() - began)) is None:
             within_s = began + answering.deadline_s - clock.monotonic()
             match await self.inbox.next(max(0.0, within_s)):
-                case Onset(position=position):
-                    pre_roll = self._leg.channel.voice.pre_roll_ms / 1000
-                    answering.onset((position - start) / HEARD_RATE + pre_roll)
-                case Offset(position=position):
-                    answering.offset((position - start) / HEARD_RATE)
-                case ToneBegun(kind=kind):
-                    answering.tone(kind)
-                case ToneEnded(kind=ToneKind.BEEP):
-                    answering.tone(ToneKind.BEEP)
-                    self._has_beeped = True
+                case Onset() | Offset() | ToneBegun() | ToneEnded() as event:
+                    answering.hear(event, start)
+                    self._has_beeped = isinstance(event, ToneEnded) and event.kind is ToneKind.BEEP
                 case Key() as key:
                     answering.key()
                     self.inbox.post(key)  # for the flow's first question

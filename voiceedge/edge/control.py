@@ -10,7 +10,7 @@ from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import counting, keeping, outbound_room, paths, queue_room
+from voiceedge.edge import commands, counting, keeping, outbound_room, paths, queue_room
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
@@ -55,6 +55,10 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
         handlers |= {**counting.handlers(caps), **outbound.handlers(), **queues}
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
+        if config.outbound.mqtt_commands:
+            listening = await stack.enter_async_context(asyncio.TaskGroup())
+            following = commands.follow(config, outbound.service, lambda: service.broker_url, clock)
+            stack.callback(listening.create_task(following).cancel)
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
         await keeping.sweep_forever(config, clock, service.database, service.ingest)

@@ -14,6 +14,8 @@ A gap shorter than `gap_s` is part of what is being said. Times are seconds from
 from dataclasses import dataclass
 from typing import Literal
 
+from voiceedge.audio.channel import HEARD_RATE
+from voiceedge.audio.events import AudioEvent, Offset, Onset, ToneBegun, ToneEnded
 from voiceedge.audio.tones import ToneKind
 
 Verdict = Literal["person", "machine", "fax", "silence", "busy", "announcement"]
@@ -31,7 +33,8 @@ _TONES: dict[ToneKind, Verdict] = {
 @dataclass(frozen=True, slots=True)
 class AnswerRules:
     gap_s: float = 0.75  # of silence after which whoever spoke waits for us
-    long_s: float = 2.4  # so much in one go is no greeting of a person
+    long_s: float = 3.3  # so much in one go is no greeting of a person
+    short_s: float = 0.2  # less is no word, but a click or the beginning of a tone
     silence_s: float = 2.8  # without a word
     leftover_s: float = 0.25  # what was heard before and ends by then is ringback music, and nobody's greeting
 
@@ -46,6 +49,17 @@ class Answering:
         self._ended: float | None = None  # since when they are silent
         self._told: Verdict | None = None
 
+    def hear(self, event: AudioEvent, answered_at: int) -> None:
+        """What the pipeline tells of the leg. `answered_at` is the channel's position then."""
+        match event:
+            case Onset():
+                pre_roll = event.channel.voice.pre_roll_ms * HEARD_RATE // 1000
+                self.onset((event.position + pre_roll - answered_at) / HEARD_RATE)
+            case Offset():
+                self.offset((event.position - answered_at) / HEARD_RATE)
+            case ToneBegun(kind=kind) | ToneEnded(kind=ToneKind.BEEP as kind):  # a beep is told at its end only
+                self.tone(kind)
+
     def onset(self, at_s: float) -> None:
         if self._began is None:
             self._began = max(0.0, at_s)
@@ -56,8 +70,9 @@ class Answering:
     def offset(self, at_s: float) -> None:
         if self._began is None:
             return
-        if self._began <= 0 and at_s <= self._rules.leftover_s:
-            self._began = None
+        is_leftover = self._began <= 0 and at_s <= self._rules.leftover_s
+        if is_leftover or at_s - self._began < self._rules.short_s:
+            self._began = self._ended = None
         else:
             self._ended = at_s
 
