@@ -53,6 +53,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
     switches = {
         "WITH_TLS": place.tls_port,
         "WITH_HIDING": front.hide_topology,
+        "WITH_HOMER": front.homer,
         "WITH_ONE_ADDRESS": len(place.addresses) == 1,
     }
     public = tables.public_address(config, place)
@@ -63,6 +64,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "secret": place.key.hex(),
         "mark": place.mark,
         "realm": front.realm,
+        "homer": front.homer or "",
         "public": public,
         "contact": f"{public}:{place.sip_port}",
         "listen": "\n".join(_sockets(config, place)),
