@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from ivr import process_tree, sounds
-from ivr.callers import Callers, NoCallersError, Offer
+from ivr.callers import Callers, Offer
 from rtp import RATE
 from service import RunningService
 
@@ -157,7 +157,7 @@ def measure_setups(folder: Path, talk: Talk, calls: int, rate: int) -> dict[str,
         result: dict[str, Any] = {
             "calls": total,
             "rate": rate,
-            "failed": signalled["failed"],
+            "failed": total - signalled["succeeded"],
             "retransmissions": signalled["retransmissions"],
             "invite_200_ms": spread(here.callers.set_up_ms("cps.xml")),
             "cpu_ms_a_call": used * 1000 / total,
@@ -271,10 +271,9 @@ def _quiet(here: Stand, talk: Talk) -> None:
 
 
 def _wait_for(sipp: Popen[bytes], within_s: float) -> None:
+    """Calls that have not ended by then never do; SIPp's last figures say how many those are."""
     deadline = time.monotonic() + within_s
-    while sipp.poll() is None:
-        if time.monotonic() > deadline:
-            raise NoCallersError(f"the calls have not ended in {within_s:.0f} s")
+    while sipp.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
