@@ -267,6 +267,38 @@ async def test_keys_cannot_send_a_caller_where_nobody_may_call(switch, kim):
         await in_talk(call, agent)
 
 
+def caller_of(call):
+    return re.search(r"<sip:([^@>]+)@", call.invitation["from"])[1]
+
+
+@pytest.mark.parametrize(
+    ("user", "headers", "seen"),
+    [
+        ("01012345678", {}, "01012345678"),
+        ("anonymous", {}, "anonymous"),
+        ("01012345678", {"Privacy": "id;critical"}, "anonymous"),
+    ],
+)
+async def test_the_agents_phone_shows_who_calls_unless_they_hide_it(switch, kim, user, headers, seen):
+    async with talk(switch, "1001", user=user, headers=headers) as call:
+        agent = await kim.incoming()
+        assert caller_of(agent) == seen
+        await agent.answer(486)
+        assert (await call.over())["outcome"] == "busy"
+
+
+async def test_to_whom_a_caller_is_sent_on_sees_the_caller(switch, kim, lee):
+    async with talk(switch, "1001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        assert (await refer(agent, lee.uri)).status == 202
+        other = await lee.incoming()
+        assert caller_of(other) == "01012345678"
+        await other.answer()
+        await agent.ended()
+
+
 async def refer(agent, target):
     return await agent.send("REFER", {"Refer-To": f"<{target}>", "Referred-By": f"<{agent.peer.uri}>"})
 

@@ -1,6 +1,7 @@
 """Agents whose phones have registered at the front: rung, joined with a caller, and sending one on to each other."""
 
 import asyncio
+import re
 
 import numpy as np
 import pytest
@@ -89,6 +90,29 @@ async def test_a_registered_phone_rings_talks_and_sends_the_caller_on_to_another
         await agent.ended()
         await other.bye()
         await call.ended()
+
+
+def seen_by(call):
+    return re.search(r"<sip:([^@>]+)@", call.invitation["from"])[1]
+
+
+async def test_an_agent_sees_the_caller_and_whoever_is_asked_the_colleague(service):
+    async with Peer(user="101") as kim, Peer(user="102") as lee, Peer(user="0212345678") as caller:
+        await phone(kim, service)
+        await phone(lee, service)
+        call = await caller.invite(service.uri("0215880000"))
+        assert (await call.final()).status == 200
+        agent = await kim.incoming()
+        assert seen_by(agent) == "0212345678"
+        await agent.answer()
+        await joined(call, agent)
+        for key in "*2102#":
+            await agent.press(key, 80)
+        asked = await lee.incoming()
+        assert seen_by(asked) == "101"
+        await asked.answer(486)
+        await call.bye()
+        await agent.ended()
 
 
 async def test_a_phone_that_is_not_there_leads_to_an_exit_of_the_flow(service):

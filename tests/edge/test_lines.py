@@ -43,6 +43,21 @@ def test_a_number_counts_for_whoever_asks_for_it_however_it_is_written(lines: Li
     assert looped.reason is Reason.LOOP
 
 
+@pytest.mark.parametrize(("number", "shown"), [("0101234", "0101234"), ("", None), ('"x" <sip:y@z>', None)])
+def test_an_agents_phone_shows_who_calls_and_a_trunk_a_number_of_ours(
+    lines: Lines, number: str, shown: str | None
+) -> None:
+    agent, outside = lines.find("kim"), lines.find("01012345678")
+    assert isinstance(agent, Candidate)
+    assert isinstance(outside, Candidate)
+    assert [way.caller_id for way in agent.showing(number).ways] == [shown]
+    assert outside.showing(number) == outside
+
+
+def test_a_colleague_is_seen_by_the_extension(lines: Lines) -> None:
+    assert [lines.extension(name) for name in ("kim", "away", "nobody")] == ["1001", "900", ""]
+
+
 @pytest.mark.parametrize(
     ("target", "agent"),
     [

@@ -23,8 +23,8 @@ def origin(plan=PLAN, caller="15881234", **headers):
 
 def test_our_own_headers_are_read_only_behind_the_front_whatever_the_configuration_says():
     listed = (*CONFIGURED, "x-voiceedge-agent", "X-VoiceEdge-Trunk")
-    assert wanted_headers(listed, behind_front=False) == CONFIGURED
-    assert wanted_headers(listed, behind_front=True) == (*CONFIGURED, "P-Asserted-Identity")
+    assert wanted_headers(listed, behind_front=False) == (*CONFIGURED, "Privacy")
+    assert wanted_headers(listed, behind_front=True) == (*CONFIGURED, "Privacy", "P-Asserted-Identity")
 
 
 def test_a_trunk_is_believed_only_where_the_plan_says_so():
@@ -45,6 +45,11 @@ def test_the_asserted_number_is_the_caller_of_a_trusted_trunk(identity):
 def test_a_caller_who_hides_the_number_stays_hidden():
     found = origin(X_VoiceEdge_Trunk="own", caller="anonymous", P_Asserted_Identity="<sip:01012345678@carrier>")
     assert found.call.caller == "anonymous"
+
+
+@pytest.mark.parametrize(("privacy", "hidden"), [("id", True), ("critical; ID", True), ("none", False), ("", False)])
+def test_a_caller_may_ask_that_the_number_be_shown_to_nobody(privacy, hidden):
+    assert origin(Privacy=privacy).is_hidden is hidden
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ class CallBacks:
     # --- the two ---
 
     def _agent(self, order: CallBackOrder) -> Candidate:
-        return Candidate((Way(order.agent.uri),), order.agent.name, order.agent.ring_s)
+        return Candidate((Way(order.agent.uri),), order.agent.name, order.agent.ring_s).showing(order.number)
 
     def _legs(self, order: CallBackOrder) -> LegBook:
         return self._around.legs_of(order.conversation)

@@ -12,6 +12,7 @@ from voiceedge.edge.sound import Sound
 from voiceedge.edge.transcript import Transcripts
 from voiceedge.flow.call import CallFacts
 from voiceedge.sip.leg import Leg
+from voiceedge.switch.numbers import is_anonymous
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,9 @@ class Caller:
     transcripts: Transcripts | None = None  # where talks are written down
     customer: str | None = None  # a hash that is the same for the same number
     hops: int | None = None  # the Max-Forwards with which the call came
+    is_hidden: bool = False  # they asked that their number be shown to nobody
+
+    @property
+    def shown(self) -> str:
+        """The number that phones of agents show; empty where it is withheld."""
+        return "" if self.is_hidden or is_anonymous(self.facts.caller) else self.facts.caller

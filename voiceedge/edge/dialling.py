@@ -52,7 +52,11 @@ class Dialling:
             if not isinstance(nobody, Candidate):
                 why = nobody.why if isinstance(nobody, Refusal) else "the switch plan has nobody of that name"
                 log.warning("dial_refused", why=why)
-        candidates = [replace(one, ring_s=wish.ring_s or one.ring_s) for one in found if isinstance(one, Candidate)]
+        candidates = [
+            replace(one, ring_s=wish.ring_s or one.ring_s).showing(caller.shown)
+            for one in found
+            if isinstance(one, Candidate)
+        ]
         if not candidates:
             return DialResult.REFUSED if any(isinstance(one, Refusal) for one in found) else DialResult.FAILED
         began = self._caller.clock.monotonic()

@@ -22,7 +22,7 @@ from voiceedge.errors import PromptError, SipError
 from voiceedge.flow.call import Utterance
 from voiceedge.sip.accounts import Srtp
 from voiceedge.sip.endpoint import SipEndpoint
-from voiceedge.sip.headers import host_of, is_allowed, user_part
+from voiceedge.sip.headers import host_of, is_allowed, is_caller_id, user_part
 from voiceedge.sip.leg import Leg
 from voiceedge.switch.caps import CallOut, Caps, call_out
 from voiceedge.switch.guard import Guard, Reason, Refusal
@@ -62,6 +62,16 @@ class Candidate:
 
     def in_place_of(self, dialog: str) -> "Candidate":
         return replace(self, ways=tuple(replace(way, replaces=dialog) for way in self.ways))
+
+    def showing(self, number: str) -> "Candidate":
+        """Where it is an agent, their phone shows who calls; nobody where `number` is empty or hostile.
+
+        What leaves by a trunk shows a number of ours.
+        """
+        if self.agent is None:
+            return self
+        shown = number if is_caller_id(number) else None
+        return replace(self, ways=tuple(replace(way, caller_id=shown) for way in self.ways))
 
 
 class Lines:
@@ -126,6 +136,11 @@ class Lines:
         """`phone` is a whole address, or the name that a phone registers by at the front."""
         uri = entry.phone if ":" in entry.phone else f"sip:{entry.phone}@{self._config.front.realm}"
         return Candidate((Way(uri),), name, ring_s or entry.ring_s)
+
+    def extension(self, agent: str) -> str:
+        """What the phone of this agent is called by."""
+        phone = self.plan.agents[agent].phone if agent in self.plan.agents else ""
+        return user_part(phone) if ":" in phone else phone
 
     def _elsewhere(self, uri: str) -> Candidate | Refusal:
         """By an address that is not of our domain."""

@@ -11,14 +11,16 @@ from voiceedge.switch.routing import Incoming
 
 AGENT_HEADER = "X-VoiceEdge-Agent"
 IDENTITY_HEADER = "P-Asserted-Identity"  # RFC 3325
+PRIVACY_HEADER = "Privacy"  # RFC 3323
 
 _OURS = "x-voiceedge-"
+_HIDING = frozenset({"id", "user", "header"})
 
 
 def wanted_headers(configured: Iterable[str], *, behind_front: bool) -> tuple[str, ...]:
     """What to read of an INVITE besides the front's own headers, which are read where there is one and nowhere else."""
     others = [name for name in configured if not name.casefold().startswith(_OURS)]
-    return tuple(dict.fromkeys((*others, IDENTITY_HEADER) if behind_front else others))
+    return tuple(dict.fromkeys((*others, PRIVACY_HEADER, *((IDENTITY_HEADER,) if behind_front else ()))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Origin:
     call: Incoming
     headers: Mapping[str, str]
     hops: int | None = None
+    is_hidden: bool = False  # the caller's number is for us and for nobody else
 
 
 def origin_of(called: str, caller: str, headers: Mapping[str, str], plan: Plan, configured: Iterable[str]) -> Origin:
@@ -49,4 +52,5 @@ def origin_of(called: str, caller: str, headers: Mapping[str, str], plan: Plan, 
         Incoming(called, caller, trunk, agent),
         {name: value for name, value in headers.items() if name.casefold() in names},
         int(hops) if hops.isascii() and hops.isdigit() and len(hops) <= 3 else None,  # noqa: PLR2004 - up to 255
+        is_hidden=bool(_HIDING & {want.strip().casefold() for want in headers.get(PRIVACY_HEADER, "").split(";")}),
     )

@@ -201,7 +201,8 @@ class _Place:
     # --- agents ---
 
     def _ring(self, view: View) -> None:
-        candidates = [Candidate((Way(agent.uri),), agent.name, agent.ring_s) for agent in view.agents]
+        shown = self._caller.shown
+        candidates = [Candidate((Way(agent.uri),), agent.name, agent.ring_s).showing(shown) for agent in view.agents]
         said = Utterance(view.whisper, self._wish.language) if view.whisper else None
         whisper = self._wish.whisper or ((said,) if said else ())
         ringing = Ringing(

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import structlog
 
@@ -118,7 +118,6 @@ class Session:
         self._flow = ""
         self._run: FlowRun | None = None
         self._is_refused = False
-        self._given: Mapping[str, Any] = {}  # slots of the flow that have a value from the beginning
         self._origin = origin or origin_of(
             leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in
         )
@@ -278,7 +277,7 @@ class Session:
         )
         call = self._live_call(speaker, recordings, helpers)
         look_ups = PatientLookUps(around.look_ups, self.inbox)
-        run = self._run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups, given=self._given)
+        run = self._run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups)
         try:
             self._outcome = (await run.run()).outcome
         finally:
@@ -308,6 +307,7 @@ class Session:
             transcripts=around.transcripts,
             customer=around.customer_of(self._facts.caller),
             hops=self._origin.hops,
+            is_hidden=self._origin.is_hidden,
         )
         return LiveCall(
             leg=leg,

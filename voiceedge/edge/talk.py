@@ -215,7 +215,9 @@ class Talk:
             self._caller.sound.ringing()
         if self._partner:
             self._partner.sound.ringing()
-        self._rings.start(Ringing(self._lines, self._caller.legs), [found])
+        asker = self._partner.agent if self._partner and mode is Mode.CONSULTING else None
+        shown = self._lines.extension(asker) if asker else self._caller.shown
+        self._rings.start(Ringing(self._lines, self._caller.legs), [found.showing(shown)])
         return True
 
     async def _rung(self, found: Party | DialResult | None) -> None:
@@ -288,7 +290,8 @@ class Talk:
         await self._part_audio()
         self._mode = Mode.RINGING
         self._caller.sound.music()
-        self._rings.start(Ringing(self._lines, self._caller.legs), [found.in_place_of(wish.elsewhere)])
+        found = found.in_place_of(wish.elsewhere).showing(self._caller.shown)
+        self._rings.start(Ringing(self._lines, self._caller.legs), [found])
         return True
 
     async def _report(self, code: int) -> None:

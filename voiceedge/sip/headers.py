@@ -151,9 +151,14 @@ def from_value(caller_id: str | None, host: str) -> str:
     """What From says: that caller's number, or nobody (RFC 3323, 4.1.1.3). SipError where it is no number or name."""
     if caller_id is None:
         return '"Anonymous" <sip:anonymous@anonymous.invalid>'
-    if not _CALLER.match(caller_id):
+    if not is_caller_id(caller_id):
         raise SipError("This is no caller id: digits, letters and + * # . _ ~ - only.")
     return f"<sip:{quote(caller_id, safe='+*._~-')}@{host}>"
+
+
+def is_caller_id(text: str) -> bool:
+    """Whether From can say it as it is."""
+    return _CALLER.match(text) is not None
 
 
 def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
