@@ -48,6 +48,20 @@ def test_hours_that_cannot_be_are_told(tmp_path, key, value):
     assert re.search(rf"FILE:[23]: hours\.office\.{key}", complaint(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[agents.kim]\nphone = "1001@pbx.example"\n', "agents.kim.phone"),
+        ('[agents.kim]\nphone = "1001>;x"\n', "agents.kim.phone"),
+        ('[agents.kim]\nphone = ""\n', "agents.kim.phone"),
+        ('[trunks.kt]\nusername = "edge;trusted=1"\n', "trunks.kt.username"),
+        ("[trunks.kt]\ninbound_user = 'a\"b'\n", "trunks.kt.inbound_user"),
+    ],
+)
+def test_what_would_be_something_else_in_a_sip_message_or_the_fronts_tables_is_refused(tmp_path, text, key):
+    assert complaint(tmp_path, text).startswith(f"FILE:2: {key}: ")
+
+
 def test_the_plan_to_start_from_is_sound(tmp_path):
     text = EXAMPLE.read_text(encoding="utf-8")
     for secret in re.findall(r'"/etc/voiceedge/(.*?-password)"', text):

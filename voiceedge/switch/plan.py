@@ -16,6 +16,10 @@ Codec = Literal["PCMU", "PCMA", "G722"]
 SrtpUse = Literal["off", "optional", "required"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
 
+# A login as Digest and our tables can carry it, and a phone: the user it registers as, or its whole address.
+Login = Annotated[str, Field(pattern=r"^[^\s;\"\\<>]{1,64}$")]
+Phone = Annotated[str, Field(pattern=r"^([A-Za-z0-9._~+*#-]{1,64}|sips?:[^\s<>\"\\]{1,256})$")]
+
 
 def _network(text: str) -> str:
     try:
@@ -66,11 +70,11 @@ class Trunk(Section):
     """
 
     addresses: tuple[Network, ...] = ()
-    inbound_user: str | None = None
+    inbound_user: Login | None = None
     host: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
     port: int = Field(5060, ge=1, le=65535)
     transport: Literal["udp", "tcp", "tls"] = "udp"
-    username: str | None = None
+    username: Login | None = None
     password_file: FilePath | None = None
     register_here: bool = Field(False, alias="register")
     outgoing: bool = True
@@ -140,7 +144,7 @@ class AgentEntry(Section):
     """A person who takes calls. `phone` is the user name of the phone that registers here, or a whole SIP URI."""
 
     title: str = ""
-    phone: str
+    phone: Phone
     password_file: FilePath | None = None
     code: str = Field("", pattern=r"^\d{0,12}$")  # logs in by phone
     skills: dict[Name, int] = Field(default_factory=dict)  # 1 (some) .. 5 (expert)
