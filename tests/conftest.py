@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+import structlog
 from hypothesis import settings
 from mosquitto import Mosquitto
 from postgres import PostgresServer
@@ -13,6 +14,13 @@ from postgres import PostgresServer
 # The same examples each time: what fails one run in fifty tells little. --hypothesis-profile=default tries others.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """As it was, after a command that has run in here and set it up."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

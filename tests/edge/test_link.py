@@ -1,6 +1,7 @@
 """Requests between processes over a unix socket."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -112,4 +113,24 @@ async def test_a_frame_beyond_all_bounds_ends_the_connection_not_the_server(tmp_
         writer.write((LIMIT + 1).to_bytes(4) + (0).to_bytes(4))
         assert await reader.read() == b""
         writer.close()
+        assert (await client.request("echo", {"text": "x"}, timeout_s=5))["said"] == "x"
+
+
+async def test_a_socket_that_somebody_answers_on_is_left_to_them_and_a_dead_ones_is_taken(tmp_path, client):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "a.sock"))
+        dead.listen()
+    async with LinkServer(tmp_path / "a.sock", HANDLERS):
+        with pytest.raises(LinkError, match="another process answers there"):
+            async with LinkServer(tmp_path / "a.sock", {}):
+                pass
+        assert (await client.request("echo", {"text": "x"}, timeout_s=5))["said"] == "x"
+    assert not (tmp_path / "a.sock").exists()
+
+
+async def test_one_that_is_succeeded_leaves_its_successors_socket_alone(tmp_path, client):
+    older = LinkServer(tmp_path / "a.sock", {})
+    await older.__aenter__()
+    async with LinkServer(tmp_path / "a.sock", HANDLERS, takes_over=True):
+        await older.__aexit__()
         assert (await client.request("echo", {"text": "x"}, timeout_s=5))["said"] == "x"

@@ -7,6 +7,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from voiceedge.config import Log
+from voiceedge.edge import logs
+
 HELPERS = frozenset({"control"})  # modules that are no command
 COMMANDS = tuple(sorted({module.name for module in pkgutil.iter_modules(__path__)} - HELPERS))
 
@@ -31,4 +34,5 @@ app = typer.Typer(
 
 @app.callback()
 def voiceedge() -> None:
-    """Let there be commands, even where only one is loaded."""
+    """Standard output is for what a command says; what goes wrong underneath is told on standard error."""
+    logs.configure(Log(level="warning"))

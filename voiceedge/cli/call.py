@@ -8,7 +8,7 @@ import typer
 
 from voiceedge.cli import app
 from voiceedge.clock import RealClock, sleep
-from voiceedge.config import Log, Prompts
+from voiceedge.config import Prompts
 from voiceedge.errors import VoiceEdgeError
 
 if TYPE_CHECKING:
@@ -56,10 +56,8 @@ async def _call(
     record: Path | None,
     state: Path,
 ) -> None:
-    from voiceedge.edge import logs  # noqa: PLC0415 - loads the SIP stack
-    from voiceedge.edge.caller import dial  # noqa: PLC0415
+    from voiceedge.edge.caller import dial  # noqa: PLC0415 - loads the SIP stack
 
-    logs.configure(Log(level="warning"))
     prompts = Prompts(voice=voice)
     async with dial(
         uri, headers=headers, prompts=prompts, language=language, data_dir=state, clock=RealClock()

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from voiceedge.cli import app
 from voiceedge.clock import RealClock
-from voiceedge.config import Log
 from voiceedge.errors import VoiceEdgeError
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ def demo(
 ) -> None:
     """Run the service on loopback and let a Korean-speaking caller call it. Exit 0 only if all went well."""
     from voiceedge.edge import demo as play  # noqa: PLC0415 - loads the speech libraries
-    from voiceedge.edge import logs  # noqa: PLC0415
 
-    logs.configure(Log(level="warning"))
     screen = DemoScreen(Console(highlight=False, soft_wrap=True))
     try:
         asyncio.run(play.run(play.RETAIL, flows, state.absolute(), screen, RealClock()))

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -42,21 +43,29 @@ def _frame(head: Head, payload: bytes) -> bytes:
 
 
 class LinkServer:
-    """Answers each request by the handler of its name; requests of one connection run side by side."""
+    """Answers each request by the handler of its name; requests of one connection run side by side.
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
-        self._path, self._handlers = path, handlers
+    Raises LinkError on entry where another process answers at `path` already, unless this one is to take its place.
+    """
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler], *, takes_over: bool = False) -> None:
+        self._path, self._handlers, self._takes_over = path, handlers, takes_over
 
     async def __aenter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()  # what a killed predecessor left behind
+        if not self._takes_over and _is_answered(self._path):
+            raise LinkError(f"{self._path}: another process answers there; is it of an older service that still ends?")
+        self._path.unlink(missing_ok=True)  # what a killed predecessor left behind
         self._connections: set[asyncio.Task[None]] = set()
         self._server = await asyncio.start_unix_server(self._accept, self._path)
         self._path.chmod(0o600)
+        self._inode = self._path.stat().st_ino
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:  # else it is a successor's
+                self._path.unlink()
         self._server.close()
         for connection in self._connections:
             connection.cancel()
@@ -99,6 +108,18 @@ class LinkServer:
         writer.write(_frame({**answer, "id": head["id"]}, raw))
         with contextlib.suppress(ConnectionError):
             await writer.drain()
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.setblocking(False)
+        try:
+            knocking.connect(str(path))
+        except BlockingIOError:  # it has too many who wait
+            return True
+        except OSError:
+            return False
+    return True
 
 
 class LinkRefusedError(LinkError):

@@ -44,7 +44,8 @@ async def main(config: Config, clock: Clock, reporter: Reporter, _: Facts) -> No
             decider = Decider(whisper, clock, queue=config.speech.queue, decide_s=config.speech.decide_s)
             await stack.enter_async_context(decider)
         desk = SpeechDesk(decider, library)
-        await stack.enter_async_context(LinkServer(paths.speech_socket(config), desk.handlers()))
+        # An older one decides until this one can.
+        await stack.enter_async_context(LinkServer(paths.speech_socket(config), desk.handlers(), takes_over=True))
         flows_changed = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, flows_changed.set)
         reporter.ready({"whisper": whisper is not None})
