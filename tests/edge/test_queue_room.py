@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,8 @@ from voiceedge.edge import paths, queue_room
 from voiceedge.edge.agent_codes import is_agent_code, obey, shown
 from voiceedge.edge.link import Head, LinkClient, LinkRefusedError, LinkServer
 from voiceedge.edge.queue_desk import QueueDesk
-from voiceedge.switch.queues.messages import CallBackOrder, View
+from voiceedge.errors import LinkError
+from voiceedge.switch.queues.messages import CallBackOrder, Join, View
 from voiceedge.switch.routing import Incoming
 
 PLAN = """
@@ -180,3 +182,15 @@ async def test_a_code_dialled_from_a_phone_is_obeyed_and_answered_in_a_sentence(
     assert shown("*111234#") == "*11***", "nor where it was dialled wrongly"
     assert not is_agent_code(Incoming("*11"))  # anybody from outside
     assert not is_agent_code(Incoming("*15", agent="kim"))
+
+
+async def test_a_control_of_another_version_is_no_reason_to_give_a_place_up() -> None:
+    async def request(*_: object, **__: object) -> dict[str, str]:
+        return {"tickets": "one"}
+
+    desk = QueueDesk(SimpleNamespace(request=request), RealClock())  # type: ignore[arg-type]
+    for asked in (desk.wait("t", ""), desk.join(Join(queue="q", call="c", conversation="v"))):
+        with pytest.raises(LinkError) as told:
+            await asked
+        assert told.value.can_retry
+    assert await desk.answered("t", "kim") is None

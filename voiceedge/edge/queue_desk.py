@@ -1,11 +1,12 @@
 """What a worker asks of the queues in control, again and again where control is away: a place is never lost by that."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import structlog
+from pydantic import ValidationError
 
 from voiceedge.audio import comfort, wav
 from voiceedge.bus.backoff import backoff
@@ -36,6 +37,7 @@ POLL_S = 40.0  # control answers after 25
 INSIST_S = 30.0  # control is back by then, or has taken the place for lost
 REPORT_S = 120.0  # nobody waits while a report is on its way, and a database may be away for a minute
 
+Answer = TypeVar("Answer", bound=Message)
 Result = Literal["answered", "busy", "no_answer", "failed", "no_line"]
 
 log = structlog.get_logger()
@@ -50,18 +52,18 @@ class QueueDesk:
 
     async def join(self, wish: Join) -> Joined:
         """Raises LinkError."""
-        return Joined.model_validate(await self._insist("queue_join", wish))
+        return _read(Joined, await self._insist("queue_join", wish))
 
     async def wait(self, ticket: str, seen: str) -> View:
         """Raises LinkError, which is no reason to give up where trying again can help."""
         asked = Wait(ticket=ticket, seen=seen).model_dump(mode="json")
-        return View.model_validate(await self._control.request("queue_wait", asked, timeout_s=POLL_S))
+        return _read(View, await self._control.request("queue_wait", asked, timeout_s=POLL_S))
 
     async def answered(self, ticket: str, agent: str) -> Said | None:
         """How the ticket of an agent stands who waits to be joined with the caller: asked once, None soon."""
         said = OfferResult(ticket=ticket, agent=agent, result="answered").model_dump(mode="json")
         try:
-            return Said.model_validate(await self._control.request("queue_offer_result", said, timeout_s=ANSWERED_S))
+            return _read(Said, await self._control.request("queue_offer_result", said, timeout_s=ANSWERED_S))
         except LinkError as error:
             log.warning("queue_not_told", request="queue_offer_result", problem=str(error))
             return None
@@ -80,7 +82,7 @@ class QueueDesk:
     async def agent_dialled(self, wish: AgentDialled) -> AgentView:
         """Raises LinkError."""
         asked = wish.model_dump(mode="json")
-        return AgentView.model_validate(await self._control.request("agent_dialled", asked, timeout_s=ASK_S))
+        return _read(AgentView, await self._control.request("agent_dialled", asked, timeout_s=ASK_S))
 
     def music(self, path: Path | None) -> comfort.Pcm:
         """Reads the file when it is first asked for; ours where it cannot be used."""
@@ -96,7 +98,7 @@ class QueueDesk:
 
     async def _say(self, request: str, message: Message, for_s: float = INSIST_S) -> Said | None:
         try:
-            return Said.model_validate(await self._insist(request, message, for_s))
+            return _read(Said, await self._insist(request, message, for_s))
         except LinkError as error:
             log.warning("queue_not_told", request=request, problem=str(error))
             return None
@@ -147,3 +149,12 @@ class Report:
         if before:
             await asyncio.wait((before,))
         await self._say(request, message, REPORT_S)
+
+
+def _read(kind: type[Answer], answer: Mapping[str, Any]) -> Answer:
+    """Raises LinkError, after which trying again may help: control may be of another version for a moment."""
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, found["loc"])) for found in error.errors())  # without the values
+        raise LinkError(f"control answered something else than {kind.__name__} ({fields}): restart both") from None
