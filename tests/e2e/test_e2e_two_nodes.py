@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from shutil import which
 
@@ -71,8 +71,10 @@ class Node(RunningService):
         return told and told[-1].keys() >= ports
 
     def end_suddenly(self):
+        os.kill(self._process.pid, signal.SIGSTOP)  # it replaces nobody meanwhile
         for pid in reversed(family(self._process.pid)):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # Kamailio ends the rest of itself
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
 
