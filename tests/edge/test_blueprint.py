@@ -10,8 +10,9 @@ import pytest
 
 from voiceedge import config as configuration
 from voiceedge.config import Config
-from voiceedge.edge import blueprint
+from voiceedge.edge import blueprint, worker
 from voiceedge.edge.blueprint import draw
+from voiceedge.edge.front import place
 from voiceedge.errors import ConfigError
 
 FLOWS = Path(__file__).parents[1] / "e2e" / "flows"
@@ -50,6 +51,17 @@ def test_by_default_one_worker_serves_alone_on_all_ports(made):
 def test_more_calls_than_one_worker_carries_take_several_behind_a_front(made, calls, workers):
     drawn = draw(made(sip={"max_calls": calls}))
     assert (drawn.front, drawn.workers, drawn.calls_each) == (True, workers, 4)
+
+
+@pytest.mark.usefixtures("kamailio")
+def test_ports_that_are_chosen_are_none_of_those_for_audio(made):
+    first, last = 1024, 59999
+    drawn = draw(made(sip={"max_calls": 8, "rtp_ports": [first, last]}, front={"inner_port": 0}))
+    sip = worker._sip(drawn, 0, {})
+    for port in (drawn.inner_port, sip.port):
+        assert port > last
+    with pytest.raises(ConfigError, match=r"outside sip\.rtp_ports"):
+        place.free_port("127.0.0.1", (1024, 65535))
 
 
 @pytest.mark.usefixtures("kamailio")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import Callable
 
 import pytest
@@ -118,10 +119,14 @@ async def test_a_name_is_looked_up_before_the_stack_sees_it(server: Server) -> N
             await server.do("call", "sip:1@no-such-host.invalid", {})
 
 
-async def test_calls_go_out_through_the_front(new_server: Callable[..., Server]) -> None:
+async def test_calls_go_out_through_the_front(
+    new_server: Callable[..., Server], capfd: pytest.CaptureFixture[str]
+) -> None:
     """A loose route (RFC 3261, 16.12.1.1); the name in the request's URI is the front's to understand."""
     async with Peer() as front:
         server = new_server(proxy=[front.host, front.port])
+        (listening,) = [line for line in capfd.readouterr().err.splitlines() if "sip_listening" in line]
+        assert "tcp=False" in re.sub(r"\x1b\[[0-9;]*m", "", listening), "the front speaks UDP to it, and nothing else"
         leg = await server.do("call", "sip:phone@realm.example", {"X-VoiceEdge-Trunk": "kt", "X-Evil": "1"})
         call = await front.incoming()
         assert call.invitation

@@ -103,7 +103,7 @@ def draw(config: Config) -> Blueprint:
     return Blueprint(
         config=config,
         front=front,
-        inner_port=config.front.inner_port or (free_port(LOOPBACK) if front else 0),
+        inner_port=config.front.inner_port or (free_port(LOOPBACK, config.sip.rtp_ports) if front else 0),
         workers=workers,
         calls_each=calls_each,
         seats=seats,

@@ -26,6 +26,7 @@ from voiceedge.edge.calling_back import CallBacks
 from voiceedge.edge.calling_out import CallsOut
 from voiceedge.edge.counting import LinkCaps
 from voiceedge.edge.ears import WorkerEars
+from voiceedge.edge.front.place import LOOPBACK, free_port
 from voiceedge.edge.line import channel_settings
 from voiceedge.edge.lines import Lines
 from voiceedge.edge.link import LinkClient, LinkServer
@@ -113,7 +114,7 @@ async def main(
             sip,
             switchboard.pipeline,
             switchboard.take,
-            proxy=("127.0.0.1", blueprint.inner_port) if blueprint.front else None,
+            proxy=(LOOPBACK, blueprint.inner_port) if blueprint.front else None,
             most_incoming=blueprint.calls_each,
             prepare=prepare_media,
             pulse=Pulse(reporter, switchboard),
@@ -163,8 +164,9 @@ async def main(
 def _sip(blueprint: Blueprint, seat: int, before: Facts) -> Sip:
     """The SIP settings of the worker in this seat."""
     sip = blueprint.config.sip
+    free = free_port(LOOPBACK, sip.rtp_ports) if blueprint.front else 0
     own = {
-        "port": sip.port or before.get("sip_port", 0),
+        "port": free or sip.port or before.get("sip_port", 0),
         "rtp_ports": blueprint.rtp_ports(seat),
         "headers_in": wanted_headers(sip.headers_in, behind_front=blueprint.front),
         "max_calls": None if blueprint.front else sip.max_calls,  # the front counts all workers' calls

@@ -45,7 +45,7 @@ class Accounts:
         media.portRange = last - media.port
         if proxy:
             host, public_host = "127.0.0.1", ""
-        self.port = (0 if proxy else settings.port) or _free_port(host)
+        self.port = settings.port or _free_port(host)
         self.address = ("127.0.0.1" if not _bound(host) else host), self.port  # reaches the UDP socket from here
         here = pj.TransportConfig()
         here.port = self.port

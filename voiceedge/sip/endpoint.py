@@ -36,8 +36,8 @@ class SipEndpoint:
 
     All methods belong to the event loop that ran `start`. `on_incoming` is called there with a leg that has been told
     100 Trying; sooner or later it must be answered or rejected. `proxy`: address of the front's inner socket, through
-    which all calls come and are placed; its headers (X-VoiceEdge-…) are believed and passed on then, SIP listens on a
-    free UDP port of 127.0.0.1, and the settings' hosts are those of the audio. `most_incoming`: of all calls, where
+    which all calls come and are placed; its headers (X-VoiceEdge-…) are believed and passed on then, SIP listens on
+    127.0.0.1 by UDP only, and the settings' hosts are those of the audio. `most_incoming`: of all calls, where
     that is less than `capacity`. `prepare` and `pulse`: see Pump.
     """
 
@@ -86,7 +86,8 @@ class SipEndpoint:
         self._loop = asyncio.get_running_loop()
         await self._pump.start()
         self._watch = asyncio.create_task(self._watch_calls(), name="sip-watch")
-        log.info("sip_listening", port=self.port, tcp=self._settings.tcp, capacity=self.capacity)
+        tcp = self._settings.tcp and not self._proxy
+        log.info("sip_listening", port=self.port, tcp=tcp, capacity=self.capacity)
 
     async def stop(self) -> None:
         """BYE to all, then the end of PJSIP. Every leg has had its Ended when this returns."""

@@ -19,6 +19,7 @@ from voiceedge.errors import ConfigError
 
 ANY = "0.0.0.0"  # noqa: S104 - what is compared with, not listened on
 LOOPBACK = "127.0.0.1"
+PORT_TRIES = 1000  # the system gives any it has: most of them where sip.rtp_ports is wide
 OLDEST = (5, 5)  # has what the template uses
 TEMPLATE = Path(__file__).with_name("template.cfg")
 ANSWER_S = 10.0
@@ -60,9 +61,9 @@ def settle(config: Config, before: Facts) -> Place:
     program = find_program(front.program)
     return Place(
         addresses=addresses_of(host),
-        sip_port=before.get("sip_port") or config.sip.port or free_port(host),
-        tls_port=tls if tls is None else tls or free_port(host),
-        inner_port=before.get("inner_port") or front.inner_port or free_port(LOOPBACK),
+        sip_port=before.get("sip_port") or config.sip.port or free_port(host, config.sip.rtp_ports),
+        tls_port=tls if tls is None else tls or free_port(host, config.sip.rtp_ports),
+        inner_port=before.get("inner_port") or front.inner_port or free_port(LOOPBACK, config.sip.rtp_ports),
         program=program,
         modules=find_modules(program),
         key=load_key(config.site.data_dir, "front"),
@@ -128,15 +129,20 @@ def addresses_of(host: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda address: (address != first, address.startswith("127."), address)))
 
 
-def free_port(host: str) -> int:
-    """Free for UDP and TCP."""
-    for _ in range(20):
+def free_port(host: str, outside: tuple[int, int]) -> int:
+    """Free for UDP and TCP, and none of those `outside`: `sip.rtp_ports`, which calls need one by one."""
+    first, last = outside
+    for _ in range(PORT_TRIES):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
             udp.bind((host, 0))
             port: int = udp.getsockname()[1]
+            if first <= port <= last:
+                continue
             try:
                 tcp.bind((host, port))
             except OSError:
                 continue
             return port
-    raise ConfigError(f"sip.port: no port of {host} is free for both UDP and TCP; name one.")
+    raise ConfigError(
+        f"sip.port: no port of {host} outside sip.rtp_ports is free for UDP and TCP; name one, or lower that range."
+    )
