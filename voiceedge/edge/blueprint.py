@@ -35,14 +35,15 @@ PORTS_A_CALL = 4  # RTP and RTCP, twice as many as calls: a port rests before th
 _UNREAD: Mapping[str, tuple[str, ...]] = {
     "front": (
         "plan", "audio", "recording", "flows", "speech", "prompts", "mqtt", "context", "store", "metrics", "workers",
-        "outbound",
-        "records",
+        "outbound", "records",
     ),
     "control": ("plan", "audio", "speech", "prompts"),
     "speech": (
+        "outbound",
         "plan", "sip", "front", "switch", "store", "metrics", "workers", "audio", "recording", "context", "records",
     ),
     "worker": (
+        "outbound",
         "sip.max_calls", "front.calls_per_s", "front.calls_per_s_worker", "front.flood_per_s", "front.ban_s",
         "front.tls_port", "front.certificate", "front.private_key", "front.homer", "metrics", "records",
         "workers.drain_s",

@@ -120,7 +120,8 @@ class Visit(Session):
         origin = Origin(Incoming(order.number, order.number, way.headers.get(TRUNK_HEADER, "")), {})
         super().__init__(leg, around, stopping, origin=origin, conversation=order.conversation)
         declared = around.book.flows[order.flow].header.slots
-        self._given = {name: value for name, value in order.slots.items() if name in declared}
+        given = {name: value for name, value in order.slots.items() if name in declared}
+        self._facts = replace(self._facts, given=given)
         self._order = order
         self._flow = order.flow
         self._result = Result.FAILED

@@ -20,9 +20,10 @@ from voiceedge.edge.link import Handler, Head, LinkClient
 from voiceedge.errors import ConfigError, FlowError, LinkError
 from voiceedge.flow.book import FlowBook
 from voiceedge.switch.outbound import messages
+from voiceedge.switch.outbound.intake import OutboundError
 from voiceedge.switch.outbound.messages import Added, CallOrder, OrderRequest, OrderView
 from voiceedge.switch.outbound.model import Order
-from voiceedge.switch.outbound.service import OutboundError, OutboundService, Places, shown
+from voiceedge.switch.outbound.service import OutboundService, Places, shown
 from voiceedge.switch.plan import load_plan
 
 Request = TypeVar("Request", bound=BaseModel)

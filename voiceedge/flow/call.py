@@ -18,6 +18,7 @@ class CallFacts:
     caller: str
     called: str
     headers: Mapping[str, str] = field(default_factory=dict)  # only those on the allow-list
+    given: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # slots with a value from the beginning
     answered_by: str = ""  # of a call that we placed by order: person, machine or silence
 
 

@@ -80,17 +80,9 @@ class FlowRun:
     """One call's run through the flows as they are now; a later reload does not touch it."""
 
     def __init__(  # noqa: PLR0917 - all of them are always given
-        self,
-        flows: Flows,
-        name: str,
-        call: Call,
-        journal: Journal,
-        clock: Clock,
-        look_ups: LookUps,
-        *,
-        given: Mapping[str, Any] | None = None,
+        self, flows: Flows, name: str, call: Call, journal: Journal, clock: Clock, look_ups: LookUps
     ) -> None:
-        """`given` are values of its slots from the beginning. Raises FlowError when there is no such flow."""
+        """Raises FlowError when there is no such flow."""
         if name not in flows:
             raise FlowError(f'There is no flow "{name}". There are: {", ".join(sorted(flows))}.')
         self._flows, self._call, self._journal, self._clock, self._look_ups = flows, call, journal, clock, look_ups
@@ -102,7 +94,7 @@ class FlowRun:
         self._changed: dict[str, Any] = {
             "language": flows[name].header.language
         }  # not yet in the conversation's record
-        if given:
+        if given := call.facts.given:
             self._fill(self._frames[0], given)
 
     async def run(self) -> FlowOutcome:

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock, timeout
-from voiceedge.context.cloudevents import StampedEvent, new_id
+from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
 from voiceedge.context.events import (
     EventData,
@@ -26,12 +26,11 @@ from voiceedge.context.events import (
 )
 from voiceedge.context.journal import Outgoing as Journals
 from voiceedge.context.journal import QueueJournal
-from voiceedge.context.pii import PersonalDataClass, mask, pseudonym
-from voiceedge.errors import NumberError, StoreError, VoiceEdgeError
-from voiceedge.switch import numbers
-from voiceedge.switch.guard import Guard, Refusal
-from voiceedge.switch.numbers import Kind
+from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.errors import StoreError, VoiceEdgeError
+from voiceedge.switch.guard import Guard
 from voiceedge.switch.outbound import store
+from voiceedge.switch.outbound.intake import Intake, OutboundError, to_ms
 from voiceedge.switch.outbound.messages import LEASE_S, Added, CallOrder, OrderRequest, Report
 from voiceedge.switch.outbound.model import LIVE, Order, OrderState, Result
 from voiceedge.switch.outbound.rules import closed, counted_in, room_beside_incoming
@@ -47,10 +46,6 @@ NOBODY = "outbound"  # the subject of what belongs to no conversation
 
 Publish = Callable[[Sequence[StampedEvent]], Awaitable[None]]
 log = structlog.get_logger()
-
-
-class OutboundError(VoiceEdgeError):
-    """What was asked cannot be done; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +106,15 @@ class OutboundService:
 
     def use(self, plan: Plan, flows: Mapping[str, frozenset[str]]) -> None:
         """From now on. Orders of a campaign that is gone wait for it to come back, or for their end."""
-        self._plan, self._flows = plan, flows
-        self._guard = Guard(plan)
-        self._outgoing = Outgoing(plan, self._guard)
+        self._plan, self._outgoing = plan, Outgoing(plan, Guard(plan))
+        self._intake = Intake(plan, flows, self._key, self._clock)
 
     # What commands ask.
 
     async def add(self, requests: Sequence[OrderRequest], by: Literal["command", "mqtt"]) -> list[Added]:
         """Each by itself: what is wrong with one says nothing of the others."""
         now_ms = self._now_ms()
-        orders = [self._read(request, now_ms) for request in requests]
+        orders = [self._intake.read(request, now_ms) for request in requests]
         good = {order.id: order for order in orders if isinstance(order, Order)}
 
         async def keep(connection: AsyncConnection) -> tuple[dict[str, Order], set[str]]:
@@ -190,7 +184,7 @@ class OutboundService:
 
     async def forbid(self, numbers: Iterable[str], reason: str) -> int:
         """How many were not on it. Raises OutboundError for what is no number."""
-        customers = dict(self._hashed(number) for number in numbers)
+        customers = dict(self._intake.hashed(number) for number in numbers)
         now_ms = self._now_ms()
 
         async def work(connection: AsyncConnection) -> list[str]:
@@ -199,7 +193,7 @@ class OutboundService:
         return len(await self._database.attempt(work))
 
     async def allow(self, number: str) -> bool:
-        customer, _ = self._hashed(number)
+        customer, _ = self._intake.hashed(number)
         async with self._database.begin() as connection:
             return await store.allow(connection, customer)
 
@@ -306,7 +300,7 @@ class OutboundService:
         if self._clock.monotonic() >= self._prune_due:
             self._prune_due = self._clock.monotonic() + PRUNE_EVERY_S
             async with self._database.begin() as connection:
-                await store.prune(connection, _ms(self._clock.now() - KEPT))
+                await store.prune(connection, to_ms(self._clock.now() - KEPT))
 
     def _note(self, error: StoreError | None) -> None:
         problem = str(error) if error else None
@@ -317,62 +311,6 @@ class OutboundService:
             self._in_touch_since = None
         elif self._in_touch_since is None:
             self._in_touch_since = self._clock.monotonic()
-
-    # Orders as they are asked for.
-
-    def _flow(self, request: OrderRequest) -> str:
-        """Raises OutboundError."""
-        campaign = self._plan.campaigns.get(request.campaign)
-        if campaign is None:
-            raise OutboundError(f'the switch plan has no campaign "{request.campaign}"')
-        flow = request.flow or campaign.flow
-        if flow not in self._flows:
-            raise OutboundError(f'there is no flow "{flow}"')
-        if unknown := sorted(request.values.keys() - self._flows[flow]):
-            raise OutboundError(f'the flow "{flow}" has no slot "{unknown[0]}"')
-        return flow
-
-    def _read(self, request: OrderRequest, now_ms: int) -> Order | str:
-        """The order, or why it is none."""
-        try:
-            flow = self._flow(request)
-        except OutboundError as error:
-            return str(error)
-        number = self._guard.read(request.number)
-        if isinstance(number, Refusal):
-            return number.why
-        if number.kind is Kind.EMERGENCY:
-            return "emergency numbers are never called by order"
-        until_ms = _ms(request.until) if request.until else None
-        if until_ms is not None and until_ms <= now_ms:
-            return "until is past"
-        written = number.e164 or number.digits
-        rules = {kind: rule for kind, rule in request.retry if rule is not None}
-        return Order(
-            id=request.id or new_id(self._clock),
-            campaign=request.campaign,
-            flow=flow,
-            number=written,
-            customer=pseudonym(written, self._key),
-            conversation=request.conversation or new_id(self._clock),
-            added_ms=now_ms,
-            due_ms=max(now_ms, _ms(request.not_before)) if request.not_before else now_ms,
-            caller_id=request.caller_id,
-            slots=request.values,
-            priority=request.priority,
-            attempts=request.attempts,
-            retry=rules,
-            until_ms=until_ms,
-        )
-
-    def _hashed(self, number: str) -> tuple[str, str]:
-        """Its hash, and how it is shown. Numbers that the guard refuses may be on the list too."""
-        try:
-            read = numbers.read(number, self._plan.numbers)
-        except NumberError as error:
-            raise OutboundError(f"{mask(number, PersonalDataClass.PERSONAL)}: {error}") from None
-        written = read.e164 or read.digits
-        return pseudonym(written, self._key), mask(written, PersonalDataClass.PERSONAL)
 
     @staticmethod
     async def _known(connection: AsyncConnection, order_id: str, *, lock: bool = False) -> Order:
@@ -386,7 +324,7 @@ class OutboundService:
         return campaign.opt_out if campaign else None
 
     def _now_ms(self) -> int:
-        return _ms(self._clock.now())
+        return to_ms(self._clock.now())
 
     # Events.
 
@@ -427,7 +365,3 @@ def _ordered(order: Order, by: Literal["command", "mqtt"], *, known: bool = Fals
 
 def shown(order: Order) -> str:
     return mask(order.number, PersonalDataClass.PERSONAL)
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
