@@ -41,7 +41,7 @@ class StampedEvent(BaseModel):
         model = BY_TYPE.get(info.data.get("type", ""))
         if model is None:
             raise ValueError(f"no such event; known: {', '.join(BY_TYPE)}")
-        return model.model_validate(data)
+        return model.model_validate(data, context=info.context)
 
 
 class CloudEvent(BaseModel):

@@ -8,12 +8,19 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from voiceedge.context.pii import mask_text
 
-FreeText = Annotated[str, AfterValidator(mask_text)]
+# The context in which a process of ours reads what another has made: masked already, and fit to publish.
+MADE_BY_US: Mapping[str, object] = {"made_by": "us"}
 
+
+def _masked(text: str, info: ValidationInfo) -> str:
+    return text if info.context is MADE_BY_US else mask_text(text)
+
+
+FreeText = Annotated[str, AfterValidator(_masked)]
 
 LONGEST_TEXT = 4_000  # characters; no prompt and no turn comes near
 
@@ -27,9 +34,9 @@ class EventData(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _fit_to_publish(cls, value: object) -> object:
+    def _fit_to_publish(cls, value: object, info: ValidationInfo) -> object:
         """Text may come from the network: no half characters, no control characters, no end in sight."""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or info.context is MADE_BY_US:
             return value
         whole = value[:LONGEST_TEXT].encode(errors="replace").decode()
         return "".join(" " if unicodedata.category(character) == "Cc" else character for character in whole)

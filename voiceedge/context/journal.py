@@ -124,8 +124,8 @@ class QueueJournal:
             log.error("record_changes_refused", event_type=event.type, fields=fields)  # noqa: TRY400
             changes = Changes()
         if told := STORY.get(type(event)):
-            fields = {name: value for name in told if (value := getattr(event, name)) is not None}
-            log.info(event.type.removeprefix("voiceedge."), conversation=self._conversation, **fields)
+            story = {name: value for name in told if (value := getattr(event, name)) is not None}
+            log.info(event.type.removeprefix("voiceedge."), conversation=self._conversation, **story)
         self._outgoing.put(
             StampedEvent(
                 id=new_id(self._clock),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.events import MADE_BY_US
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
 from voiceedge.edge import commands, counting, keeping, outbound_room, paths, queue_room
@@ -31,7 +32,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         stack.callback(watching.create_task(orphans.watch_forever()).cancel)
 
         async def ingest(head: Head, _: bytes) -> Head:
-            events = [StampedEvent.model_validate(event) for event in head["events"]]
+            events = [StampedEvent.model_validate(event, context=MADE_BY_US) for event in head["events"]]
             await service.ingest(events)
             orphans.note(head["pid"], head["calls"], events)
             return {}
