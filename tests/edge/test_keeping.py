@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
-from voiceedge.audio.sealed import Sealer, load_site_key
+from voiceedge.audio.sealed import CHUNK, Sealer, load_site_key
 from voiceedge.cli import app
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
@@ -134,24 +134,78 @@ def test_a_credential_of_the_service_is_the_key_unless_another_is_configured(sit
     assert keeping.vault(Config()).key.secret == bytes.fromhex("cd" * 32)
 
 
-def test_the_command_lists_recordings_and_opens_sealed_ones(site, tmp_path):
-    (tmp_path / "voiceedge.toml").write_text(
-        f'[site]\ndata_dir = "{tmp_path}/data"\n[recording]\nkey_file = "{tmp_path}/key"\n'
-    )
-    path = tmp_path / "data/recordings/2026-01-01/call.wav.sealed"
-    path.parent.mkdir(parents=True)
-    (tmp_path / "draft").write_bytes(b"RIFF and the rest")
-    Sealer(load_site_key(tmp_path / "key"), tmp_path / "draft", path).finish()
-    options = ["--config", str(tmp_path / "voiceedge.toml")]
-    listed = CliRunner().invoke(app, ["recordings", "list", *options])
-    assert "call.wav.sealed" in listed.output
-    name = str(path.relative_to(tmp_path / "data"))
-    exported = ["recordings", "export", name, "--to", str(tmp_path / "clear.wav"), *options]
-    assert CliRunner().invoke(app, exported).exit_code == 0
-    assert (tmp_path / "clear.wav").read_bytes() == b"RIFF and the rest"
-    assert (tmp_path / "clear.wav").stat().st_mode & 0o777 == 0o600
-    again = CliRunner().invoke(app, exported)
-    assert (again.exit_code, "File exists" in again.output) == (1, True)
-    (tmp_path / "key").write_text("00" * 32)
-    other = CliRunner().invoke(app, [*exported[:3], "--to", str(tmp_path / "b.wav"), *options])
-    assert (other.exit_code, "another key" in other.output) == (1, True)
+class Command:
+    """`voiceedge recordings` on a site with one sealed recording."""
+
+    def __init__(self, tmp_path):
+        (tmp_path / "voiceedge.toml").write_text(
+            f'[site]\ndata_dir = "{tmp_path}/data"\n[recording]\nkey_file = "{tmp_path}/key"\n'
+        )
+        self.key, self.to, self._draft = tmp_path / "key", tmp_path / "out" / "clear.wav", tmp_path / "draft"
+        self.to.parent.mkdir()
+        self._options = ["--config", str(tmp_path / "voiceedge.toml")]
+        self.data = tmp_path / "data"
+        self.path = self.data / f"recordings/2026-01-01/{ID}.wav.sealed"
+        self.path.parent.mkdir(parents=True)
+        self.add(self.path)
+
+    def add(self, path, contents=b"RIFF and the rest"):
+        self._draft.write_bytes(contents)
+        Sealer(load_site_key(self.key), self._draft, path).finish()
+
+    def lists(self):
+        return CliRunner().invoke(app, ["recordings", "list", *self._options]).output
+
+    def exports(self, name):
+        ran = CliRunner().invoke(app, ["recordings", "export", name, "--to", str(self.to), *self._options])
+        return ran.exit_code, ran.output
+
+
+@pytest.fixture
+def command(site, tmp_path):
+    return Command(tmp_path)
+
+
+def test_the_command_lists_recordings_and_opens_sealed_ones(command):
+    name = str(command.path.relative_to(command.data))
+    assert name in command.lists()
+    assert command.exports(name) == (0, "")
+    assert command.to.read_bytes() == b"RIFF and the rest"
+    assert command.to.stat().st_mode & 0o777 == 0o600
+    code, told = command.exports(name)
+    assert (code, "File exists" in told) == (1, True)
+
+
+def test_a_recording_may_be_named_by_its_file_or_conversation_alone(command):
+    for name in (command.path.name, ID):
+        assert command.exports(name)[0] == 0
+        command.to.unlink()
+    command.add(command.path.with_name(f"{ID}-2.wav.sealed"))
+    code, told = command.exports(ID)
+    assert (code, f"{ID}-2.wav.sealed" in told, command.to.exists()) == (1, True, False)
+    assert "no recording" in command.exports("nobody.wav.sealed")[1]
+
+
+def test_what_could_not_be_exported_leaves_nothing_in_the_way_of_the_next_try(command):
+    right = command.key.read_text()
+    command.key.write_text("00" * 32)
+    code, told = command.exports(ID)
+    assert (code, "another key" in told, list(command.to.parent.iterdir())) == (1, True, [])
+    command.key.write_text(right)
+    assert command.exports(ID)[0] == 0
+
+
+def test_of_a_recording_whose_end_is_missing_what_there_is_is_exported(command):
+    command.path.unlink()
+    command.add(command.path, bytes(CHUNK) + b"the rest")
+    os.truncate(command.path, command.path.stat().st_size - len(b"the rest") - 28)
+    code, told = command.exports(ID)
+    assert (code, command.to.read_bytes()) == (1, bytes(CHUNK))
+    assert "ends early" in told
+
+
+def test_a_recording_of_which_nothing_was_sealed_is_said_to_be_empty(command):
+    command.path.write_bytes(b"")
+    assert "empty" in command.lists()
+    code, told = command.exports(ID)
+    assert (code, "nothing of it was kept" in told, command.to.exists()) == (1, True, False)

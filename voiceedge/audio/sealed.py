@@ -131,14 +131,23 @@ class Sealer:
             _write(self._file, self._header, 0)
 
 
+class EndsEarlyError(NativeError):
+    """The end of a sealed file is missing; all before it was given."""
+
+
 def unseal(key: SiteKey, path: Path) -> Iterator[bytes]:
     """The contents, chunk by chunk. Raises NativeError where the key is another one, or the file was altered.
 
-    A file whose end is missing (power was lost) is given as far as it goes before the error.
+    A file whose end is missing (power was lost) is given as far as it goes before EndsEarlyError.
     """
     with path.open("rb") as file:
         head = file.read(_HEADER)
         magic, rest = head[: len(_MAGIC)], head[len(_MAGIC) :]
+        if not head:
+            raise NativeError(
+                f"{path}: is empty: nothing of it was kept. Its worker was killed before the first of it was sealed, "
+                "or it has only just begun."
+            )
         if magic != _MAGIC or len(head) != _HEADER:
             raise NativeError(f"{path}: is no sealed recording.")
         if rest[:_ID] != key.id:
@@ -157,7 +166,7 @@ def unseal(key: SiteKey, path: Path) -> Iterator[bytes]:
             except InvalidTag:
                 if last and (plain := _unfinished(cipher, sealed, number)) is not None:
                     yield plain
-                    raise NativeError(f"{path}: ends early: power was lost, or its end was cut off.") from None
+                    raise EndsEarlyError(f"{path}: ends early: power was lost, or its end was cut off.") from None
                 raise NativeError(f"{path}: chunk {number} is damaged or was altered.") from None
             if last:
                 return
