@@ -9,6 +9,7 @@ from voiceedge.audio.recording import Recorder
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted
+from voiceedge.edge.phones import Phones
 from voiceedge.edge.session import Surroundings
 from voiceedge.edge.worker import Switchboard
 from voiceedge.errors import LegEndedError, SipError
@@ -90,10 +91,12 @@ async def serve(tmp_path, *, leg=None, journal=None, voice=None, hang_up=False, 
     (tmp_path / "retail.yaml").write_text(FLOW, encoding="utf-8")
     journal = journal or Journal()
     config, clock, plan = Config(), RealClock(), plan or Plan()
+    lines = SimpleNamespace(phones=Phones(None, clock, "worker-1"), phone_of=lambda _: None)
     around = Surroundings(
         config=config, plan=plan, router=Router(plan, config.flows, clock), clock=clock,
         book=FlowBook(tmp_path), ears=None, voice=voice or Voice(), tickets=None,
-        recorder=Recorder(), lines=None, queues=None, transcripts=None, look_ups=None, journal_of=lambda _: journal,
+        recorder=Recorder(), lines=lines,
+        queues=None, transcripts=None, look_ups=None, journal_of=lambda _: journal,
         customer_of=lambda _: None,
     )  # fmt: skip
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:

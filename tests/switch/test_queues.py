@@ -10,9 +10,18 @@ from voiceedge.context.database import Database
 from voiceedge.errors import StoreError
 from voiceedge.switch.queues import store
 from voiceedge.switch.queues.board import QueueError
-from voiceedge.switch.queues.messages import AgentDialled, AgentLogin, CallBack, CustomerResult, Join, Wait
+from voiceedge.switch.queues.messages import (
+    RENEW_S,
+    AgentDialled,
+    AgentLogin,
+    CallBack,
+    CustomerResult,
+    Join,
+    PhonesBusy,
+    Wait,
+)
 from voiceedge.switch.queues.rules import Rules
-from voiceedge.switch.queues.service import POLL_S
+from voiceedge.switch.queues.service import IDLE_BEAT_S, POLL_S
 
 
 @pytest.fixture
@@ -94,13 +103,68 @@ async def test_an_agent_who_misses_too_often_has_a_break(house: House) -> None:
     assert await offered_to(house, ticket) == []  # a moment's rest
     await house.later(5)
     assert await offered_to(house, ticket) == ["kim"]
-    await house.result(ticket, "kim", "busy")
+    await house.result(ticket, "kim", "no_answer")
     assert await house.state("kim") == "break"
     picture = await house.queues.picture()
     assert picture.agent("kim", house.clock.now()).reason == "missed"
     assert (await house.view(ticket)).state == "waiting"
     await house.agent("kim")
     assert await offered_to(house, ticket) == ["kim"]
+
+
+async def busy(house: House, *phones: str, worker: str = "worker-1") -> None:
+    addresses = tuple(f"sip:{phone}@voiceedge" for phone in phones)
+    await house.queues.phones_busy(PhonesBusy(worker=worker, phones=addresses))
+
+
+async def on_a_call(house: House, name: str) -> bool:
+    return (await house.queues.picture()).agent(name, house.clock.now()).on_a_call
+
+
+async def test_an_agent_on_the_phone_is_passed_over_until_that_is_over(house: House) -> None:
+    await house.agent("kim")
+    await busy(house, "kim")
+    await busy(house, "kim", worker="worker-2")
+    ticket = await house.join()
+    assert (await offered_to(house, ticket), await on_a_call(house, "kim")) == ([], True)
+    assert await house.state("kim") == "available"
+    await busy(house)
+    assert await offered_to(house, ticket) == [], "the phone has another call"
+    await busy(house, worker="worker-2")
+    assert (await offered_to(house, ticket), await on_a_call(house, "kim")) == (["kim"], False)
+
+
+async def test_a_worker_that_is_heard_of_no_more_keeps_no_agent_from_the_queue(house: House) -> None:
+    await house.agent("kim")
+    await busy(house, "kim")
+    ticket = await house.join()
+    for _ in range(3):
+        await house.later(RENEW_S)
+        assert await offered_to(house, ticket) == []
+        await busy(house, "kim")
+    await house.later(3 * RENEW_S + IDLE_BEAT_S)
+    assert await offered_to(house, ticket) == ["kim"]
+
+
+async def test_whoever_sits_at_a_busy_phone_is_on_a_call(house: House) -> None:
+    await house.queues.login(AgentLogin(code="22", phone="kim"))
+    await busy(house, "kim")
+    ticket = await house.join()
+    assert await offered_to(house, ticket) == []
+    await house.queues.login(AgentLogin(code="22"))
+    assert await offered_to(house, ticket) == ["lee"], "at another phone"
+
+
+async def test_a_busy_phone_is_no_miss_and_rests_for_a_moment(house: House) -> None:
+    await house.agent("kim")
+    ticket = await house.join()
+    for _ in range(3):
+        assert await house.result(ticket, "kim", "busy") == "waiting"
+        assert await house.state("kim") == "available"
+        await house.later(4)
+        assert await offered_to(house, ticket) == []
+        await house.later(2)
+        assert await offered_to(house, ticket) == ["kim"]
 
 
 async def test_an_offer_of_which_nothing_is_heard_is_taken_back(house: House) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from voiceedge.cli import app
 from voiceedge.cli.control import ConfigOption, JsonOption, ask, seconds, share
-from voiceedge.switch.queues.messages import AgentView
+from voiceedge.switch.queues.messages import AgentState, AgentView
 
 agent_app = typer.Typer(no_args_is_help=True, help="See agents, log them in and out, to breaks and back.")
 app.add_typer(agent_app, name="agent")
@@ -79,4 +79,6 @@ def agent_table(agents: Iterable[AgentView]) -> Table:
 
 
 def _state(agent: AgentView) -> str:
+    if agent.on_a_call and agent.state is AgentState.AVAILABLE:
+        return "on a call"  # which no queue has brought
     return f"{agent.state.value} ({agent.reason})" if agent.reason else agent.state.value

@@ -95,6 +95,7 @@ queue_agents = Table(
     Column("phone", String(256)),
     Column("then_state", String(16)),
     Column("then_reason", String(256), nullable=False),
+    Column("engaged_ms", BigInteger, nullable=False, server_default="0"),
 )
 
 # How long an agent was in a state that is over.

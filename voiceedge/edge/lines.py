@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from voiceedge.config import Config
 from voiceedge.edge.known_legs import Role
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.party import Hear, Party
+from voiceedge.edge.phones import Phones
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import PromptError, SipError
 from voiceedge.flow.call import Utterance
@@ -86,9 +86,11 @@ class Lines:
         caps: Caps,
         clock: Clock,
         group: asyncio.TaskGroup,
+        phones: Phones,
     ) -> None:
         self._config, self.plan = config, plan
         self._voice, self._caps, self._clock, self._group = voice, caps, clock, group
+        self.phones = phones
         self._outgoing = Outgoing(plan, Guard(plan))
         self._endpoint: SipEndpoint | None = None
         self._ears: dict[int, Hear] = {}
@@ -134,8 +136,15 @@ class Lines:
 
     def agent(self, name: str, entry: AgentEntry, ring_s: float | None = None) -> Candidate:
         """`phone` is a whole address, or the name that a phone registers by at the front."""
-        uri = entry.phone if ":" in entry.phone else f"sip:{entry.phone}@{self._config.front.realm}"
-        return Candidate((Way(uri),), name, ring_s or entry.ring_s)
+        return Candidate((Way(self._address(entry)),), name, ring_s or entry.ring_s)
+
+    def phone_of(self, agent: str | None) -> str | None:
+        """The address of this agent's own phone."""
+        entry = self.plan.agents.get(agent or "")
+        return self._address(entry) if entry else None
+
+    def _address(self, entry: AgentEntry) -> str:
+        return entry.phone if ":" in entry.phone else f"sip:{entry.phone}@{self._config.front.realm}"
 
     def extension(self, agent: str) -> str:
         """What the phone of this agent is called by."""
@@ -156,8 +165,16 @@ class Lines:
         role: Role = "agent" if agent else "other"
         trunk = way.headers.get(TRUNK_HEADER)
         legs.open(leg, role=role, trunk=trunk, agent=agent)
-        over = partial(legs.close, role=role, trunk=trunk, agent=agent)
-        return Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn, over=over)
+
+        def over(ended: Leg) -> None:
+            legs.close(ended, role=role, trunk=trunk, agent=agent)
+            if agent and ended is party.leg:  # else another phone of theirs has taken it over
+                self.phones.end(way.uri)
+
+        party = Party(leg, agent, ears=self, voice=self._voice, clock=self._clock, spawn=self.spawn, over=over)
+        if agent:
+            self.phones.begin(way.uri)
+        return party
 
     async def place(self, way: Way) -> Leg:
         """A leg that whoever asked for it sees to, and asks to `forget` its channel at its end. Raises SipError."""

@@ -79,6 +79,7 @@ def handlers(queues: QueueService, watching: Watching) -> dict[str, Handler]:
         "agent_login": _takes(messages.AgentLogin, queues.login),
         "agent_state": _takes(messages.AgentChange, queues.agent_asked),
         "agent_dialled": _takes(messages.AgentDialled, queues.dialled),
+        "phones_busy": _takes(messages.PhonesBusy, queues.phones_busy),
         "queue_show": _takes(messages.QueueAsked, show),
         "agents": agents,
         "queues": all_queues,

@@ -37,7 +37,7 @@ _ENDS: Mapping[TicketState, QueueResult] = {
 }
 IN_VAIN: Mapping[DialResult, Literal["busy", "no_answer", "failed"]] = {
     DialResult.BUSY: "busy",
-    DialResult.REFUSED: "busy",
+    DialResult.REFUSED: "no_answer",
     DialResult.NO_ANSWER: "no_answer",
     DialResult.FAILED: "failed",
 }

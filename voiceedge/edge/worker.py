@@ -32,8 +32,9 @@ from voiceedge.edge.lines import Lines
 from voiceedge.edge.link import LinkClient, LinkServer
 from voiceedge.edge.live_view import LiveView
 from voiceedge.edge.member import Facts, Reporter
-from voiceedge.edge.origin import wanted_headers
+from voiceedge.edge.origin import AGENT_HEADER, wanted_headers
 from voiceedge.edge.outbound_desk import OutboundDesk
+from voiceedge.edge.phones import Phones
 from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.tickets import TicketOffice
@@ -90,7 +91,15 @@ async def main(
         draining = group.create_task(outgoing.drain(send))
         voice = WorkerVoice(library, speech)
         caps = LinkCaps(control, clock)
-        lines = Lines(config, switch, voice=voice, caps=caps, clock=clock, group=group)
+        lines = Lines(
+            config,
+            switch,
+            voice=voice,
+            caps=caps,
+            clock=clock,
+            group=group,
+            phones=Phones(control, clock, reporter.name),
+        )
         ears = WorkerEars(vosk, speech, config.speech.decide_s)
         around = Surroundings(
             config=config,
@@ -119,7 +128,7 @@ async def main(
             prepare=prepare_media,
             pulse=Pulse(reporter, switchboard),
         )
-        renewing = group.create_task(caps.run())
+        renewing = group.create_task(_renew(caps, lines.phones))
         lines.open(endpoint)
         await endpoint.start()
 
@@ -159,6 +168,13 @@ async def main(
             await outgoing.flushed(flush_s)
             renewing.cancel()
             draining.cancel()
+
+
+async def _renew(caps: LinkCaps, phones: Phones) -> None:
+    """What control knows of our calls lasts only for as long as it hears of them."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(caps.run())
+        group.create_task(phones.tell_forever())
 
 
 def _sip(blueprint: Blueprint, seat: int, before: Facts) -> Sip:
@@ -256,7 +272,8 @@ class Switchboard:
     async def _serve(self, leg: Leg) -> None:
         try:
             session = Session(leg, self._around, lambda: self.stopping)
-            with self.serving(leg, session):
+            lines = self._around.lines
+            with self.serving(leg, session), lines.phones.on_a_call(lines.phone_of(leg.headers.get(AGENT_HEADER))):
                 await session.run()
         except Exception:
             log.exception("call_lost")  # this call only: the others know nothing of it

@@ -105,7 +105,7 @@ class Board:
             if may and agent.state is not AgentState.TALKING:
                 self._talk(ticket, agent)
         elif agent.ticket == ticket.id and agent.state is AgentState.RINGING:
-            self._not_taken(ticket, agent, no_line=said.result == "no_line")
+            self._not_taken(ticket, agent, said.result)
 
     def talk_over(self, said: TalkOver) -> None:
         ticket, agent = self.tickets.get(said.ticket), self.agent(said.agent)
@@ -167,7 +167,9 @@ class Board:
                 name, phone
             ):
                 self.agent_asked(other, AgentState.LOGGED_OUT)
-        self._put(replace(self.agent(name), phone=phone))
+        agent = self.agent(name)
+        moved = self._rules.uri(name, phone) != self._rules.uri(name, agent.phone)
+        self._put(replace(agent, phone=phone, engaged_ms=0 if moved else agent.engaged_ms))
 
     def at_phone(self, owner: str) -> str:
         """Who is logged in at the phone of `owner`; nobody: the owner. Raises QueueError where there is none such."""
@@ -187,6 +189,14 @@ class Board:
         if ringing_for:
             self._wait_if_nobody_rings(ringing_for)
 
+    def engage(self, phones: Mapping[str, int]) -> None:
+        """By SIP address: until when each is taken to be on a call. Whoever sits there is passed over so long."""
+        for name in self._rules.agents:
+            agent = self.agent(name)
+            until = phones.get(self._rules.uri(name, agent.phone))
+            if until is not None and until != agent.engaged_ms:
+                self._put(replace(agent, engaged_ms=until))
+
     # What time does.
 
     def settle(self, lost: Iterable[str] = (), *, beat: bool = False) -> None:
@@ -204,6 +214,9 @@ class Board:
 
     def _settle_agent(self, agent: Agent) -> None:
         ticket = self.tickets.get(agent.ticket or "")
+        if 0 < agent.engaged_ms <= self._now:
+            agent = replace(agent, engaged_ms=0)
+            self._put(agent)
         if agent.state is AgentState.AFTER_CALL and agent.until_ms <= self._now:
             self._put(agent.rested(self._now))
         elif agent.state is AgentState.RINGING and ticket is None:
@@ -304,10 +317,15 @@ class Board:
         self._keep(ticket.answered(agent.name, self._rules.staffed(ticket.queue, self.agents), self._now))
         self.told.append(telling.left(ticket, TicketState.ANSWERED, self._now, agent.name))
 
-    def _not_taken(self, ticket: Ticket, agent: Agent, *, no_line: bool = False) -> None:
+    def _not_taken(self, ticket: Ticket, agent: Agent, why: str = "no_answer") -> None:
         entry = self._rules.agents.get(agent.name)
-        self._put(agent.spared(self._now) if no_line else agent.missed(entry.misses if entry else 1, self._now))
-        self._wait_if_nobody_rings(ticket, rest_ms=REST_MS if no_line else 0)
+        if why == "no_line":
+            self._put(agent.spared(self._now))
+        elif why == "busy":
+            self._put(agent.busy(self._now))
+        else:
+            self._put(agent.missed(entry.misses if entry else 1, self._now))
+        self._wait_if_nobody_rings(ticket, rest_ms=REST_MS if why == "no_line" else 0)
 
     def _wait_if_nobody_rings(self, ticket: Ticket, rest_ms: int = 0) -> None:
         if ticket.state is TicketState.OFFERED and not self._ringing(ticket):

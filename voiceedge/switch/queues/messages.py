@@ -10,6 +10,7 @@
     agent_login        AgentLogin     → AgentView
     agent_state        AgentChange    → AgentView
     agent_dialled      AgentDialled   → AgentView   *11, *11CODE, *12, *13, *13REASON, *14 from a registered phone
+    phones_busy        PhonesBusy     → Noted       on every change, and each RENEW_S while there are any
     agents             -              → {"agents": [AgentView]}
     queues             -              → {"queues": [QueueView]}
     queue_show         QueueAsked     → QueueDetails
@@ -32,6 +33,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from voiceedge.context.cloudevents import CONVERSATION_ID
 
 LONGEST = 200
+RENEW_S = 10.0
 Text = Annotated[str, Field(max_length=LONGEST)]
 
 
@@ -124,7 +126,8 @@ class View(Message):
 class OfferResult(Message):
     ticket: Text
     agent: Text
-    result: Literal["answered", "busy", "no_answer", "failed", "no_line"]  # no_line: the worker had none to ring by
+    # busy: on another call, which is no miss; no_line: the worker had none to ring by
+    result: Literal["answered", "busy", "no_answer", "failed", "no_line"]
 
 
 class TalkOver(Message):
@@ -181,12 +184,24 @@ class AgentDialled(Message):
     keys: str = Field(pattern=r"^\*1[1-4]\d{0,12}$")
 
 
+class PhonesBusy(Message):
+    """All agents' phones that are on a call at a worker, by their SIP addresses; in place of what it said before."""
+
+    worker: Text
+    phones: tuple[Text, ...] = Field((), max_length=1_000)
+
+
+class Noted(Message):
+    """Nothing is to be told."""
+
+
 class AgentView(Message):
     name: str
     title: str
     state: AgentState
     reason: str = ""  # of a break
     since_s: float  # how long it is in this state
+    on_a_call: bool = False  # their phone is, be it for a queue or not
     then: str = ""  # the state that follows the talk, where one was asked for
     queues: tuple[str, ...] = ()
     phone: str = ""

@@ -77,7 +77,10 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """`then` is the state asked for during a talk; `until_ms` ends after-call work, or a rest before the next ring."""
+    """`then` is the state asked for during a talk; `until_ms` ends after-call work, or a rest before the next ring.
+
+    Until `engaged_ms` their phone is taken to be on a call, unless that is heard of again.
+    """
 
     name: str
     since_ms: int
@@ -90,6 +93,7 @@ class Agent:
     phone: str | None = None  # where they sit today, where that is not their own
     then: AgentState | None = None
     then_reason: str = ""
+    engaged_ms: int = 0
 
     def asked(self, state: AgentState, reason: str, now: int) -> Self:
         """AVAILABLE, BREAK or LOGGED_OUT; a talk is not disturbed, a phone that rings stops."""
@@ -120,6 +124,10 @@ class Agent:
             return replace(tired, misses=0).became(AgentState.BREAK, now, MISSED)
         return replace(tired, until_ms=now + REST_MS).became(AgentState.AVAILABLE, now)
 
+    def busy(self, now: int) -> Self:
+        """Their phone was on another call: no fault of theirs, but behind the others, and not at once again."""
+        return replace(self.spared(now), idle_since_ms=now, until_ms=now + REST_MS)
+
     def parted(self, after_call_ms: int, now: int) -> Self:
         """The talk is over."""
         alone = replace(self, ticket=None, idle_since_ms=now)
@@ -136,7 +144,7 @@ class Agent:
         )
 
     def free(self, now: int) -> bool:
-        return self.state is AgentState.AVAILABLE and self.until_ms <= now
+        return self.state is AgentState.AVAILABLE and max(self.until_ms, self.engaged_ms) <= now
 
     def became(self, state: AgentState, now: int, reason: str = "") -> Self:
         return replace(self, state=state, since_ms=now, reason=reason)

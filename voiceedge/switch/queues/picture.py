@@ -34,7 +34,7 @@ class Picture:
     def busy(self) -> bool:
         """Whether anything in it changes by time alone."""
         agents = self.state.agents.values()
-        return bool(self.state.tickets) or any(agent.until_ms or agent.ticket for agent in agents)
+        return bool(self.state.tickets) or any(agent.until_ms or agent.ticket or agent.engaged_ms for agent in agents)
 
     def view(self, ticket: Ticket) -> View:
         queue, agents = self._rules.queues.get(ticket.queue), self._agents_of[ticket.id]
@@ -96,6 +96,7 @@ class Picture:
             since_s=max(0, _ms(at) - agent.since_ms) / 1000 if agent.since_ms else 0.0,
             then=agent.then.value if agent.then else "", queues=entry.queues,
             phone=agent.phone or entry.phone, queue=ticket.queue if ticket else None,
+            on_a_call=agent.state is AgentState.TALKING or agent.engaged_ms > _ms(at),
         )  # fmt: skip
 
     def _crew(self, queue: str) -> list[Agent]:

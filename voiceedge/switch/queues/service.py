@@ -22,6 +22,7 @@ from voiceedge.errors import StoreError, VoiceEdgeError
 from voiceedge.switch.queues import store
 from voiceedge.switch.queues.board import Board, QueueError, State
 from voiceedge.switch.queues.call_back import Dial
+from voiceedge.switch.queues.engaged import Engaged
 from voiceedge.switch.queues.leases import LEASE_S, Leases
 from voiceedge.switch.queues.logins import Logins
 from voiceedge.switch.queues.messages import (
@@ -36,7 +37,9 @@ from voiceedge.switch.queues.messages import (
     Join,
     Joined,
     Leave,
+    Noted,
     OfferResult,
+    PhonesBusy,
     Said,
     TalkOver,
     TicketState,
@@ -84,7 +87,7 @@ class QueueService:
         self._picture = Picture(rules, State(), self.pace)
         self._known = False  # whether the picture is what the store holds
         self._in_turn = asyncio.Lock()
-        self._leases, self._logins = Leases(clock), Logins(clock)
+        self._leases, self._logins, self._engaged = Leases(clock), Logins(clock), Engaged()
         self._waiters: dict[str, set[_Waiter]] = {}
         self._ended: OrderedDict[str, Ticket] = OrderedDict()
         self._outgoing = Outgoing(clock)
@@ -171,6 +174,13 @@ class QueueService:
 
         name = await self._turn(ask)
         return self._picture.agent(name, self._clock.now())
+
+    async def phones_busy(self, said: PhonesBusy) -> Noted:
+        """A worker's calls from and to agents' phones; what it does not renew is forgotten."""
+        phones = self._engaged.heard(said, int(self._clock.now().timestamp() * 1000))
+        if phones:
+            await self._turn(lambda board: board.engage(phones))
+        return Noted()
 
     async def agent_asked(self, wish: AgentChange) -> AgentView:
         """Raises QueueError where there is no such agent."""
