@@ -7,11 +7,13 @@ import pytest
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.events import CallEnded, CallStarted
+from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, LegEnded
+from voiceedge.context.legs import summary
 from voiceedge.edge.orphans import LOOK_S, Orphans
 from voiceedge.errors import StoreError
 
 CLOCK = VirtualClock()
+PICTURE = {"direction": "in", "caller": "***5678", "trunk": "carrier", "answered": True}
 
 
 def started(call):
@@ -42,7 +44,12 @@ class Store:
 
     @property
     def told(self):
-        return [(event.conversation, event.data.cause, event.data.duration_ms) for event in self.events]
+        of = [event for event in self.events if isinstance(event.data, CallEnded)]
+        return [(event.conversation, event.data.cause, event.data.duration_ms) for event in of]
+
+    @property
+    def legs(self):
+        return {event.conversation: event.data for event in self.events if isinstance(event.data, LegEnded)}
 
 
 @pytest.fixture
@@ -81,9 +88,44 @@ async def test_a_killed_workers_calls_are_ended_once_and_those_it_had_ended_are_
 
 async def test_a_control_that_was_restarted_learns_of_calls_that_began_before(watched, worker):
     orphans, store = watched
-    up = [{"conversation": "of-old", "call_id": "old", "seconds": 60.0}]
+    up = [{"conversation": "of-old", "call_id": "old", "seconds": 60.0, **PICTURE}]
     orphans.note(worker.pid, up, [started("new")])
     orphans.note(worker.pid, up, [ended("old")])
     kill(worker)
     await CLOCK.advance(2 * LOOK_S)
     assert [told[0] for told in store.told] == ["of-new"]
+
+
+async def test_the_leg_of_a_killed_workers_call_has_a_record_that_counts(watched, worker):
+    orphans, store = watched
+    up = [{"conversation": "of-old", "call_id": "old", "seconds": 60.0, **PICTURE}]
+    began = CLOCK.now()
+    orphans.note(worker.pid, up, [started("rang"), started("talked"), started("over")])
+    await CLOCK.advance(5)
+    orphans.note(worker.pid, up, [_event(CallAnswered(call_id="talked", set_up_ms=1))])
+    await CLOCK.advance(10)
+    kill(worker)
+    await CLOCK.advance(2 * LOOK_S)
+    rang, talked, old = (store.legs[name] for name in ("of-rang", "of-talked", "of-old"))
+    assert (rang.role, rang.direction, rang.cause, rang.sip_code, rang.far_end) == (
+        "caller",
+        "in",
+        "failed",
+        500,
+        "***",
+    )
+    assert (rang.began_at, rang.answered_at, rang.talk_ms) == (began.isoformat(), None, 0)
+    assert 10_000 <= talked.talk_ms < 15_000
+    assert (old.trunk, old.far_end, old.talk_ms >= 70_000) == ("carrier", "***5678", True)
+    told = summary(store.legs.values())
+    assert (told.legs, told.answered) == (4, 2)
+
+
+async def test_a_leg_whose_record_was_sent_in_time_has_no_second_one(watched, worker):
+    orphans, store = watched
+    orphans.note(worker.pid, [], [started("one")])
+    kill(worker)
+    await CLOCK.advance(2 * LOOK_S)
+    orphans.note(1 << 30, [], [started("two"), _event(store.legs["of-one"].model_copy(update={"call_id": "two"}))])
+    await CLOCK.advance(2 * LOOK_S)
+    assert (sorted(store.legs), [told[0] for told in store.told]) == (["of-one"], ["of-one", "of-two"])

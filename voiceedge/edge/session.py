@@ -206,6 +206,7 @@ class Session:
         return {
             "conversation": self.conversation,
             "call_id": self._leg.id,
+            "direction": "out" if self._leg.is_placed else "in",
             "caller": mask(self._facts.caller, PersonalDataClass.PERSONAL),
             "called": self._called,
             "trunk": self._origin.call.trunk or None,
