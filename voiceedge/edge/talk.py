@@ -28,12 +28,7 @@ from voiceedge.sip.events import Ended, Held, Key, Resumed, TransferAsked
 from voiceedge.sip.leg import Leg
 from voiceedge.switch.guard import Refusal
 
-_CODES = {
-    DialResult.BUSY: 486,
-    DialResult.NO_ANSWER: 480,
-    DialResult.REFUSED: 603,
-    DialResult.FAILED: 503,
-}
+_CODES = {DialResult.BUSY: 486, DialResult.NO_ANSWER: 480, DialResult.REFUSED: 603, DialResult.FAILED: 503}
 _OK, _TAKEN_BACK = 200, 487
 
 Left = Callable[[Party, bool], None]  # who, and whether their line broke under a caller who stays
