@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 class Control:
     """Control, as agents' pages and commands ask it."""
 
-    def __init__(self, switch):
-        self._link = LinkClient(switch.directory / "run" / "control.sock")
+    def __init__(self, switch, name="control"):
+        self._link = LinkClient(switch.directory / "run" / f"{name}.sock")
 
     async def ask(self, request, **body):
         return await self._link.request(request, body, timeout_s=10)
@@ -170,6 +170,58 @@ async def test_who_wants_to_be_called_back_confirms_the_number_and_is_called(swi
         assert (started["direction"], started["called"]) == ("out", "***5678")
         assert ended["call_id"] == started["call_id"]
     await until_state(control, "kim", "available")
+
+
+@pytest.mark.usefixtures("kim_works")
+async def test_an_agent_on_the_phone_is_rung_by_no_queue_until_that_is_over(switch, kim, control):
+    async with talk(switch, "1001") as own, talk(switch, "2001") as call:
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(own, agent)
+        await waits(call)
+        (view,) = [one for one in (await control.ask("agents"))["agents"] if one["name"] == "kim"]
+        assert (view["state"], view["on_a_call"], view["missed"]) == ("available", True, 0)
+        await agent.bye()
+        agent = await kim.incoming()
+        await agent.answer()
+        await in_talk(call, agent)
+        await agent.bye()
+        assert (await call.over())["outcome"] == "talked"
+
+
+async def test_a_call_back_is_listed_while_it_lasts_and_can_be_ended(switch, kim, control, ports):
+    await control.ask("agent_login", code="1")
+    await control.ask("agent_state", agent="kim", state="break", reason="lunch")
+    async with talk(switch, "2001") as call:
+        await waits(call)
+        await call.press("#")
+        await waits(call)
+        call.rtp.press("1")
+        assert (await call.over())["outcome"] == "call_back"
+    (waiting,) = (await control.ask("queue_show", queue="sales"))["places"]
+    assert (waiting["state"], waiting["call_back"]) == ("waiting", True)
+    worker = Control(switch, "worker-1")
+    async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, switch.events() as events:
+        await control.ask("agent_state", agent="kim", state="available")
+        agent = await kim.incoming()
+        assert "<sip:01012345678@" in agent.invitation["from"]
+        (listed,) = (await worker.ask("calls"))["calls"]
+        assert (listed["caller"], listed["step"], listed["answered"]) == ("***5678", "call-back", False)
+        await agent.answer()
+        customer = await trunk.incoming()
+        await customer.answer()
+        await in_talk(customer, agent)
+        (listed,) = (await worker.ask("calls"))["calls"]
+        assert (listed["with"], listed["answered"]) == ("kim", True)
+        conversation = listed["conversation"]
+        assert (await worker.ask("hang_up", conversation=conversation))["ended"] == [conversation]
+        await customer.ended()
+        await agent.ended()
+        assert (await events.until("call.ended"))["outcome"] == "called_back"
+        assert (await worker.ask("calls"))["calls"] == []
+    await worker.close()
+    await until_state(control, "kim", "available")
+    assert (await control.ask("queue_show", queue="sales"))["places"] == []
 
 
 async def test_control_may_be_away_while_somebody_waits(switch, kim, control):

@@ -14,7 +14,7 @@ from rich.table import Table
 from voiceedge.cli import app
 from voiceedge.cli.agent import agent_table
 from voiceedge.cli.control import ConfigOption, JsonOption, ask, seconds, share
-from voiceedge.switch.queues.messages import AgentState, QueueDetails, QueueView
+from voiceedge.switch.queues.messages import AgentState, QueueDetails, QueueView, TicketState
 from voiceedge.switch.queues.rules import AT_WORK
 
 queue_app = typer.Typer(no_args_is_help=True, help="See who waits, and how well queues are served.")
@@ -95,7 +95,7 @@ def _spans(queue: QueueView) -> Table:
 def _places(details: QueueDetails) -> Table:
     table = _table("place", "state", "for", "priority", "agent")
     for number, place in enumerate(details.places, 1):
-        kind = "to call back" if place.call_back else place.state.value
+        kind = "to call back" if place.call_back and place.state is TicketState.WAITING else place.state.value
         table.add_row(str(number), kind, seconds(place.waited_s), str(place.priority), ", ".join(place.agents))
     return table
 

@@ -1,5 +1,6 @@
 """Call-backs that control orders: an agent and a customer who kept a place are rung one after the other, and joined."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -32,11 +33,49 @@ FIRST = 1
 log = structlog.get_logger()
 
 
+class CalledBack:
+    """One call-back, from the order to its end, for whoever looks."""
+
+    def __init__(self, order: CallBackOrder, around: Surroundings) -> None:
+        self._order, self._around = order, around
+        self._began = around.clock.monotonic()
+        self._task = asyncio.current_task()
+        self.is_ended = False  # by command
+        self.caller: Caller | None = None  # the customer, when they have answered
+
+    @property
+    def conversation(self) -> str:
+        return self._order.conversation
+
+    def picture(self) -> Head:
+        caller = self.caller
+        talk = self._around.lines.talks.get(caller.leg.number) if caller else None
+        return {
+            "conversation": self.conversation,
+            "call_id": caller.facts.call_id if caller else None,
+            "caller": mask(self._order.number, PersonalDataClass.PERSONAL),
+            "called": "",
+            "trunk": None,
+            "flow": self._order.queue,
+            "step": "call-back",
+            "with": talk.partner if talk else None,
+            "answered": caller is not None,
+            "seconds": round(self._around.clock.monotonic() - self._began, 1),
+            "level_dbov": None,
+        }
+
+    async def end(self) -> None:
+        if self._task and not self.is_ended:
+            self.is_ended = True
+            self._task.cancel()
+
+
 class CallBacks:
     """`begin` runs one as a call of this worker: it counts, and is waited for, as those that came in."""
 
     def __init__(self, around: Surroundings, begin: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         self._around, self._begin = around, begin
+        self._up: dict[str, CalledBack] = {}  # by ticket
         self._lines, self._desk, self._clock = around.lines, around.queues, around.clock
         self._reports: dict[str, Report] = {}  # by ticket, of the orders under way
 
@@ -47,16 +86,24 @@ class CallBacks:
 
         return {"call_back": call_back}
 
+    def calls(self) -> list[CalledBack]:
+        return list(self._up.values())
+
     async def _serve(self, order: CallBackOrder) -> None:
         polling = self._lines.spawn(self._keep(order.ticket))
         report = self._reports[order.ticket] = self._desk.report(order.ticket, self._lines.spawn)
+        call = self._up[order.ticket] = CalledBack(order, self._around)
         try:
             with structlog.contextvars.bound_contextvars(conversation=order.conversation):
                 await (self._agent_first(order) if order.first == "agent" else self._customer_first(order))
+        except asyncio.CancelledError:
+            if not call.is_ended:
+                raise
+            await self._desk.customer_failed(order.ticket, "failed")  # unless they talked, which is over
         except Exception:
             log.exception("call_back_failed")  # this one only
         finally:
-            del self._reports[order.ticket]
+            del self._reports[order.ticket], self._up[order.ticket]
             self._lines.spawn(report.then(polling.cancel))
 
     async def _keep(self, ticket: str) -> None:
@@ -163,6 +210,7 @@ class CallBacks:
         caller = self._caller(order, found)
         began = self._clock.monotonic()
         ended_by: Literal["caller", "us"] = "us"
+        self._up[order.ticket].caller = caller
         self._note_begin(caller, order)
         try:
             yield found, caller

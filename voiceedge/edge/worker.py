@@ -14,6 +14,7 @@ from voiceedge.audio import synthesis
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.audio.recording import Recorder
+from voiceedge.audio.sealed import sweep
 from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Sip
@@ -79,6 +80,7 @@ async def main(
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
     outgoing = Outgoing(clock)
     key = pseudonym_key(config.site.data_dir)
+    await asyncio.to_thread(sweep, paths.drafts(config))  # of a predecessor that was killed
     recorder = Recorder(vault=keeping.vault(config))
     library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
 
@@ -142,7 +144,7 @@ async def main(
         try:
             calls_each = min(endpoint.capacity, blueprint.calls_each or endpoint.capacity)
             tracing = Tracing(around.known_legs, endpoint.traced)
-            view = LiveView(switchboard.sessions, around.tally, outgoing)
+            call_backs = CallBacks(around, switchboard.begin)
             out = CallsOut(
                 around,
                 OutboundDesk(control, clock),
@@ -151,9 +153,9 @@ async def main(
                 lambda: switchboard.stopping,
             )
             handlers = {
-                **CallBacks(around, switchboard.begin).handlers(),
+                **call_backs.handlers(),
                 **out.handlers(),
-                **view.handlers,
+                **LiveView(lambda: [*switchboard.sessions(), *call_backs.calls()], around.tally, outgoing).handlers,
                 **tracing.handlers,
             }
             async with LinkServer(paths.worker_socket(config, reporter.name), handlers):
