@@ -24,7 +24,7 @@ from voiceedge.audio import native, wav
 from voiceedge.audio import recording as face
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.recording import Recorder, Recording, RecordingSettings
-from voiceedge.audio.sealed import SiteKey, Vault, unseal
+from voiceedge.audio.sealed import SiteKey, Vault, sweep, unseal
 from voiceedge.errors import NativeError
 
 ffi, lib = load("file", "wav", "opus", "recorder")
@@ -378,7 +378,7 @@ def test_drafts_of_processes_that_are_gone_are_swept(tmp_path: Path) -> None:
     theirs = vault.drafts / f"{gone.pid}-call.wav"
     ours.touch()
     theirs.touch()
-    vault.sweep()
+    sweep(vault.drafts)
     assert list(vault.drafts.iterdir()) == [ours]
 
 

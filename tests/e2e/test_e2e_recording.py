@@ -1,5 +1,6 @@
 """Calls that are recorded: what is in the file of a real call, what is not, and what a full disk does to the call."""
 
+import asyncio
 import json
 import wave
 from datetime import datetime
@@ -152,3 +153,22 @@ async def test_a_full_disk_ends_the_recording_and_not_the_call(light, tmp_path):
             await call.press("1")
             assert (await call.over())["outcome"] == "paid"
         assert "recording_failed" in service.log.read_text()
+
+
+async def test_what_a_killed_worker_had_not_sealed_lies_in_the_clear_until_its_successor_starts_or_the_service_stops(
+    light, tmp_path
+):
+    key, drafts = tmp_path / "key", tmp_path / "run" / "drafts"
+    key.write_text("ab" * 32)
+    with light(tmp_path, recording={"enabled": True, "key_file": str(key)}) as service:
+        async with talk(service, "8000") as call:
+            await agree(call)
+            pid = service.pid("worker-1")
+            (draft,) = drafts.iterdir()
+            assert draft.name.startswith(f"{pid}-")
+            service.kill("worker-1")
+            await asyncio.to_thread(service.replaced, "worker-1", pid)
+            assert not list(drafts.iterdir())
+        draft.write_bytes(b"of a worker that is killed when all stop")
+        assert service.stop() == 0
+    assert not list(drafts.iterdir())

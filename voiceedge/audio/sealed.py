@@ -9,6 +9,7 @@ Rogaway and Vizár, CRYPTO 2015), so none can be altered, moved, repeated or cut
 lies in a draft, which belongs in memory (tmpfs), and gives its room back chunk by chunk.
 """
 
+import contextlib
 import ctypes
 import os
 import secrets
@@ -68,11 +69,13 @@ class Vault:
         self.drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.drafts / f"{os.getpid()}-{path.name.removesuffix(SUFFIX)}"
 
-    def sweep(self) -> None:
-        """Remove the drafts of processes that are gone: what they had sealed is all there will be."""
-        for draft in self.drafts.glob("*-*"):
-            if not Path("/proc", draft.name.partition("-")[0]).exists():
-                draft.unlink(missing_ok=True)
+
+def sweep(drafts: Path) -> None:
+    """Remove the drafts of processes that are gone: what they had sealed is all there will be."""
+    for draft in drafts.glob("*-*"):
+        if not Path("/proc", draft.name.partition("-")[0]).exists():
+            with contextlib.suppress(OSError):
+                draft.unlink()
 
 
 class Sealer:

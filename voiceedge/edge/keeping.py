@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from voiceedge.audio.sealed import Vault, load_site_key
+from voiceedge.audio.sealed import Vault, load_site_key, sweep
 from voiceedge.clock import Clock, sleep
 from voiceedge.config import Config
 from voiceedge.context import legs
@@ -47,10 +47,8 @@ async def sweep_forever(
     config: Config, clock: Clock, database: Database, ingest: Callable[[Sequence[StampedEvent]], Awaitable[None]]
 ) -> None:
     """Delete what is too old, once an hour, and publish of recordings and messages that it was."""
-    sealing = vault(config)
     while True:
-        if sealing:
-            await asyncio.to_thread(sealing.sweep)
+        await asyncio.to_thread(sweep, paths.drafts(config))
         if config.recording.keep_days:
             events = await asyncio.to_thread(_delete_old, config, clock, config.recording.keep_days)
             try:

@@ -11,6 +11,7 @@ import httpx
 import structlog
 
 import voiceedge
+from voiceedge.audio.sealed import sweep
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
@@ -77,7 +78,9 @@ def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequ
     httpx.Client().close()  # loads what it would load in each worker: 12 MB
     gc.collect()
     gc.freeze()  # what is loaded by now stays shared with the children
-    return Supervisor(pools, paths.status_file(plan.config), reloads=reloads, adopted=adopted).run()
+    code = Supervisor(pools, paths.status_file(plan.config), reloads=reloads, adopted=adopted).run()
+    sweep(paths.drafts(plan.config))  # all are gone who wrote them
+    return code
 
 
 def _pools(plan: Blueprint, vosk: VoskModel | None, silero: Silero | None) -> Iterator[Pool]:

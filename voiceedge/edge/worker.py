@@ -15,6 +15,7 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.audio.recording import Recorder
 from voiceedge.audio.sealed import sweep
+from voiceedge.audio.sealed import sweep
 from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Sip
@@ -81,7 +82,7 @@ async def main(
     outgoing = Outgoing(clock)
     key = pseudonym_key(config.site.data_dir)
     await asyncio.to_thread(sweep, paths.drafts(config))  # of a predecessor that was killed
-    recorder = Recorder(vault=keeping.vault(config))
+    recorder = await _recorder(config)
     library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
 
     async def send(events: Sequence[StampedEvent]) -> None:
@@ -190,6 +191,11 @@ def _sip(blueprint: Blueprint, seat: int, before: Facts) -> Sip:
         "max_calls": None if blueprint.front else sip.max_calls,  # the front counts all workers' calls
     }
     return sip.model_copy(update=own)
+
+
+async def _recorder(config: Config) -> Recorder:
+    await asyncio.to_thread(sweep, paths.drafts(config))  # of a predecessor that was killed
+    return Recorder(vault=keeping.vault(config))
 
 
 def _book(config: Config) -> FlowBook:
