@@ -15,7 +15,6 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.audio.recording import Recorder
 from voiceedge.audio.sealed import sweep
-from voiceedge.audio.sealed import sweep
 from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Sip
@@ -81,7 +80,6 @@ async def main(
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
     outgoing = Outgoing(clock)
     key = pseudonym_key(config.site.data_dir)
-    await asyncio.to_thread(sweep, paths.drafts(config))  # of a predecessor that was killed
     recorder = await _recorder(config)
     library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
 
