@@ -7,12 +7,14 @@ from shutil import which
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from mosquitto import Mosquitto
 from postgres import PostgresServer
 
 # The same examples each time: what fails one run in fifty tells little. --hypothesis-profile=default tries others.
-settings.register_profile("repeatable", derandomize=True)
+# However busy the machine: what is too slow is for benchmarks to say.
+slow = [HealthCheck.too_slow]
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=slow)
 settings.load_profile("repeatable")
 
 

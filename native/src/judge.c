@@ -116,8 +116,10 @@ static void catch_up(struct ve_judge *judge, uint64_t position, uint64_t head)
 static void read_on(struct ve_judge *judge)
 {
     int16_t heard[STEP + AHEAD], halved[(STEP + AHEAD + 1) / 2];
-    const uint64_t wanted = judge->next + STEP + AHEAD - judge->read;
+    const uint64_t wanted = judge->next + STEP + AHEAD - judge->read, from = judge->read;
     const size_t count = ve_ring_read(judge->ring, &judge->read, heard, (size_t)wanted);
+    if (judge->read != from) /* the ring has come round: what was to be read next is gone */
+        go_on_at(judge, judge->read, ve_ring_head(judge->ring));
     const size_t made = ve_decimate(&judge->decimator, heard, count, halved);
     judge->read += count;
     memcpy(judge->line + VE_JUDGE_ROW + judge->filled, halved, made * sizeof *halved);
