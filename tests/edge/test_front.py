@@ -11,6 +11,8 @@ import pytest
 from front_rig import Rig, from_worker, invite_by, needs_kamailio, until
 from peer import Peer, PeerCall
 
+from voiceedge.edge.front import refusals
+
 pytestmark = needs_kamailio
 
 
@@ -74,6 +76,23 @@ async def test_past_the_cap_exactly_the_rest_is_refused_and_the_places_come_back
                 await call.bye()
         await until(lambda: no_calls(rig))
         assert await statuses(rig, caller, 5) == [200] * 5
+
+
+async def test_callers_who_found_no_place_are_told_of_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "TELL_S", 0.5)
+    async with Rig(tmp_path, sip={"max_calls": 1}) as rig, rig.peer() as caller:
+        serve(await rig.worker(calls_each=4))
+
+        def told() -> list[int]:
+            return [line["calls"] for line in rig.log if line["event"] == "calls_refused_full"]
+
+        assert sorted(await statuses(rig, caller, 6)) == [200] + [503] * 5
+        await until(lambda: sum(told()) == 5)
+        lines = len(told())
+        await asyncio.sleep(3 * refusals.TELL_S)  # in which nobody is refused
+        assert len(told()) == lines <= 3
 
 
 async def test_no_worker_gets_more_than_its_share_of_calls(tmp_path: Path) -> None:
