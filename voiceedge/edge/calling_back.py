@@ -53,6 +53,7 @@ class CalledBack:
         return {
             "conversation": self.conversation,
             "call_id": caller.facts.call_id if caller else None,
+            "direction": "out",
             "caller": mask(self._order.number, PersonalDataClass.PERSONAL),
             "called": "",
             "trunk": None,
