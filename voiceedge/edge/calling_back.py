@@ -191,7 +191,7 @@ class CallBacks:
 
         It is over when the agent who waits for them, `given_up`, hangs up.
         """
-        candidate = self._lines.find(order.number, caller="")
+        candidate = self._lines.find(order.number, caller=order.number)
         found: Party | DialResult = DialResult.REFUSED
         if isinstance(candidate, Candidate):
             ringing = Ringing(self._lines, self._legs(order))

@@ -239,7 +239,8 @@ class Stack:
             return int(pj.PJSIP_SC_BAD_REQUEST)
         if call is None or not call.confirmed:
             return int(pj.PJSIP_SC_CALL_TSX_DOES_NOT_EXIST)
-        if not call.leg.may_be_replaced:
+        is_agents = not self._proxy or bool(values(library.text_of(request), "x-voiceedge-agent"))
+        if not (call.leg.may_be_replaced and is_agents):  # RFC 3891, 3: only who is known to us takes a call over
             return FORBIDDEN
         library.take_header(request, b"Replaces")
         return 0
