@@ -7,6 +7,8 @@ import pytest
 from commands import voiceedge
 from peer import Peer
 
+from voiceedge import __version__
+
 pytestmark = pytest.mark.slow
 
 
@@ -52,3 +54,13 @@ async def test_a_second_run_beside_the_first_is_refused_and_harms_nothing(servic
     async with asyncio.timeout(60), voiceedge("calls", "list", "--json", "--config", service.config) as listing:
         told, _ = await listing.communicate()
     assert json.loads(told) == []
+
+
+def test_the_log_tells_the_version_at_the_start_and_the_reason_at_the_end(light, tmp_path):
+    with light(tmp_path) as service:
+        assert service.stop() == 0
+    lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
+    told = {line["event"]: line for line in lines if line["event"].startswith("service_")}
+    assert list(told) == ["service_starting", "service_stopping", "service_stopped"]
+    assert told["service_starting"]["version"] == __version__
+    assert told["service_stopping"]["reason"] == "SIGTERM"
