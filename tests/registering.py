@@ -30,11 +30,18 @@ def authorization(
 
 
 async def register(
-    peer: Peer, port: int, password: str, *, contact: str = "", expires: int = 300, realm: str = REALM
+    peer: Peer,
+    port: int,
+    password: str,
+    *,
+    contact: str = "",
+    expires: int = 300,
+    realm: str = REALM,
+    call_id: str = "",
 ) -> Message:
     """REGISTER as `peer.user` at this port of 127.0.0.1; returns the last answer. `expires` 0 logs out."""
     home, name = f"sip:{realm}", f"<sip:{peer.user}@{realm}>"
-    own = {"From": f"{name};tag=r1", "To": name, "Call-ID": f"reg-{peer.port}"}
+    own = {"From": f"{name};tag=r1", "To": name, "Call-ID": call_id or f"reg-{peer.port}"}
     own |= {"Contact": contact or f"<{peer.uri}>", "Expires": str(expires)}
     to = ("127.0.0.1", port)
     first = await peer.transact("REGISTER", home, own | {"CSeq": f"{next(_sequence)} REGISTER"}, "", to)

@@ -220,7 +220,11 @@ async def until(look: Any, wait_s: float = 10.0) -> Any:
             await asyncio.sleep(0.02)
 
 
-async def register(peer: Peer, rig: Rig, password: str, contact: str = "", expires: int = 300) -> Message:
+async def register(
+    peer: Peer, rig: Rig, password: str, contact: str = "", expires: int = 300, *, call_id: str = ""
+) -> Message:
     """REGISTER as `peer.user` with a digest; returns the last answer."""
     realm, port = rig.config.front.realm, rig.facts["sip_port"]
-    return await registering.register(peer, port, password, contact=contact, expires=expires, realm=realm)
+    return await registering.register(
+        peer, port, password, contact=contact, expires=expires, realm=realm, call_id=call_id
+    )

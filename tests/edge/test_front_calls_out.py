@@ -44,6 +44,34 @@ async def test_an_agents_phones_all_ring_and_the_first_to_answer_has_the_call(tm
             assert not (await rig.ask("stats"))["refused"]
 
 
+async def test_a_phone_that_is_busy_says_more_than_one_that_is_gone(tmp_path: Path) -> None:
+    async with Rig(tmp_path, agents(tmp_path)) as rig, rig.peer("127.0.0.5", "201") as desk:
+        worker = await rig.worker()
+        assert (await register(desk, rig, "secret")).status == 200
+        async with rig.peer("127.0.0.6", "201") as gone:
+            assert (await register(gone, rig, "secret")).status == 200
+        call = await from_worker(rig, worker, "sip:201@voiceedge")
+        await (await desk.incoming()).answer(486)
+        assert (await call.final()).status == 486
+
+
+@pytest.mark.parametrize("known_by", ["call_id", "instance"])
+async def test_a_phone_that_logs_in_from_another_port_is_rung_there_only(tmp_path: Path, known_by: str) -> None:
+    async with Rig(tmp_path, agents(tmp_path)) as rig, rig.peer("127.0.0.5", "201") as other:
+        await rig.worker()
+        assert (await register(other, rig, "secret")).status == 200
+        same = {"call_id": "the-phone"} if known_by == "call_id" else {}
+        more = ';+sip.instance="<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>"' if known_by == "instance" else ""
+        for _ in range(2):
+            async with rig.peer("127.0.0.6", "201") as phone:
+                contact = f"<{phone.uri}>{more}"
+                assert (await register(phone, rig, "secret", contact=contact, **same)).status == 200
+        (agent,) = (await rig.ask("registrations"))["agents"]
+        assert sorted(contact["address"] for contact in agent["contacts"]) == sorted(
+            f"sip:{one.host}:{one.port}" for one in (other, phone)
+        )
+
+
 async def test_a_phone_that_is_not_registered_is_told_of_at_once(tmp_path: Path) -> None:
     async with Rig(tmp_path, agents(tmp_path)) as rig:
         call = await from_worker(rig, await rig.worker(), "sip:201@voiceedge")

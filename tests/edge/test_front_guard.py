@@ -165,11 +165,31 @@ async def test_strangers_are_asked_for_a_password_and_trunks_are_known_by_addres
         assert trunks == ["carrier", "plain", "plain", "plain"]
 
 
-async def invite_with_password(rig: Rig, peer: Peer, user: str, password: str, **headers: str) -> Message:
-    first = await (await peer.invite(rig.uri("1000"))).final()
+async def invite_with_password(
+    rig: Rig, peer: Peer, user: str, password: str, number: str = "1000", **headers: str
+) -> Message:
+    first = await (await peer.invite(rig.uri(number))).final()
     assert first.status == 407
-    answer = authorization(first, "INVITE", rig.uri("1000"), user, password)
-    return await (await peer.invite(rig.uri("1000"), headers=answer | headers)).final()
+    answer = authorization(first, "INVITE", rig.uri(number), user, password)
+    return await (await peer.invite(rig.uri(number), headers=answer | headers)).final()
+
+
+async def test_an_agent_can_log_in_and_out_where_the_site_is_full_but_no_worker_takes_more_than_it_can(
+    tmp_path: Path,
+) -> None:
+    passwords(tmp_path)
+    async with Rig(tmp_path, PHONES, sip={"max_calls": 1}) as rig, rig.peer("127.0.0.5", "201") as phone:
+        served = serve(await rig.worker(calls_each=2))
+        async with rig.peer("127.0.0.9") as caller:
+            call = await caller.invite(rig.uri("1000"))
+            assert (await call.final()).status == 200
+            assert (await invite_with_password(rig, phone, "201", "pa:ss word", "102")).status == 503
+            assert (await invite_with_password(rig, phone, "201", "pa:ss word", "*11")).status == 200
+            assert (await invite_with_password(rig, phone, "201", "pa:ss word", "*12")).status == 503
+            await served[-1].bye()
+            assert (await invite_with_password(rig, phone, "201", "pa:ss word", "*13")).status == 200
+            await served[-1].bye()
+            assert (await (await caller.invite(rig.uri("*11"))).final()).status == 503, "only from an agent's phone"
 
 
 async def test_a_trunk_and_an_agents_phone_are_known_by_their_password(tmp_path: Path) -> None:

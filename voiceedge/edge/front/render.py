@@ -12,6 +12,7 @@ from voiceedge.errors import ConfigError
 from voiceedge.switch.plan import Plan
 
 PROBE_S = 30
+CODES = "^[*]1[1-4][0-9]{0,12}$"  # of agents (docs/queues.md)
 OUTSIDE_MS = 5000  # without any answer from outside this machine: the next trunk
 STRIKES = 10  # failed passwords or broken messages from one address in a minute
 KNOCKS = 40  # calls without a password from one address in a minute
@@ -81,6 +82,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "knocks": KNOCKS,
         "probe_s": PROBE_S,
         "outside_ms": OUTSIDE_MS,
+        "codes": CODES,
         "scanners": _SCANNERS,
     }
     template = TEMPLATE.read_text(encoding="utf-8")
