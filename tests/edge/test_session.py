@@ -172,6 +172,6 @@ async def test_whom_an_agent_calls_is_nobodys_business_and_which_number_of_ours_
 
     plan = Plan(agents={"kim": AgentEntry(phone="1001")}, routes=(Route(called="01098765432", reject=486),))
     _, journal = await serve(tmp_path, leg=FromAPhone, plan=plan)
-    assert journal.events[0].called == "***5432"
+    assert (journal.events[0].caller, journal.events[0].called) == ("kim", "***5432")
     _, journal = await serve(tmp_path, leg=ToUs, plan=Plan(routes=(Route(reject=486),)))
     assert journal.events[0].called == "0215881234"

@@ -45,9 +45,10 @@ class EventData(BaseModel):
 class CallStarted(EventData):
     """An INVITE was taken.
 
-    `caller` is masked; `customer` is a keyed hash that stays the same for the same number, null where none was shown.
-    `trunk` is the one of the switch plan by which it came, null where it came by none. `flow` is to_agent, to_queue,
-    to_number or to_voicemail where the plan leads there at once, and "reject" where it refuses the call.
+    `caller` is masked, or an agent's name; `customer` is a keyed hash that stays the same for the same number, null
+    where none was shown. `trunk` is the one of the switch plan by which it came, null where it came by none. `flow` is
+    to_agent, to_queue, to_number or to_voicemail where the plan leads there at once, and "reject" where it refuses the
+    call.
     """
 
     type: ClassVar[str] = "voiceedge.call.started"

@@ -143,7 +143,7 @@ class Session:
                 CallStarted(
                     call_id=self._leg.id,
                     direction="in",
-                    caller=mask(self._facts.caller, PersonalDataClass.PERSONAL),
+                    caller=self._caller,
                     customer=self._around.customer_of(self._facts.caller),
                     called=self._called,
                     flow=flow,
@@ -196,6 +196,11 @@ class Session:
         return mask(called, PersonalDataClass.PERSONAL) if is_persons and long else called
 
     @property
+    def _caller(self) -> str:
+        """The same of whoever calls: an agent by name."""
+        return self._origin.call.agent or mask(self._facts.caller, PersonalDataClass.PERSONAL)
+
+    @property
     def conversation(self) -> str:
         return self._facts.conversation_id
 
@@ -207,7 +212,7 @@ class Session:
             "conversation": self.conversation,
             "call_id": self._leg.id,
             "direction": "out" if self._leg.is_placed else "in",
-            "caller": mask(self._facts.caller, PersonalDataClass.PERSONAL),
+            "caller": self._caller,
             "called": self._called,
             "trunk": self._origin.call.trunk or None,
             "flow": self._flow,
