@@ -1,6 +1,7 @@
 """How long recordings, messages and call-detail records are kept, and under which key: deleted when old."""
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -102,5 +103,6 @@ def _delete_old(config: Config, clock: Clock, keep_days: float) -> list[StampedE
 
 def _remove_empty(directory: Path) -> None:
     for inner in directory.glob("*"):
-        if inner.is_dir() and not any(inner.iterdir()):
-            inner.rmdir()
+        with contextlib.suppress(OSError):  # a worker has just begun a file in it
+            if inner.is_dir() and not any(inner.iterdir()):
+                inner.rmdir()
