@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import Result
@@ -12,11 +13,12 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from voiceedge import config
-from voiceedge.cli import app
+from voiceedge.cli import agent, app, queue
 from voiceedge.clock import RealClock
 from voiceedge.context.service import ContextService
 from voiceedge.edge import paths, queue_room
 from voiceedge.edge.link import LinkClient, LinkServer
+from voiceedge.switch.queues.messages import AgentView, Place
 
 SETTINGS = """
 [site]
@@ -94,3 +96,14 @@ async def test_without_a_service_it_is_said(settings: Path) -> None:
     refused = await run(settings, "queue", "list")
     assert refused.exit_code == 1
     assert "control.sock: the process is away" in refused.output
+
+
+def test_who_talks_is_not_to_be_called_back_any_more_and_who_is_on_the_phone_is_not_free() -> None:
+    def place(state: str) -> Place:
+        return Place(ticket="t", state=state, waited_s=1.0, priority=5, call_back=True, agents=())
+
+    details = SimpleNamespace(places=(place("waiting"), place("talking")))
+    assert list(queue._places(details).columns[1].cells) == ["to call back", "talking"]
+    kim = AgentView(name="kim", title="", state="available", since_s=1.0, on_a_call=True)
+    (state,) = agent.agent_table([kim]).columns[1].cells
+    assert str(state) == "on a call"
