@@ -49,8 +49,8 @@ class Line:
         self.speaker = Speaker(self.channel, prompts, self.inbox.post, self.spawn)
         ears = SimpleNamespace(listen=lambda _: None, judge=self._judge)
         self.call = LiveCall(
-            leg=self.leg, facts=None, inbox=self.inbox, speaker=self.speaker, tickets=None, dialling=None, queueing=None, mailboxes=None, journal=None,
-            recordings=None, clock=self.clock,
+            leg=self.leg, facts=None, inbox=self.inbox, speaker=self.speaker, tickets=None, dialling=None,
+            queueing=None, mailboxes=None, journal=None, recordings=None, clock=self.clock,
             new_hearing=lambda number, expectation: Hearing(
                 number, expectation, channel=self.channel, ears=ears, clock=self.clock, post=self.inbox.post,
                 spawn=self.spawn,
