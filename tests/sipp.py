@@ -72,6 +72,8 @@ class Scenario:
         ]
         self._command += ["-mp", str(_free_port(host)), "-timeout", str(int(wait_s)), "-timeout_error"]
         self._command += ["-error_file", "errors.log"]
+        # What comes while the next message is still to be sent is no failure; what is awaited and does not come, is.
+        self._command += ["-default_behaviors", "all,-abortunexp"]
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, *arguments: str) -> None:

@@ -34,7 +34,7 @@ async def bring(disk: Disk, *names: str, cancelled: str = "") -> dict[str, BaseE
     for _ in range(5):
         for _ in range(5):
             await asyncio.sleep(0)
-        clock.advance(0.1)
+        await clock.advance(0.1)
     return dict(zip(names, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True))
 
 

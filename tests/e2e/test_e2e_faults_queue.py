@@ -9,7 +9,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ import pytest
 import switching
 from disk import small_disk
 from mosquitto import Mosquitto
-from peer import Peer
+from peer import Peer, PeerCall
 from registering import register
 from rtp import RATE
 from service import RunningService
@@ -161,10 +161,18 @@ async def waiting(service, desk):
         yield call
 
 
+async def rung(kim) -> PeerCall:
+    """Whoever was on the phone when nothing could be written counts as busy until that lease is over (30 s)."""
+    for _ in range(4):
+        with suppress(TimeoutError):
+            return await kim.incoming()
+    return await kim.incoming()
+
+
 async def they_talk(desk, kim, call) -> None:
     """To the end, with an agent who is free from now on."""
     await desk.takes(state="available")
-    agent = await kim.incoming()
+    agent = await rung(kim)
     await agent.answer()
     await in_talk(call, agent)
     await agent.bye()
