@@ -133,7 +133,7 @@ async def dial(
 ) -> AsyncIterator[Caller]:
     """Place a call from a free port and hang up at the end. Raises SipError when nobody answers."""
     library = PromptLibrary(data_dir / "prompts", synthesis.choose(prompts, data_dir))
-    sip = Sip(port=0, headers_out=tuple(headers or ()), rtp_ports=(20000, 20999))
+    sip = Sip(port=0, headers_out=tuple(headers or ()), rtp_ports=(16000, 16999))
     with Pipeline() as pipeline:
         async with asyncio.TaskGroup() as group:
 
