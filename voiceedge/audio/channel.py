@@ -292,12 +292,22 @@ class Channel:
                 events.append(self._typed(event))
         return events
 
+    def is_idle(self) -> bool:
+        """Whether nothing more can happen to it; its last events may still be there to be taken."""
+        with self._lock:
+            return self._is_idle()
+
+    def _is_idle(self) -> bool:
+        if self._native == ffi.NULL:
+            return True
+        return self._released and not self._bridging and not lib.ve_channel_attached(self._native)
+
     def free_if_idle(self) -> bool:
         with self._lock:
+            if not self._is_idle():
+                return False
             if self._native == ffi.NULL:
                 return True
-            if not self._released or self._bridging or lib.ve_channel_attached(self._native):
-                return False
             if (judge := lib.ve_channel_judge(self._native)) != ffi.NULL:
                 self._pipeline.let_go(judge)
             lib.ve_channel_free(self._native)

@@ -117,9 +117,14 @@ class Pipeline:
         while self._late:
             events.append(self._late.popleft())
         for channel in tuple(self._channels):
+            was_idle = channel.is_idle()  # else Closed may come between, and would be freed with it
             events += channel.take_events(self._event)
-            if channel.free_if_idle():
+            if not channel.is_idle():
+                continue
+            if was_idle and channel.free_if_idle():
                 self._channels.discard(channel)
+            else:
+                self.wake()
         return events
 
     def post(self, event: AudioEvent) -> None:
