@@ -18,6 +18,7 @@ from voiceedge.bus.client import Broker, BusRefusedError, connect
 from voiceedge.config import Config
 from voiceedge.edge import keeping, paths, store_check
 from voiceedge.edge.front import place
+from voiceedge.edge.serving import read_status
 from voiceedge.errors import BusError, ConfigError, FlowError, ModelMissingError, NativeError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
@@ -51,7 +52,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
 def ports_of_running_service(config: Config) -> frozenset[int]:
     """What the service of this configuration listens on, if it is up."""
     try:
-        status = json.loads(paths.status_file(config).read_text(encoding="utf-8"))
+        status = read_status(paths.status_file(config))
         Path(f"/proc/{status['supervisor']}").stat()
         facts = [fact for process in status["processes"].values() for fact in process.items()]
     except (OSError, ValueError, KeyError):

@@ -1,9 +1,7 @@
 """Calls out by order in the control process: requests over the link, the plan, and the workers that place them."""
 
-import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -15,8 +13,8 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import paths
-from voiceedge.edge.link import Handler, Head, LinkClient
+from voiceedge.edge.link import Handler, Head
+from voiceedge.edge.serving import Workers
 from voiceedge.errors import ConfigError, FlowError, LinkError
 from voiceedge.flow.book import FlowBook
 from voiceedge.switch.outbound import messages
@@ -186,11 +184,11 @@ class WorkerLinks:
     """The workers of this node, which place the calls."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
-        self._links: dict[str, LinkClient] = {}
+        self._workers = Workers(config)
+        self.close = self._workers.close
 
     def places(self) -> Places:
-        serving = self._serving()
+        serving = self._workers.serving()
         return Places(
             sum(int(facts.get("calls_each", 0)) for facts in serving.values()),
             sum(int(facts.get("calls", 0)) for facts in serving.values()),
@@ -199,10 +197,11 @@ class WorkerLinks:
     async def place(self, order: CallOrder) -> None:
         """To whoever has the fewest calls. One that does not answer in time may have it: its lease tells."""
         problem = "no worker has a place"
-        for name in self._with_room():
-            link = self._links.setdefault(name, LinkClient(paths.worker_socket(self._config, name)))
+        for name, facts in self._workers.serving().items():
+            if facts.get("calls", 0) >= facts.get("calls_each", 0):
+                continue
             try:
-                await link.request("outbound", order.model_dump(mode="json"), timeout_s=PLACE_S)
+                await self._workers.link(name).request("outbound", order.model_dump(mode="json"), timeout_s=PLACE_S)
             except LinkError as error:
                 if isinstance(error.__cause__, TimeoutError):
                     return
@@ -210,23 +209,3 @@ class WorkerLinks:
             else:
                 return
         raise LinkError(problem)
-
-    async def close(self) -> None:
-        await asyncio.gather(*(link.close() for link in self._links.values()))
-
-    def _with_room(self) -> list[str]:
-        serving = self._serving()
-        free = [name for name, facts in serving.items() if facts.get("calls", 0) < facts.get("calls_each", 0)]
-        return sorted(free, key=lambda name: (serving[name].get("calls", 0), name))
-
-    def _serving(self) -> Mapping[str, Mapping[str, Any]]:
-        try:
-            status = json.loads(paths.status_file(self._config).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        found: Mapping[str, Mapping[str, Any]] = status.get("processes", {})
-        return {
-            name: facts
-            for name, facts in found.items()
-            if name.startswith("worker-") and facts.get("ready") and not facts.get("draining")
-        }

@@ -1,9 +1,8 @@
 """The queues in the control process: their requests over the link, their plan, and the workers who call people back."""
 
 import asyncio
-import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -13,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.service import ContextService
-from voiceedge.edge import paths
-from voiceedge.edge.link import Handler, Head, LinkClient
+from voiceedge.edge.link import Handler, Head
+from voiceedge.edge.serving import Workers
 from voiceedge.errors import ConfigError, LinkError, StoreError
 from voiceedge.switch.plan import load_plan
 from voiceedge.switch.queues import messages
@@ -121,35 +120,17 @@ class WorkerDial:
     """Gives call-backs to the worker with the fewest calls among those that serve."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
-        self._links: dict[str, LinkClient] = {}
+        self._workers = Workers(config)
+        self.close = self._workers.close
 
     async def call_back(self, order: CallBackOrder) -> None:
         """Raises LinkError where no worker takes it."""
         problem = "no worker is ready"
-        for name in self._serving():
-            link = self._links.setdefault(name, LinkClient(paths.worker_socket(self._config, name)))
+        for name in self._workers.serving():
             try:
-                await link.request("call_back", order.model_dump(mode="json"), timeout_s=ORDER_S)
+                await self._workers.link(name).request("call_back", order.model_dump(mode="json"), timeout_s=ORDER_S)
             except LinkError as error:
                 problem = str(error)
             else:
                 return
         raise LinkError(problem)
-
-    async def close(self) -> None:
-        for link in self._links.values():
-            await link.close()
-
-    def _serving(self) -> list[str]:
-        try:
-            status = json.loads(paths.status_file(self._config).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
-        found: Mapping[str, Mapping[str, Any]] = status.get("processes", {})
-        serving = [
-            name
-            for name, facts in found.items()
-            if name.startswith("worker-") and facts.get("ready") and not facts.get("draining")
-        ]
-        return sorted(serving, key=lambda name: (found[name].get("calls", 0), name))

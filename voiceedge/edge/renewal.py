@@ -1,21 +1,18 @@
 """A reload as seen from outside: asks the running service for it, and tells line by line what becomes of it."""
 
-import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from voiceedge.config import Config
 from voiceedge.edge import paths
+from voiceedge.edge.serving import Status, read_status
 from voiceedge.errors import ConfigError, VoiceEdgeError
 
 LOOK_S = 0.2
 SILENT_S = 90.0  # longest time for a check and for loading models, on a slow machine
-
-Status = dict[str, Any]
 
 
 class ReloadError(VoiceEdgeError):
@@ -76,10 +73,8 @@ def _told(status: Status, *, until_drained: bool) -> tuple[str, bool]:
 
 
 def _status(config: Config) -> Status:
-    try:
-        status: Status = json.loads(paths.status_file(config).read_text(encoding="utf-8"))
-    except OSError:
-        raise _not_running(config) from None
+    if not (status := read_status(paths.status_file(config))):
+        raise _not_running(config)
     return status
 
 

@@ -10,6 +10,7 @@ import pjsua2 as pj
 from voiceedge.config import Sip
 from voiceedge.errors import SipError
 from voiceedge.sip.callbacks import never_raises
+from voiceedge.sip.ports import free_port
 
 BRIDGE_RATE = 8000  # telephone calls stay at 8 kHz; only what the recogniser hears is widened
 FRAME_MS = 20
@@ -45,7 +46,9 @@ class Accounts:
         media.portRange = last - media.port
         if proxy:
             host, public_host = "127.0.0.1", ""
-        self.port = settings.port or _free_port(host)
+        self.port = settings.port or free_port(host, settings.rtp_ports) or 0
+        if not self.port:
+            raise SipError("No port is free on UDP and TCP alike; set sip.port.")
         self.address = ("127.0.0.1" if not _bound(host) else host), self.port  # reaches the UDP socket from here
         here = pj.TransportConfig()
         here.port = self.port
@@ -123,18 +126,3 @@ def _resolve(host: str) -> str:
 def _bound(host: str) -> str:
     """As PJSIP wants it: nothing for all addresses."""
     return "" if ipaddress.ip_address(host).is_unspecified else host
-
-
-def _free_port(host: str) -> int:
-    """A port that is free on UDP and TCP alike."""
-    for _ in range(20):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
-            stream.bind((host, 0))
-            port = int(stream.getsockname()[1])
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-                try:
-                    datagrams.bind((host, port))
-                except OSError:
-                    continue
-                return port
-    raise SipError("No port is free on UDP and TCP alike; set sip.port.")

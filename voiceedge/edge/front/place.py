@@ -16,10 +16,10 @@ from voiceedge.config import Config
 from voiceedge.context.keys import load_key
 from voiceedge.edge.supervisor import Facts
 from voiceedge.errors import ConfigError
+from voiceedge.sip import ports
 
 ANY = "0.0.0.0"  # noqa: S104 - what is compared with, not listened on
 LOOPBACK = "127.0.0.1"
-PORT_TRIES = 1000  # the system gives any it has: most of them where sip.rtp_ports is wide
 OLDEST = (5, 5)  # has what the template uses
 TEMPLATE = Path(__file__).with_name("template.cfg")
 ANSWER_S = 10.0
@@ -130,19 +130,9 @@ def addresses_of(host: str) -> tuple[str, ...]:
 
 
 def free_port(host: str, outside: tuple[int, int]) -> int:
-    """Free for UDP and TCP, and none of those `outside`: `sip.rtp_ports`, which calls need one by one."""
-    first, last = outside
-    for _ in range(PORT_TRIES):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((host, 0))
-            port: int = udp.getsockname()[1]
-            if first <= port <= last:
-                continue
-            try:
-                tcp.bind((host, port))
-            except OSError:
-                continue
-            return port
+    """As `sip.ports.free_port`. Raises ConfigError where there is none."""
+    if port := ports.free_port(host, outside):
+        return port
     raise ConfigError(
         f"sip.port: no port of {host} outside sip.rtp_ports is free for UDP and TCP; name one, or lower that range."
     )

@@ -1,6 +1,5 @@
 """The workers as the front sees them: destinations of calls, and calls to end when one is gone."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import structlog
 from voiceedge.config import Config
 from voiceedge.edge.front.place import LOOPBACK, Place
 from voiceedge.edge.front.rpc import RefusedError, Rpc
+from voiceedge.edge.serving import read_status
 
 CONFIRMED = 3  # a dialog's state from the 200 on (Kamailio's dialog module)
 _ADMIN_DISABLED = 4  # dispatcher's flag: gets no new calls, and is still known as a worker
@@ -42,12 +42,9 @@ def node_lines(config: Config, place: Place) -> str:
     return "".join(f"2 sip:{node} 0 0 socket=udp:{place.world}\n" for node in config.front.nodes)
 
 
-def read_status(path: Path) -> tuple[Worker, ...]:
+def workers_up(path: Path) -> tuple[Worker, ...]:
     """The workers that are up, by the supervisor's status.json; none where it is missing."""
-    try:
-        processes = json.loads(path.read_text(encoding="utf-8"))["processes"]
-    except (OSError, ValueError, KeyError):
-        return ()
+    processes = read_status(path).get("processes", {})
     return tuple(
         Worker(
             name=name,
@@ -98,7 +95,7 @@ class Pool:
                 log.warning("calls_of_worker_ended", worker=worker.name, calls=ended)
 
     def _look(self) -> None:
-        now = read_status(self._status)
+        now = workers_up(self._status)
         here = {(worker.pid, worker.port) for worker in now}
         self._lost += [old for old in self.workers if (old.pid, old.port) not in here]
         self.workers = now

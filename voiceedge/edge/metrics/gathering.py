@@ -1,7 +1,6 @@
 """Asks every process of the service how it is, each for so long only: one that is silent leaves the others' figures."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from voiceedge.edge.link import Handler, Head, LinkClient
 from voiceedge.edge.live_view import ask_workers
 from voiceedge.edge.metrics import machine
 from voiceedge.edge.metrics.machine import Machine
+from voiceedge.edge.serving import read_status
 from voiceedge.errors import VoiceEdgeError
 
 T = TypeVar("T")
@@ -131,8 +131,4 @@ class Gathering:
         return dict(zip(names, answers, strict=True))
 
     def _status(self) -> Mapping[str, Any]:
-        try:
-            status: Mapping[str, Any] = json.loads(paths.status_file(self._config).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return status
+        return read_status(paths.status_file(self._config))
