@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from voiceedge.config import Log
 from voiceedge.edge import logs
 
-HELPERS = frozenset({"control"})  # modules that are no command
+HELPERS = frozenset({"control", "options"})  # modules that are no command
 COMMANDS = tuple(sorted({module.name for module in pkgutil.iter_modules(__path__)} - HELPERS))
 
 

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from voiceedge.cli import app
-from voiceedge.cli.control import ConfigOption, JsonOption, ask, seconds, share
+from voiceedge.cli.control import ask, seconds, share
+from voiceedge.cli.options import ConfigOption, JsonOption
 from voiceedge.switch.queues.messages import AgentState, AgentView
 
 agent_app = typer.Typer(no_args_is_help=True, help="See agents, log them in and out, to breaks and back.")

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from voiceedge import config
 from voiceedge.cli import app
-from voiceedge.errors import ConfigError, VoiceEdgeError
+from voiceedge.cli.options import ConfigOption, JsonOption, settings_of
+from voiceedge.errors import VoiceEdgeError
 
 if TYPE_CHECKING:
     from voiceedge.context.legs import LegRecord, Summary
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 calls = typer.Typer(no_args_is_help=True, help="Calls that are up, and the records of those that are over.")
 app.add_typer(calls, name="calls")
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration file.", exists=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 SinceOption = Annotated[str, typer.Option(help="From when on: 2026-11-22, 2026-11-22T09:00, or 2h, 7d before now.")]
 UntilOption = Annotated[str | None, typer.Option(help="Until when; unset: now.")]
 FOLLOW_S = 1.0
@@ -42,7 +41,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the calls that are up."""
-    settings = _settings(config_file)
+    settings = settings_of(config_file)
     if as_json:
         print(json.dumps(asyncio.run(_up(settings)), ensure_ascii=False))
     elif follow:
@@ -62,7 +61,7 @@ def hang_up(
     """End a call. Exit code 1: there is none of that name."""
     from voiceedge.edge.live_view import ask_workers  # noqa: PLC0415 - as below: no other command needs the database
 
-    answers = asyncio.run(ask_workers(_settings(config_file), "hang_up", {"conversation": call}))
+    answers = asyncio.run(ask_workers(settings_of(config_file), "hang_up", {"conversation": call}))
     ended = [conversation for answer in answers.values() for conversation in answer["ended"]]
     if not ended:
         typer.echo(f"No call {call} is up; voiceedge calls list shows those that are.", err=True)
@@ -136,7 +135,7 @@ def trace(
     from voiceedge.edge.live_view import ask_workers  # noqa: PLC0415
 
     request = {"conversation": call, "full": full}
-    answers = asyncio.run(ask_workers(_settings(config_file), "trace", request))
+    answers = asyncio.run(ask_workers(settings_of(config_file), "trace", request))
     found: dict[str, list[dict[str, Any]]] = {}
     for answer in answers.values():
         for told in answer["traces"]:
@@ -212,7 +211,7 @@ def _read(config_file: Path | None, since: str, until: str | None) -> "list[LegR
     from voiceedge.context import legs  # noqa: PLC0415
     from voiceedge.context.database import Database  # noqa: PLC0415
 
-    settings, now = _settings(config_file), datetime.now(UTC)
+    settings, now = settings_of(config_file), datetime.now(UTC)
 
     async def read() -> "list[LegRecord]":
         database = Database.of(settings)
@@ -249,11 +248,3 @@ def _ms(value: float | None) -> str:
 
 def _plain(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
-
-
-def _settings(file: Path | None) -> config.Config:
-    try:
-        return config.load(file)
-    except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(78) from None

@@ -1,9 +1,9 @@
-"""What commands share that ask the running service over control.sock."""
+"""What commands share that ask the running service over one of its sockets."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import typer
 from pydantic import BaseModel
@@ -14,16 +14,20 @@ from voiceedge.edge.link import LinkClient
 from voiceedge.errors import VoiceEdgeError
 
 Answer = TypeVar("Answer", bound=BaseModel)
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ANSWER_S = 10.0
 
 
-def ask(config_file: Path | None, request: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def ask(
+    config_file: Path | None,
+    request: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    socket_of: Callable[[config.Config], Path] = paths.control_socket,
+) -> dict[str, Any]:
     """Ends the command with what is wrong where the service is away or refuses."""
     try:
         settings = config.load(config_file)
-        return asyncio.run(_ask(paths.control_socket(settings), request, body or {}))
+        return asyncio.run(_ask(socket_of(settings), request, body or {}))
     except VoiceEdgeError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,14 +13,13 @@ from rich.table import Table
 
 from voiceedge import config
 from voiceedge.cli import app
+from voiceedge.cli.control import ask
+from voiceedge.cli.options import ConfigOption, JsonOption
+from voiceedge.edge import paths
 from voiceedge.errors import VoiceEdgeError
 
 front = typer.Typer(no_args_is_help=True, help="The front (Kamailio): bans, phones, trunks, and a check of it all.")
 app.add_typer(front, name="front")
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration file.", exists=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")]
-ANSWER_S = 10.0
 
 
 @front.command()
@@ -77,32 +76,13 @@ def check(config_file: ConfigOption = None) -> None:
         settings = config.load(config_file)
         asyncio.run(kamailio.check(settings, load_plan(settings.switch.plan), place.settle(settings, {})))
     except VoiceEdgeError as error:
-        _stop(error)
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     typer.echo("Kamailio takes configuration and plan.")
 
 
 def _ask(config_file: Path | None, name: str, **body: Any) -> dict[str, Any]:
-    from voiceedge.edge import paths  # noqa: PLC0415
-    from voiceedge.edge.link import LinkClient  # noqa: PLC0415
-
-    async def ask() -> dict[str, Any]:
-        link = LinkClient(paths.front_socket(settings))
-        try:
-            answer = await link.request(name, body, timeout_s=ANSWER_S)
-        finally:
-            await link.close()
-        return {key: value for key, value in answer.items() if key not in {"id", "payload"}}
-
-    try:
-        settings = config.load(config_file)
-        return asyncio.run(ask())
-    except VoiceEdgeError as error:
-        _stop(error)
-
-
-def _stop(error: VoiceEdgeError) -> NoReturn:
-    typer.echo(str(error), err=True)
-    raise typer.Exit(1) from None
+    return ask(config_file, name, body, socket_of=paths.front_socket)
 
 
 def _show(answer: dict[str, Any], head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, as_json: bool) -> None:

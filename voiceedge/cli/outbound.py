@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from voiceedge.cli import app
-from voiceedge.cli.control import ConfigOption, JsonOption, ask
+from voiceedge.cli.control import ask
+from voiceedge.cli.options import ConfigOption, JsonOption
 from voiceedge.errors import ConfigError
 from voiceedge.switch.outbound.messages import Added, OrderView
 from voiceedge.switch.outbound.model import OrderState

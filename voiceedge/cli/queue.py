@@ -13,7 +13,8 @@ from rich.table import Table
 
 from voiceedge.cli import app
 from voiceedge.cli.agent import agent_table
-from voiceedge.cli.control import ConfigOption, JsonOption, ask, seconds, share
+from voiceedge.cli.control import ask, seconds, share
+from voiceedge.cli.options import ConfigOption, JsonOption
 from voiceedge.switch.queues.messages import AgentState, QueueDetails, QueueView, TicketState
 from voiceedge.switch.queues.rules import AT_WORK
 

@@ -15,12 +15,12 @@ from rich.table import Table
 
 from voiceedge import config
 from voiceedge.cli import app
+from voiceedge.cli.options import ConfigOption, settings_of
 from voiceedge.errors import ConfigError, NativeError
 
 recordings = typer.Typer(no_args_is_help=True, help="Recordings of calls, and messages that were left.")
 app.add_typer(recordings, name="recordings")
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration file.", exists=False)]
 OTHER_COLUMNS = 40
 ID_LENGTH = 36  # of a conversation
 
@@ -28,7 +28,7 @@ ID_LENGTH = 36  # of a conversation
 @recordings.command("list")
 def list_(config_file: ConfigOption = None) -> None:
     """List recordings and messages, the newest last."""
-    settings = _settings(config_file)
+    settings = settings_of(config_file)
     table, console = Table("file", "since", "size"), Console()
     for file in sorted(_all(settings), key=lambda file: file.stat().st_mtime):
         facts, name = file.stat(), str(file.relative_to(settings.site.data_dir))
@@ -55,7 +55,7 @@ def export(
     from voiceedge.audio.sealed import EndsEarlyError, load_site_key, unseal  # noqa: PLC0415 - cryptography is slow
     from voiceedge.edge import keeping  # noqa: PLC0415
 
-    settings = _settings(config_file)
+    settings = settings_of(config_file)
     try:
         site_key = load_site_key(key or keeping.key_file(settings) or _no_key())
         place = _find(settings, file)
@@ -117,11 +117,3 @@ def _find(settings: config.Config, name: str) -> Path:
 
 def _no_key() -> Path:
     raise ConfigError("There is no key: give --key, or set recording.key_file.")
-
-
-def _settings(file: Path | None) -> config.Config:
-    try:
-        return config.load(file)
-    except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(78) from None

@@ -6,7 +6,7 @@ import typer
 
 from voiceedge import config
 from voiceedge.cli import app
-from voiceedge.cli.run import ConfigOption
+from voiceedge.cli.options import ConfigOption
 from voiceedge.errors import ConfigError, VoiceEdgeError
 
 DrainedOption = Annotated[bool, typer.Option(help="Wait, too, until the last call on a replaced worker is over.")]

@@ -1,16 +1,10 @@
 """`voiceedge run`: start the service."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from voiceedge import config
 from voiceedge.cli import app
+from voiceedge.cli.options import ConfigOption, settings_of
 from voiceedge.edge import handover
-from voiceedge.errors import ConfigError
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration file.", exists=False)]
 
 
 @app.command()
@@ -20,11 +14,7 @@ def run(config_file: ConfigOption = None) -> None:
         from voiceedge.edge import service  # noqa: PLC0415 - loads the models' libraries, which no other command needs
 
         raise typer.Exit(service.go_on(left, config_file))
-    try:
-        settings = config.load(config_file)
-    except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(78) from None
+    settings = settings_of(config_file)
     from voiceedge.edge import service  # noqa: PLC0415 - as above
 
     raise typer.Exit(service.run(settings, config_file))
