@@ -6,19 +6,12 @@
 #include <string.h>
 
 #include "ve_clock.h"
+#include "ve_pjmedia.h"
 #include "ve_symbols.h"
 
 typedef int pj_status;
 
 enum pj_frame_type { PJ_FRAME_NONE = 0, PJ_FRAME_AUDIO = 1 };
-
-struct pj_frame { /* pjmedia_frame */
-    int32_t type;
-    void *buf;
-    size_t size; /* bytes */
-    uint64_t timestamp;
-    uint32_t bit_info;
-};
 
 struct pj_port { /* pjmedia_port, LP64 */
     struct {

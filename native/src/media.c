@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "ve_clock.h"
+#include "ve_pjmedia.h"
 #include "ve_symbols.h"
 
 #define KEYS 64u             /* a power of two; a press is some ten packets */
@@ -20,14 +21,6 @@
 
 struct pj_time {
     long seconds, milliseconds;
-};
-
-struct pj_frame { /* pjmedia_frame */
-    int32_t type;
-    void *buf;
-    size_t size; /* bytes */
-    uint64_t timestamp;
-    uint32_t bit_info;
 };
 
 struct pj_key { /* pjmedia_stream_dtmf_event */
