@@ -50,9 +50,5 @@ def mosquitto(new_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One for all: each test takes a database of its own, and leaves the server running."""
-    server = PostgresServer()
-    try:
-        server.start()
+    with PostgresServer() as server:
         yield server
-    finally:
-        server.remove()

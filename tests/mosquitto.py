@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from shutil import which
 
+from ports import free_tcp_port
+
 
 class Mosquitto:
     """A Mosquitto of our own on a free port; `kill` is SIGKILL, and `start` after it uses the same port."""
 
     def __init__(self, directory: Path, extra: str = "allow_anonymous true") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_tcp_port()
         self._file = directory / f"mosquitto-{self.port}.conf"
         self._file.write_text(f"listener {self.port} 127.0.0.1\nuser root\n{extra}\n")
         self._process: subprocess.Popen[bytes] | None = None

@@ -4,14 +4,15 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 import pytest
+from ports import free_tcp_port
 
 START_S, TRIES = 60, 3
 USER = "voiceedge"
@@ -59,15 +60,25 @@ class PostgresServer:
     def url(self, database: str = "postgres", parameters: str = "") -> str:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{quote(database)}{parameters}"
 
+    def __enter__(self) -> Self:
+        """Started, and removed at the block's end."""
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
     def start(self, *options: str) -> None:
         """Again, too, after a `stop`: with the same data on the same port."""
         if self.port:
             assert self._started(options), (self.directory / "log").read_text()
             return
         for _ in range(TRIES):  # a free port may be somebody else's a moment later
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            self.port = free_tcp_port()
             if self._started(options):
                 return
         raise AssertionError((self.directory / "log").read_text())

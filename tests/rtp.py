@@ -63,6 +63,15 @@ def tone(hertz: float, ms: int, level: float = 0.3) -> Pcm:
     return (np.sin(2 * np.pi * hertz / RATE * np.arange(ms * RATE // 1000)) * level * 32767).astype(np.int16)
 
 
+def strength(pcm: Pcm, hertz: float) -> float:
+    """How much of the sound's power lies around this frequency: 0 … 1; 0 of silence."""
+    if len(pcm) < RATE // 10 or np.abs(pcm).max() < 100:
+        return 0.0
+    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2
+    near = np.abs(np.fft.rfftfreq(len(pcm), 1 / RATE) - hertz) < 30
+    return float(power[near].sum() / power.sum())
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     at_ns: int  # time.monotonic_ns at arrival

@@ -9,6 +9,7 @@ from shutil import which
 from tempfile import TemporaryDirectory
 
 import pytest
+from ports import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ async def sipp_uac(
     program = which("sipp")
     if not program:
         pytest.skip("sipp is not installed (apt install sip-tester)")
-    own = _free_port(host)
+    own = free_port(host)
     command = [program, "-sn", "uac", f"{host}:{port}", "-i", host, "-p", str(own), "-s", user, "-nostdin"]
     command += ["-m", str(calls), "-l", str(at_once), "-r", str(rate), "-timeout", str(int(wait_s))]
     with TemporaryDirectory() as folder:
@@ -55,7 +56,7 @@ class Scenario:
         program = which("sipp")
         if not program:
             pytest.skip("sipp is not installed (apt install sip-tester)")
-        self.host, self.port, self._wait_s = host, _free_port(host), wait_s
+        self.host, self.port, self._wait_s = host, free_port(host), wait_s
         self._folder = TemporaryDirectory()
         self._command = [
             program,
@@ -70,7 +71,7 @@ class Scenario:
             "-nostdin",
             "-trace_err",
         ]
-        self._command += ["-mp", str(_free_port(host)), "-timeout", str(int(wait_s)), "-timeout_error"]
+        self._command += ["-mp", str(free_port(host)), "-timeout", str(int(wait_s)), "-timeout_error"]
         self._command += ["-error_file", "errors.log"]
         # What comes while the next message is still to be sent is no failure; what is awaited and does not come, is.
         self._command += ["-default_behaviors", "all,-abortunexp"]
@@ -108,12 +109,6 @@ class Scenario:
         errors = log.read_text(errors="replace") if log.exists() else ""
         self._folder.cleanup()
         return errors
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -3,21 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import queue_control
 from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from voiceedge import config
 from voiceedge.cli import agent, app, queue
-from voiceedge.clock import RealClock
-from voiceedge.context.service import ContextService
-from voiceedge.edge import paths, queue_room
-from voiceedge.edge.link import LinkClient, LinkServer
+from voiceedge.edge.link import LinkClient
 from voiceedge.switch.queues.messages import AgentView, Place
 
 SETTINGS = """
@@ -47,22 +44,10 @@ def settings(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def control(settings: Path) -> AsyncIterator[LinkClient]:
-    loaded, clock = config.load(settings), RealClock()
+    loaded = config.load(settings)
     with capture_logs():  # the commands' output is theirs alone
-        async with serving(loaded, clock) as client:
+        async with queue_control.control(loaded) as client:
             yield client
-
-
-@asynccontextmanager
-async def serving(loaded: config.Config, clock: RealClock) -> AsyncIterator[LinkClient]:
-    async with (
-        ContextService(loaded, clock) as context,
-        queue_room.opened(loaded, context, clock, reloaded=lambda: None) as handlers,
-        LinkServer(paths.control_socket(loaded), handlers),
-    ):
-        client = LinkClient(paths.control_socket(loaded))
-        yield client
-        await client.close()
 
 
 async def run(settings: Path, *arguments: str) -> Result:

@@ -24,12 +24,8 @@ NewDatabase = Callable[..., Database]
 @pytest.fixture
 def own_server() -> Iterator[PostgresServer]:
     """One that a test may stop, freeze and set up as it likes."""
-    server = PostgresServer()
-    try:
-        server.start()
+    with PostgresServer() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @asynccontextmanager

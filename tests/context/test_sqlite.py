@@ -59,7 +59,7 @@ async def test_a_full_disk_is_told_and_loses_nothing(
     acknowledged: list[str] = []
     problem = StoreError("none: the disk was not full")
     if disk is small_disk and os.getuid():
-        pytest.skip("needs root")
+        pytest.skip("mounting a small file system needs root")
     with disk(tmp_path) as full:
         database = Database(Sqlite(tmp_path / FILE))
         await database.open()

@@ -3,8 +3,7 @@
 import socket
 from pathlib import Path
 
-import numpy as np
-from rtp import RATE, tone
+from rtp import RATE, strength, tone
 from talk import until
 
 CALLER_HZ, KIM_HZ, LEE_HZ = 700.0, 1100.0, 1900.0
@@ -37,15 +36,6 @@ def free_ports(count):
     for one in sockets:
         one.close()
     return ports
-
-
-def strength(pcm, hertz):
-    """How much of the sound's power lies around this frequency: 0 … 1; 0 of silence."""
-    if len(pcm) < RATE // 10 or np.abs(pcm).max() < 100:
-        return 0.0
-    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2
-    near = np.abs(np.fft.rfftfreq(len(pcm), 1 / RATE) - hertz) < 30
-    return float(power[near].sum() / power.sum())
 
 
 def hears(rtp, hertz, since_ns=0):

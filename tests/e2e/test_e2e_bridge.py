@@ -7,8 +7,8 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from peer import Peer, sdp
-from rtp import RATE, tone
-from switching import CALLER_HZ, KIM_HZ, LEE_HZ, hears, in_talk, strength
+from rtp import RATE, strength, tone
+from switching import CALLER_HZ, KIM_HZ, LEE_HZ, hears, in_talk
 from talk import now_ns, talk, until
 
 from voiceedge.audio import wav

@@ -18,12 +18,8 @@ FROZEN_S, DEAD_S = 20, 8  # longer than a transaction may take, and together tha
 
 @pytest.fixture
 def server():
-    server = PostgresServer()
-    try:
-        server.start()
+    with PostgresServer() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @asynccontextmanager

@@ -144,7 +144,8 @@ async def test_who_presses_star_leaves(switch, control):
         assert (await call.over())["outcome"] == "left"
 
 
-async def test_who_wants_to_be_called_back_confirms_the_number_and_is_called(switch, kim, control, ports):
+async def asks_to_be_called_back(switch, control):
+    """While nobody is free."""
     await control.ask("agent_login", code="1")
     await control.ask("agent_state", agent="kim", state="break", reason="lunch")
     async with talk(switch, "2001") as call:
@@ -153,6 +154,10 @@ async def test_who_wants_to_be_called_back_confirms_the_number_and_is_called(swi
         await waits(call)
         call.rtp.press("1")
         assert (await call.over())["outcome"] == "call_back"
+
+
+async def test_who_wants_to_be_called_back_confirms_the_number_and_is_called(switch, kim, control, ports):
+    await asks_to_be_called_back(switch, control)
     (queue,) = [one for one in (await control.ask("queues"))["queues"] if one["name"] == "sales"]
     assert queue["call_backs"] == 1
     async with Peer(user="trunk", port=ports["first_trunk"]) as trunk, switch.events() as events:
@@ -190,14 +195,7 @@ async def test_an_agent_on_the_phone_is_rung_by_no_queue_until_that_is_over(swit
 
 
 async def test_a_call_back_is_listed_while_it_lasts_and_can_be_ended(switch, kim, control, ports):
-    await control.ask("agent_login", code="1")
-    await control.ask("agent_state", agent="kim", state="break", reason="lunch")
-    async with talk(switch, "2001") as call:
-        await waits(call)
-        await call.press("#")
-        await waits(call)
-        call.rtp.press("1")
-        assert (await call.over())["outcome"] == "call_back"
+    await asks_to_be_called_back(switch, control)
     (waiting,) = (await control.ask("queue_show", queue="sales"))["places"]
     assert (waiting["state"], waiting["call_back"]) == ("waiting", True)
     worker = Control(switch, "worker-1")

@@ -1,11 +1,11 @@
 """The dial plan in the running service: where calls go, and calls out only as the guard and the caps let them."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from peer import Peer, PeerCall
+from ports import free_port
 from service import RunningService
 from talk import talk
 
@@ -38,9 +38,7 @@ FLOWS = {
 
 @pytest.fixture(scope="module")
 def trunk_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="module")

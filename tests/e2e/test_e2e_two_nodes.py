@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from shutil import which
@@ -16,6 +15,7 @@ import pytest
 import switching
 from mosquitto import Mosquitto
 from peer import Peer
+from ports import free_tcp_port
 from service import RunningService
 from switching import in_talk
 from talk import until
@@ -42,12 +42,6 @@ after_call_s = 0.0
 queues = ["sales"]
 [queues.sales]
 """
-
-
-def free_port(host):
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
 
 
 class Node(RunningService):
@@ -103,7 +97,7 @@ def nodes(tmp_path_factory, postgres, database, ports):
     (flows / "hold.yaml").write_text(HOLD, encoding="utf-8")
     plan.write_text(PLAN.format(**ports), encoding="utf-8")
     broker = Mosquitto(directory)
-    addresses = {name: f"{host}:{free_port(host)}" for name, host in HOSTS.items()}
+    addresses = {name: f"{host}:{free_tcp_port(host)}" for name, host in HOSTS.items()}
     made = {}
     for name, host in HOSTS.items():
         made[name] = Node(name, directory / name, flows, addresses[name], {

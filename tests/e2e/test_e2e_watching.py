@@ -33,7 +33,7 @@ async def scrape(switch):
 async def scraped(switch, more, name, *labels):
     """Scrape until the figure is there: who asks again within a second is told the same."""
     async with asyncio.timeout(20):
-        while not more(figures := await scrape(switch), name, *labels):  # noqa: ASYNC110
+        while not more(figures := await scrape(switch), name, *labels):  # noqa: ASYNC110 - by HTTP
             await asyncio.sleep(0.1)
     return figures
 

@@ -3,12 +3,11 @@
 import asyncio
 import re
 
-import numpy as np
 import pytest
 from front_rig import needs_kamailio
 from peer import Peer
 from registering import register
-from rtp import RATE, tone
+from rtp import RATE, strength, tone
 from service import RunningService
 
 pytestmark = [pytest.mark.slow, needs_kamailio]
@@ -48,14 +47,6 @@ async def phone(peer, service):
     """Registered at the front."""
     port = service.status["processes"]["front"]["sip_port"]
     assert (await register(peer, port, PASSWORD)).status == 200
-
-
-def strength(pcm, hertz):
-    if len(pcm) < RATE // 10 or np.abs(pcm).max() < 100:
-        return 0.0
-    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2
-    near = np.abs(np.fft.rfftfreq(len(pcm), 1 / RATE) - hertz) < 30
-    return float(power[near].sum() / power.sum())
 
 
 async def hears(rtp, hertz):

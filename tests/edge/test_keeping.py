@@ -73,7 +73,7 @@ async def test_what_is_too_old_goes_once_an_hour_and_is_told(site, database):
     await asleep(clock)
     await clock.advance(keeping.SWEEP_S)
     async with asyncio.timeout(5):
-        while message.exists() or len(told) < 2:  # noqa: ASYNC110
+        while message.exists() or len(told) < 2:  # noqa: ASYNC110 - in a thread
             await asyncio.sleep(0.01)
     assert young.exists()
     sweeping.cancel()
@@ -88,7 +88,7 @@ async def test_a_store_that_fails_stops_no_deletion(site, database):
 
     sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, database, ingest))
     async with asyncio.timeout(5):
-        while old.exists():  # noqa: ASYNC110
+        while old.exists():  # noqa: ASYNC110 - in a thread
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
     assert not sweeping.done()

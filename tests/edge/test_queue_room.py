@@ -4,17 +4,15 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from queue_control import control
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config, Mqtt, Site, Switch
-from voiceedge.context.service import ContextService
-from voiceedge.edge import paths, queue_room
+from voiceedge.edge import paths
 from voiceedge.edge.agent_codes import is_agent_code, obey, shown
 from voiceedge.edge.link import Head, LinkClient, LinkRefusedError, LinkServer
 from voiceedge.edge.queue_desk import QueueDesk
@@ -41,19 +39,6 @@ def config(tmp_path: Path) -> Config:
     plan.write_text(PLAN)
     site = Site(name="seoul", data_dir=tmp_path / "data", run_dir=tmp_path / "run")
     return Config(site=site, mqtt=Mqtt(embedded_port=0), switch=Switch(plan=plan))
-
-
-@asynccontextmanager
-async def control(config: Config) -> AsyncIterator[LinkClient]:
-    clock = RealClock()
-    async with (
-        ContextService(config, clock) as context,
-        queue_room.opened(config, context, clock, reloaded=lambda: None) as handlers,
-        LinkServer(paths.control_socket(config), handlers),
-    ):
-        client = LinkClient(paths.control_socket(config))
-        yield client
-        await client.close()
 
 
 async def ask(client: LinkClient, name: str, **body: object) -> Head:

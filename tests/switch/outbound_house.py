@@ -1,12 +1,10 @@
 """A service of calls out on a real database, with a clock that is moved by hand and workers that only note."""
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Any
 
+import house
+
 from voiceedge.clock import VirtualClock
-from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
 from voiceedge.errors import LinkError
 from voiceedge.switch.outbound.messages import CallOrder, OrderRequest, Report
@@ -14,7 +12,6 @@ from voiceedge.switch.outbound.model import Result
 from voiceedge.switch.outbound.service import OutboundService, Places
 from voiceedge.switch.plan import Plan
 
-MONDAY_10 = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)  # 10:00 in Seoul
 FLOWS = {"remind": frozenset({"name"})}
 KEY = b"k" * 32
 
@@ -49,34 +46,22 @@ class NotingWorkers:
         self.orders.append(order)
 
 
-class House:
-    """One node. Several may share a clock and a database."""
+class House(house.House):
+    events_of = "voiceedge.outbound."
 
     def __init__(
         self, database: Database, plan: Plan, *, node: str = "node-1", clock: VirtualClock | None = None
     ) -> None:
-        self.clock = clock or VirtualClock(MONDAY_10)
-        self.workers, self.events, self.database = NotingWorkers(), [], database
+        super().__init__(database, clock)
+        self.workers = NotingWorkers()
         self.outbound = OutboundService(
-            database, plan, FLOWS, self.workers, self._publish, self.clock, key=KEY, node=node
+            database, plan, FLOWS, self.workers, self.publish, self.clock, key=KEY, node=node
         )
-        self._stack = AsyncExitStack()
         self._seen = 0
 
     async def __aenter__(self):
-        await self.database.open()
-        self._stack.push_async_callback(self.database.close)
-        await self._stack.enter_async_context(self.outbound)
+        await self.open(self.outbound)
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    async def _publish(self, batch: Sequence[StampedEvent]) -> None:
-        self.events += batch
-
-    def told(self, kind: str) -> list[Any]:
-        return [event.data for event in self.events if event.type == f"voiceedge.outbound.{kind}"]
 
     async def add(self, number: str = "010-1234-5678", order_id: str | None = None, **wish: Any) -> str:
         """The order's id; what is refused fails the test."""

@@ -1,13 +1,11 @@
 """A service of queues on a real database, with a clock that is moved by hand."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Any
 
+import house
+
 from voiceedge.clock import VirtualClock
-from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
 from voiceedge.errors import LinkError
 from voiceedge.switch.plan import Plan
@@ -24,8 +22,6 @@ from voiceedge.switch.queues.messages import (
 )
 from voiceedge.switch.queues.rules import Rules
 from voiceedge.switch.queues.service import QueueService
-
-MONDAY_10 = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)  # 10:00 in Seoul
 
 
 def plan(**tables: Any) -> Plan:
@@ -48,34 +44,19 @@ class FakeDial:
         self.orders.append(order)
 
 
-class House:
-    """One node. Several may share a clock and a database."""
-
+class House(house.House):
     def __init__(
         self, database: Database, plan: Plan, *, node: str = "node-1", clock: VirtualClock | None = None
     ) -> None:
-        self.clock = clock or VirtualClock(MONDAY_10)
-        self.dial, self.events = FakeDial(), []
-        self.database = database
-        self.queues = QueueService(database, Rules(plan, "voiceedge"), self.dial, self._publish, self.clock, node=node)
+        super().__init__(database, clock)
+        self.dial = FakeDial()
+        self.queues = QueueService(database, Rules(plan, "voiceedge"), self.dial, self.publish, self.clock, node=node)
         self._calls = 0
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self):
-        await self.database.open()
-        self._stack.push_async_callback(self.database.close)
-        await self._stack.enter_async_context(self.queues)
+        await self.open(self.queues)
         await self.settled()
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    async def _publish(self, batch: Sequence[StampedEvent]) -> None:
-        self.events += batch
-
-    def told(self, kind: str) -> list[Any]:
-        return [event.data for event in self.events if event.type == f"voiceedge.{kind}"]
 
     async def settled(self) -> None:
         """Whatever is under way has had its turn."""

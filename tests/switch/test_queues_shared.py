@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from house import MONDAY_10
 from postgres import PostgresServer
-from queueing import MONDAY_10, House, offered_to, plan
+from queueing import House, offered_to, plan
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from ivr import process_tree, sounds
 from ivr.callers import Callers, Offer
+from ports import free_port
 from rtp import RATE
 from service import RunningService
 
@@ -89,7 +89,7 @@ def stand(folder: Path, talk: Talk, room: int, *, talks: bool = False) -> Iterat
     copy(FLOW, flows)
     wav.save(flows / "first.wav", sounds.prompt(talk.first_s), RATE)
     wav.save(flows / "second.wav", sounds.prompt(talk.second_s), RATE)
-    port = _free_port()
+    port = free_port()
     settings = {
         "sip": {"port": port, "codecs": ["PCMU", "PCMA"], "max_calls": room},
         "front": {"inner_port": 0, "calls_per_s": MOST_RATE, "flood_per_s": MOST_RATE},
@@ -275,12 +275,6 @@ def _wait_for(sipp: Popen[bytes], within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while sipp.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _rounded(value: Any) -> Any:

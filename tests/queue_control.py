@@ -1,0 +1,23 @@
+"""What of a control process serves the queues, on its socket, and a client of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from voiceedge.clock import RealClock
+from voiceedge.config import Config
+from voiceedge.context.service import ContextService
+from voiceedge.edge import paths, queue_room
+from voiceedge.edge.link import LinkClient, LinkServer
+
+
+@asynccontextmanager
+async def control(config: Config) -> AsyncIterator[LinkClient]:
+    clock = RealClock()
+    async with (
+        ContextService(config, clock) as context,
+        queue_room.opened(config, context, clock, reloaded=lambda: None) as handlers,
+        LinkServer(paths.control_socket(config), handlers),
+    ):
+        client = LinkClient(paths.control_socket(config))
+        yield client
+        await client.close()
