@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from voiceedge.edge import handover, systemd
-from voiceedge.edge.member import BEAT_S, EXIT_CONFIG, Facts, Reporter, become
+from voiceedge.edge.member import BEAT_S, EXIT_CONFIG, Reporter, become
 from voiceedge.edge.pool import Pool, Process, free_seat, next_steps
 from voiceedge.edge.reload import Reloads
 from voiceedge.edge.status import StatusFile
@@ -28,7 +28,6 @@ STUCK_DEATHS = 3  # of a successor, before a reload says that it gets no further
 FORK_AGAIN_S = 1.0
 STATUS_S = 2.0  # how often the status file follows the number of calls
 
-__all__ = ["Facts", "Patience", "Reporter", "Supervisor"]
 log = structlog.get_logger()
 
 

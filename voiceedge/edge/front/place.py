@@ -14,7 +14,7 @@ from pathlib import Path
 
 from voiceedge.config import Config
 from voiceedge.context.keys import load_key
-from voiceedge.edge.supervisor import Facts
+from voiceedge.edge.member import Facts
 from voiceedge.errors import ConfigError
 from voiceedge.sip import ports
 

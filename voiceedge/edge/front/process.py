@@ -20,7 +20,7 @@ from voiceedge.edge.front.rpc import RefusedError, Rpc
 from voiceedge.edge.front.tables import registrations
 from voiceedge.edge.front.workers import Pool, node_lines
 from voiceedge.edge.link import LinkServer
-from voiceedge.edge.supervisor import Facts, Reporter
+from voiceedge.edge.member import Facts, Reporter
 from voiceedge.errors import ConfigError, LinkError
 from voiceedge.switch.plan import Plan
 
