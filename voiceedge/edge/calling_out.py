@@ -76,8 +76,10 @@ class CallsOut:
             log.exception("call_out_failed")  # this one only
         finally:
             keeping.cancel()
-        await self._desk.said(report)
-        self._up.discard(order.call)
+        try:
+            await self._desk.said(report)
+        finally:
+            self._up.discard(order.call)
 
     async def _call(self, order: CallOrder) -> Report:
         """One trunk after the other, until one takes it."""

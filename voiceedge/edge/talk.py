@@ -196,7 +196,8 @@ class Talk:
 
     # --- sending the caller on ---
 
-    async def _ring(self, target: str, mode: Mode) -> bool:
+    async def _ring(self, target: str, mode: Mode, in_place_of: str = "") -> bool:
+        """False where nobody may be rung. `in_place_of`: the dialog at another process whose place our call takes."""
         found = self._lines.find(target, caller=self._name(), hops=self._caller.hops)
         if not isinstance(found, Candidate):
             why = found.why if isinstance(found, Refusal) else "nobody has that name or number"
@@ -204,12 +205,14 @@ class Talk:
             return False
         await self._part_audio()
         self._mode = mode
-        if mode is Mode.CONSULTING:
+        if mode is Mode.CONSULTING or in_place_of:
             self._caller.sound.music()
         else:
             self._caller.sound.ringing()
         if self._partner:
             self._partner.sound.ringing()
+        if in_place_of:
+            found = found.in_place_of(in_place_of)
         asker = self._partner.agent if self._partner and mode is Mode.CONSULTING else None
         shown = self._lines.extension(asker) if asker else self._caller.shown
         self._rings.start(Ringing(self._lines, self._caller.legs), [found.showing(shown)])
@@ -267,27 +270,12 @@ class Talk:
             await self._take_over(heir, "transfer")
             return
         self._asked = partner
-        if wish.elsewhere:
-            accepted = await self._ring_elsewhere(wish)
-        else:
-            accepted = await self._ring(wish.target, Mode.RINGING)
-        if accepted:
+        if await self._ring(wish.target, Mode.RINGING, wish.elsewhere):
             partner.sound.quiet()
             await partner.quietly(partner.leg.accept_transfer())
         else:
             self._asked = None
             await partner.quietly(partner.leg.decline_transfer())
-
-    async def _ring_elsewhere(self, wish: TransferAsked) -> bool:
-        found = self._lines.find(wish.target, caller=self._name(), hops=self._caller.hops)
-        if not isinstance(found, Candidate):
-            return False
-        await self._part_audio()
-        self._mode = Mode.RINGING
-        self._caller.sound.music()
-        found = found.in_place_of(wish.elsewhere).showing(self._caller.shown)
-        self._rings.start(Ringing(self._lines, self._caller.legs), [found])
-        return True
 
     async def _report(self, code: int) -> None:
         if asked := self._asked:
