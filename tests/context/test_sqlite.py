@@ -1,5 +1,6 @@
 """A store on this machine's disk: what the disk can do to it."""
 
+import asyncio
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from disk import small_disk
 from making import step
+from sqlalchemy import text
 
 from voiceedge.context.database import FILE, Database
 from voiceedge.context.sqlite import Sqlite
@@ -116,3 +118,29 @@ async def test_a_damaged_database_is_told(tmp_path: Path) -> None:
         await database.open()
         await Store(database, "seoul").ingest([step(1)])
     await database.close()
+
+
+async def test_a_service_that_ends_waits_for_no_transaction_for_ever(tmp_path: Path) -> None:
+    """As the end of the loop does: what runs, closing what was cancelled included, is cancelled at any moment of it."""
+    others = asyncio.all_tasks()
+    for moments in range(60):
+        database = Database(Sqlite(tmp_path / f"{moments}.db"))
+        await database.open()
+
+        async def transact(database: Database = database) -> None:
+            async with database.begin() as connection:
+                await connection.execute(text("SELECT 1"))
+                await asyncio.sleep(0)
+
+        work = asyncio.create_task(transact())
+        for _ in range(moments % 20):
+            await asyncio.sleep(0.0001)
+        work.cancel()
+        for _ in range(moments // 20):
+            await asyncio.sleep(0)
+        while left := asyncio.all_tasks() - others:
+            for task in left:
+                task.cancel()
+            _, pending = await asyncio.wait(left, timeout=5)
+            assert not pending
+        await database.close()

@@ -1,6 +1,7 @@
 """How long recordings and records are kept and under which key, with real files and the command that opens them."""
 
 import asyncio
+import contextlib
 import os
 from datetime import timedelta
 
@@ -38,6 +39,16 @@ async def database(site):
     await database.close()
 
 
+@contextlib.asynccontextmanager
+async def sweeping(*given):
+    """`sweep_forever`, ended and waited for."""
+    task = asyncio.create_task(keeping.sweep_forever(*given))
+    yield task
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 async def asleep(clock):
     """Until the sweep is over."""
     async with asyncio.timeout(10):
@@ -63,20 +74,19 @@ async def test_what_is_too_old_goes_once_an_hour_and_is_told(site, database):
     async def ingest(events):
         told.extend(events)
 
-    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, database, ingest))
-    async with asyncio.timeout(5):
-        while old.exists() or not told:  # noqa: ASYNC110 - in a thread
-            await asyncio.sleep(0.01)
-    assert (old.parent.exists(), message.exists(), young.exists()) == (False, True, True)
-    assert told[0].conversation == ID
-    assert told[0].data == RecordingDeleted(path=f"recordings/2025-11-01/{ID}-2.wav.sealed", age_days=31.0)
-    await asleep(clock)
-    await clock.advance(keeping.SWEEP_S)
-    async with asyncio.timeout(5):
-        while message.exists() or len(told) < 2:  # noqa: ASYNC110 - in a thread
-            await asyncio.sleep(0.01)
-    assert young.exists()
-    sweeping.cancel()
+    async with sweeping(site, clock, database, ingest):
+        async with asyncio.timeout(5):
+            while old.exists() or not told:  # noqa: ASYNC110 - in a thread
+                await asyncio.sleep(0.01)
+        assert (old.parent.exists(), message.exists(), young.exists()) == (False, True, True)
+        assert told[0].conversation == ID
+        assert told[0].data == RecordingDeleted(path=f"recordings/2025-11-01/{ID}-2.wav.sealed", age_days=31.0)
+        await asleep(clock)
+        await clock.advance(keeping.SWEEP_S)
+        async with asyncio.timeout(5):
+            while message.exists() or len(told) < 2:  # noqa: ASYNC110 - in a thread
+                await asyncio.sleep(0.01)
+        assert young.exists()
 
 
 async def test_a_store_that_fails_stops_no_deletion(site, database):
@@ -86,13 +96,12 @@ async def test_a_store_that_fails_stops_no_deletion(site, database):
     async def ingest(_):
         raise StoreError("full")
 
-    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, database, ingest))
-    async with asyncio.timeout(5):
-        while old.exists():  # noqa: ASYNC110 - in a thread
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
-    assert not sweeping.done()
-    sweeping.cancel()
+    async with sweeping(site, clock, database, ingest) as task:
+        async with asyncio.timeout(5):
+            while old.exists():  # noqa: ASYNC110 - in a thread
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert not task.done()
 
 
 async def add_record(database, name, ended_at):
@@ -116,13 +125,12 @@ async def test_records_older_than_allowed_are_forgotten_once_an_hour(site, datab
                         return
                 await asyncio.sleep(0.01)
 
-    sweeping = asyncio.create_task(keeping.sweep_forever(site, clock, database, None))
-    await left({"ageing", "young"})
-    await asleep(clock)
-    await clock.advance(keeping.SWEEP_S)
-    await left({"young"})
-    assert not sweeping.done()
-    sweeping.cancel()
+    async with sweeping(site, clock, database, None) as task:
+        await left({"ageing", "young"})
+        await asleep(clock)
+        await clock.advance(keeping.SWEEP_S)
+        await left({"young"})
+        assert not task.done()
 
 
 def test_a_credential_of_the_service_is_the_key_unless_another_is_configured(site, tmp_path, monkeypatch):

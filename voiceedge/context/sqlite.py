@@ -1,9 +1,13 @@
 """The SQLite file: how it is opened, and what its troubles mean."""
 
+import asyncio
+import sqlite3
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -39,7 +43,9 @@ class Sqlite:
     def engine(self) -> AsyncEngine:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch(mode=0o600)  # it holds what callers said
-        engine = create_async_engine(f"sqlite+aiosqlite:///{self._path}", pool_size=1, max_overflow=0)
+        engine = create_async_engine(
+            "sqlite+aiosqlite:///file", async_creator=partial(_Connection, self._path), pool_size=1, max_overflow=0
+        )
         event.listen(engine.sync_engine, "connect", _prepare)
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
@@ -64,6 +70,17 @@ class Sqlite:
         if isinstance(error, OSError):
             return StoreError(f"{self}: {error.strerror}: look at site.data_dir.")
         return None
+
+
+class _Connection(aiosqlite.Connection):
+    """One whose thread ends once: whoever is cancelled while closing would wait for ever for its second end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(partial(sqlite3.connect, path, check_same_thread=False), iter_chunk_size=64)
+        self._thread.daemon = True
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        return super().stop() if self._running else None
 
 
 def _prepare(connection: Any, _record: object) -> None:
