@@ -1,12 +1,13 @@
 """Real parts that several rooms' tests share."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from shutil import which
 
 import pytest
 import structlog
+from browser import Browser, Chromium, visiting
 from hypothesis import HealthCheck, settings
 from mosquitto import Mosquitto
 from postgres import PostgresServer
@@ -52,3 +53,16 @@ def postgres() -> Iterator[PostgresServer]:
     """One for all: each test takes a database of its own, and leaves the server running."""
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    with Chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+async def browser(chromium: Chromium, tmp_path: Path) -> AsyncIterator[Browser]:
+    """Pages opened by it must be in order: see tests/browser.py."""
+    async with visiting(chromium, tmp_path / "screenshots") as browser:
+        yield browser
