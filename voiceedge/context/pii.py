@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,11 @@ class PersonalDataClass(StrEnum):
     PERSONAL = "personal"
     SENSITIVE = "sensitive"
     CARD = "card"
+
+
+def strictest(classes: Iterable[PersonalDataClass]) -> PersonalDataClass:
+    """The one that lets others see least; NONE of no classes."""
+    return max(classes, key=list(PersonalDataClass).index, default=PersonalDataClass.NONE)
 
 
 def mask(value: str, cls: PersonalDataClass) -> str:
@@ -51,7 +56,7 @@ def mask_text(text: str) -> str:
 
 def pseudonym(value: str, key: bytes) -> str:
     """The same for the same person's number or address, however it is written; without the key it says nothing."""
-    return hmac.new(key, _canonical(value).encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(key, canonical(value).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def pseudonym_key(data_dir: Path) -> bytes:
@@ -164,7 +169,7 @@ def _tail(digits: list[_Digit]) -> str:
     return "".join(digit.value for digit in digits[-KEPT_DIGITS:])
 
 
-def _canonical(value: str) -> str:
+def canonical(value: str) -> str:
     """A phone number as its national digits, anything else as trimmed small letters."""
     plain = unicodedata.normalize("NFKC", value).strip().casefold()
     if not re.fullmatch(r"[+\d\s().-]+", plain):
