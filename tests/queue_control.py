@@ -15,7 +15,7 @@ async def control(config: Config) -> AsyncIterator[LinkClient]:
     clock = RealClock()
     async with (
         ContextService(config, clock) as context,
-        queue_room.opened(config, context, clock, reloaded=lambda: None) as handlers,
+        queue_room.opened(config, context, clock, reloaded=lambda: None) as (_, handlers),
         LinkServer(paths.control_socket(config), handlers),
     ):
         client = LinkClient(paths.control_socket(config))

@@ -22,8 +22,22 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "voiceedge"
 
 # From the top of the house to its ground floor: a room may import those after it, and itself.
-ROOMS = ("cli", "edge", "web", "switch", "flow", "context", "bus", "speech", "sip", "audio", "appliance")
-GROUND = ("config", "toml_file", "clock", "errors")
+ROOMS = (
+    "cli",
+    "edge",
+    "web",
+    "channels",
+    "switch",
+    "flow",
+    "connectors",
+    "context",
+    "bus",
+    "speech",
+    "sip",
+    "audio",
+    "appliance",
+)
+GROUND = ("config", "config_digital", "toml_file", "clock", "errors")
 
 TOP_LEVEL = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.ko.md", "README.md", "docs", "hardware",

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from voiceedge.config_digital import Channels, Connectors, Context, Retention, Web
 from voiceedge.errors import ConfigError
 from voiceedge.toml_file import FilePath, Section, read_toml
 
@@ -326,13 +327,6 @@ class Mqtt(Section):
         return self
 
 
-class Context(Section):
-    hand_over_s: float = Field(900.0, gt=0, description="How long a hand-over token lives, unless the flow says.")
-    outbox_limit: int = Field(
-        1_000_000, ge=1000, description="Events kept in all; beyond it, or after a day, published ones go."
-    )
-
-
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON lines.")
@@ -366,7 +360,11 @@ class Config(Section):
     prompts: Prompts = Prompts()
     mqtt: Mqtt = Mqtt()
     context: Context = Context()
+    retention: Retention = Retention()
     store: Store = Store()
+    web: Web = Web()
+    channels: Channels = Channels()
+    connectors: Connectors = Connectors()
     metrics: Metrics = Metrics()
     log: Log = Log()
     appliance: Appliance = Appliance()

@@ -12,9 +12,9 @@ from published import DOCUMENT, validate_as_published
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config, Mqtt, Site
+from voiceedge.context.catalogue import EVENTS
 from voiceedge.context.cloudevents import publish_form
 from voiceedge.context.describe import ASYNCAPI, SCHEMAS, documents
-from voiceedge.context.events import EVENTS
 from voiceedge.context.service import ContextService
 
 

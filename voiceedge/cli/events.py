@@ -14,6 +14,18 @@ from voiceedge.bus.client import Broker
 from voiceedge.cli import app
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import CloudEvent
+from voiceedge.context.digital import (
+    ContextChanged,
+    ContinueRefused,
+    ConversationClosed,
+    ConversationContinued,
+    ConversationErased,
+    CustomerIdentified,
+    InteractionEnded,
+    InteractionStarted,
+    LinkSent,
+    MessageSent,
+)
 from voiceedge.context.events import (
     AgentStateChanged,
     BridgeEnded,
@@ -68,6 +80,16 @@ KINDS = {
     OutboundDialled.type: ("dialled", "magenta", "{campaign} {order}  {number}  attempt {attempt}"),
     OutboundResult.type: ("result", "magenta", "{order}  {result} {answered_by} {outcome}  again {again_at}"),
     OutboundOver.type: ("order over", "magenta", "{order}  {state}  {why}"),
+    InteractionStarted.type: ("visit", "bold", "{channel} {direction}  {interaction}"),
+    InteractionEnded.type: ("visit over", "bold", "{channel} {cause}  {outcome}"),
+    MessageSent.type: ("message", "yellow", "{by} {agent}: {text}"),
+    LinkSent.type: ("link", "magenta", "to {channel} by {via} {address}: {result} {why}"),
+    ConversationContinued.type: ("continued", "bold magenta", "by {channel}, {by}  {trust}"),
+    ContinueRefused.type: ("kept apart", "magenta", "by {channel}, {by}: {reason}"),
+    ContextChanged.type: ("noted", "cyan", "{by}: {intent}"),
+    ConversationClosed.type: ("closed", "bold", "{by}: {outcome} {satisfaction}"),
+    CustomerIdentified.type: ("customer", "cyan", "{customer_id} by {by}"),
+    ConversationErased.type: ("erased", "red", "by {why}"),
     LegEnded.type: ("leg", "dim", "{direction} {role} {agent} {trunk}  {cause} {sip_code} {q850}  MOS {mos}"),
     CallEnded.type: ("ended", "bold", "{cause}  {outcome}  ({duration_ms} ms, {sip_code})"),
 }

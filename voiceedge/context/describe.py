@@ -11,8 +11,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from voiceedge.context.catalogue import EVENTS
 from voiceedge.context.cloudevents import CONTENT_TYPE, CONVERSATION_ID, CloudEvent, schema_id
-from voiceedge.context.events import EVENTS, EventData
+from voiceedge.context.events import EventData
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE / "schemas"

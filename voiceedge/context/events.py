@@ -371,14 +371,6 @@ class CallEnded(EventData):
     outcome: str | None = None  # the name of the flow's last exit
 
 
-EVENTS: tuple[type[EventData], ...] = (
-    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, BridgeStarted,
-    BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, LegEnded, CallEnded,
-    QueueJoined, QueueLeft, QueueCallBack, AgentStateChanged,
-    OutboundOrdered, OutboundRefused, OutboundDialled, OutboundResult, OutboundOver,
-)  # fmt: skip
-
-
 class Journal(Protocol):
     """Where a call writes down what happens. Never blocks and never raises: delivery is somebody else's worry."""
 

@@ -14,6 +14,13 @@ conversations = Table(
     Column("record", Text, nullable=False),
     Column("last_sequence", Integer, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+    Column("tenant", String(40), nullable=False, server_default="main"),
+    Column("joined_into", String(64)),  # this one was found to continue that one, and its events are filed there
+    Column("customer_id", String(64)),
+    Column("started_ms", BigInteger, nullable=False, server_default="0"),
+    Column("ended_ms", BigInteger),
+    Index("conversations_customer", "customer_id"),
+    Index("conversations_started", "tenant", "started_ms"),
 )
 
 outbox = Table(

@@ -17,15 +17,19 @@ from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
 from voiceedge.edge.orphans import Orphans
 from voiceedge.switch.caps import StoreCaps
+from voiceedge.web import serving as web
+from voiceedge.web.services import Services
 
 
 async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) -> None:
-    """`before` holds the ports of the embedded broker and the metrics, kept over a restart so that all find them."""
+    """`before` holds the ports of the embedded broker, metrics and web, kept over a restart so that all find them."""
     mqtt = config.mqtt.model_copy(update={"embedded_port": config.mqtt.embedded_port or before.get("mqtt_port", 0)})
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(ContextService(config.model_copy(update={"mqtt": mqtt}), clock))
         outbound = await stack.enter_async_context(outbound_room.opened(config, service, clock))
-        queues = await stack.enter_async_context(queue_room.opened(config, service, clock, reloaded=outbound.reload))
+        queues, queue_handlers = await stack.enter_async_context(
+            queue_room.opened(config, service, clock, reloaded=outbound.reload)
+        )
 
         orphans = Orphans(service.ingest, clock)
         watching = await stack.enter_async_context(asyncio.TaskGroup())
@@ -54,12 +58,14 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             "health": health,
         }
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
-        handlers |= {**counting.handlers(caps), **outbound.handlers(), **queues}
+        handlers |= {**counting.handlers(caps), **outbound.handlers(), **queue_handlers}
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         if config.outbound.mqtt_commands:
             listening = await stack.enter_async_context(asyncio.TaskGroup())
             following = commands.follow(config, outbound.service, lambda: service.broker_url, clock)
             stack.callback(listening.create_task(following).cancel)
+        services = Services(config=config, clock=clock, context=service, queues=queues, outbound=outbound.service)
+        await stack.enter_async_context(web.served(services, clock, reporter.tell, before))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
         await keeping.sweep_forever(config, clock, service.database, service.ingest)

@@ -33,8 +33,8 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def opened(
     config: Config, context: ContextService, clock: Clock, *, reloaded: Callable[[], None]
-) -> AsyncIterator[dict[str, Handler]]:
-    """The handlers of all requests about queues and agents, for as long as the block lasts.
+) -> AsyncIterator[tuple[QueueService, dict[str, Handler]]]:
+    """The queues, and the handlers of all requests about them and agents, for as long as the block lasts.
 
     `reloaded` is told after each SIGHUP, when the queues have their new plan.
     """
@@ -51,7 +51,7 @@ async def opened(
 
         loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reload()))
         try:
-            yield handlers(queues, Watching(queues, database, clock))
+            yield queues, handlers(queues, Watching(queues, database, clock))
         finally:
             loop.remove_signal_handler(signal.SIGHUP)
             await dial.close()

@@ -1,0 +1,36 @@
+"""The web server inside the running service: its port, its headers, and how it refuses."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from service import RunningService
+
+FLOWS = Path("tests/e2e/flows")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    settings = {"speech": {"enabled": False}, "web": {"port": 0}}
+    with RunningService(tmp_path_factory.mktemp("web"), flows=FLOWS, settings=settings) as service:
+        status = service.until(lambda status: status["processes"]["control"].get("web_port") and status)
+        yield f"http://127.0.0.1:{status['processes']['control']['web_port']}"
+
+
+def test_the_api_describes_itself(url):
+    document = httpx.get(f"{url}/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"] == "VoiceEdge"
+
+
+def test_what_is_not_there_is_a_problem_that_programs_can_read(url):
+    answer = httpx.get(f"{url}/v1/nowhere")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["code"] == "not_found"
+
+
+def test_every_answer_keeps_browsers_careful(url):
+    headers = httpx.get(f"{url}/v1/openapi.json").headers
+    assert "script-src 'self'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "server" not in headers

@@ -1,0 +1,50 @@
+"""All events that there are."""
+
+from voiceedge.context.digital import (
+    ContextChanged,
+    ContinueRefused,
+    ConversationClosed,
+    ConversationContinued,
+    ConversationErased,
+    CustomerIdentified,
+    InteractionEnded,
+    InteractionStarted,
+    LinkSent,
+    MessageSent,
+)
+from voiceedge.context.events import (
+    AgentStateChanged,
+    BridgeEnded,
+    BridgeStarted,
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    CallTransferred,
+    EventData,
+    HandedOver,
+    LegEnded,
+    OutboundDialled,
+    OutboundOrdered,
+    OutboundOver,
+    OutboundRefused,
+    OutboundResult,
+    QueueCallBack,
+    QueueJoined,
+    QueueLeft,
+    RecordingDeleted,
+    RecordingEnded,
+    RecordingStarted,
+    StepEntered,
+    ToneHeard,
+    TurnHeard,
+    VoicemailLeft,
+)
+
+EVENTS: tuple[type[EventData], ...] = (
+    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, BridgeStarted,
+    BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, LegEnded, CallEnded,
+    QueueJoined, QueueLeft, QueueCallBack, AgentStateChanged,
+    OutboundOrdered, OutboundRefused, OutboundDialled, OutboundResult, OutboundOver,
+    InteractionStarted, InteractionEnded, MessageSent, LinkSent, ConversationContinued, ContinueRefused, ContextChanged,
+    ConversationClosed, CustomerIdentified, ConversationErased,
+)  # fmt: skip

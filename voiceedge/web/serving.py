@@ -1,0 +1,107 @@
+"""The web server inside the control process: uvicorn on a socket of ours, for as long as the process serves."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+import uvicorn
+
+from voiceedge.clock import Clock, sleep
+from voiceedge.web.app import create_app
+from voiceedge.web.services import Services
+
+AGAIN_S = 10.0  # for a port that is in use
+GOODBYE_S = 2
+LARGEST_MESSAGE = 64 * 1024  # bytes, over a WebSocket
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def served(
+    services: Services, clock: Clock, tell: Callable[[dict[str, Any]], None], before: Mapping[str, Any]
+) -> AsyncIterator[None]:
+    """Where `web.port` is set. A port in use is tried again and stops nothing; `tell` gets {"web_port"} when open.
+
+    `before` holds the port of a predecessor.
+    """
+    if services.config.web.port is None:
+        yield
+        return
+    server = _Server(_settings(services))
+    serving = asyncio.create_task(_serve(server, services, clock, tell, before))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        if not server.started:
+            serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+class _Server(uvicorn.Server):
+    """Signals are the control process's own affair."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _settings(services: Services) -> uvicorn.Config:
+    web = services.config.web
+    return uvicorn.Config(
+        create_app(services),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(web.trusted_proxies),
+        forwarded_allow_ips=list(web.trusted_proxies),
+        ssl_certfile=str(web.certificate) if web.certificate else None,
+        ssl_keyfile=str(web.private_key) if web.private_key else None,
+        limit_concurrency=web.most_connections,
+        timeout_graceful_shutdown=GOODBYE_S,
+        ws_max_size=LARGEST_MESSAGE,
+    )
+
+
+async def _serve(
+    server: _Server,
+    services: Services,
+    clock: Clock,
+    tell: Callable[[dict[str, Any]], None],
+    before: Mapping[str, Any],
+) -> None:
+    web = services.config.web
+    port, problem = web.port or before.get("web_port", 0), ""
+    while True:
+        try:
+            listening = _listen(web.host, port)
+        except OSError as error:
+            if problem != (problem := error.strerror or str(error)):
+                remedy = "give web.port a port, and web.host an address, that is free on this machine"
+                log.error("web_not_served", host=web.host, port=port, problem=problem, remedy=remedy)  # noqa: TRY400
+            await sleep(clock, AGAIN_S)
+        else:
+            break
+    port = listening.getsockname()[1]
+    log.info("web_served", host=web.host, port=port)
+    tell({"web_port": port})
+    await server.serve([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
