@@ -35,18 +35,19 @@ PORTS_A_CALL = 4  # RTP and RTCP, twice as many as calls: a port rests before th
 _UNREAD: Mapping[str, tuple[str, ...]] = {
     "front": (
         "plan", "audio", "recording", "flows", "speech", "prompts", "mqtt", "context", "store", "metrics", "workers",
-        "outbound", "records",
+        "outbound", "records", "retention", "web", "channels", "connectors",
     ),
     "control": ("plan", "audio", "speech", "prompts"),
     "speech": (
         "outbound",
         "plan", "sip", "front", "switch", "store", "metrics", "workers", "audio", "recording", "context", "records",
+        "retention", "web", "channels", "connectors",
     ),
     "worker": (
         "outbound",
         "sip.max_calls", "front.calls_per_s", "front.calls_per_s_worker", "front.flood_per_s", "front.ban_s",
         "front.tls_port", "front.certificate", "front.private_key", "front.homer", "metrics", "records",
-        "workers.drain_s",
+        "workers.drain_s", "retention", "web", "channels",
     ),
 }  # fmt: skip
 # What calls that are up depend on: the address they are at, and where all processes meet.
