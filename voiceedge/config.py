@@ -72,6 +72,7 @@ def _node(address: str) -> str:
 
 IPv4 = Annotated[str, AfterValidator(_ipv4)]
 NodeAddress = Annotated[str, AfterValidator(_node)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 FlowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -196,7 +197,7 @@ class Outbound(Section):
 
 
 class Store(Section):
-    url: Annotated[str, AfterValidator(_database_url)] | None = Field(
+    url: DatabaseUrl | None = Field(
         None,
         description="PostgreSQL for conversations, queues and agents, shared by several nodes (docs/nodes.md); unset: "
         "SQLite in site.data_dir.",

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
@@ -49,7 +49,7 @@ def read_toml(model: type[Model], path: Path) -> Model:
         return model.model_validate(table, context=path.absolute().parent)
     except ValidationError as error:
         lines = dict(_lines_of_keys(text))
-        problems = sorted({_explain(model, problem, lines) for problem in error.errors()})
+        problems = sorted({_explain(model, problem, table, lines) for problem in error.errors()})
         raise ConfigError("\n".join(f"{path}:{line}: {message}" for line, message in problems)) from error
 
 
@@ -58,11 +58,16 @@ def readable_by_others(path: Path) -> bool:
     return bool(path.stat().st_mode & 0o004)
 
 
-def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[Place, int]) -> tuple[int, str]:
-    location = list(problem["loc"])
+def _explain(model: type[BaseModel], problem: ErrorDetails, table: Any, lines: Mapping[Place, int]) -> tuple[int, str]:
+    location = list(_in_the_file(problem, table))
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        known = list(_section(model, location[:-1]).model_fields)
+    if problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        location.append(problem["ctx"]["discriminator"].strip("'"))
+        tags = problem["ctx"].get("expected_tags", "").replace("'", '"')
+        message = f"is one of {tags}" if tags else "is missing"
+    elif problem["type"] == "extra_forbidden":
+        fields = _section(model, list(problem["loc"][:-1])).model_fields
+        known = [field.alias or name for name, field in fields.items()]
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         message = f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
     elif problem["type"] == "missing":
@@ -76,13 +81,39 @@ def _explain(model: type[BaseModel], problem: ErrorDetails, lines: Mapping[Place
     return line, f"{key}: {message}"
 
 
+def _in_the_file(problem: ErrorDetails, table: Any) -> Iterator[str | int]:
+    """The problem's place without what pydantic adds, which is nowhere in the file: the chosen kind of a union."""
+    here = table
+    for length, part in enumerate(problem["loc"], 1):
+        try:
+            here = here[part]
+        except (KeyError, IndexError, TypeError):
+            if length < len(problem["loc"]) or problem["type"] != "missing":
+                continue
+        yield part
+
+
 def _section(model: type[BaseModel], location: list[int | str]) -> type[BaseModel]:
+    kinds: list[type[BaseModel]] = []
     for part in location:
-        field = model.model_fields.get(str(part))
-        for kind in (field.annotation, *get_args(field.annotation)) if field else ():
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                model = kind
+        if field := model.model_fields.get(str(part)):
+            kinds = list(_models_in(field.annotation))
+            model = kinds[0] if kinds else model
+        else:  # a name, an index, or the kind chosen
+            model = next((kind for kind in kinds if part in _tags(kind)), model)
     return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _tags(model: type[BaseModel]) -> set[Any]:
+    kinds = (field.annotation for field in model.model_fields.values())
+    return {tag for kind in kinds if get_origin(kind) is Literal for tag in get_args(kind)}
 
 
 def _lines_of_keys(text: str) -> Iterator[tuple[Place, int]]:
