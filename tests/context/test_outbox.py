@@ -100,6 +100,27 @@ async def test_a_broker_killed_in_mid_stream_costs_no_event_no_order_and_no_seco
     assert outbox.state.problem is None
 
 
+async def test_a_broker_that_remembers_us_but_not_the_latest_events_gets_them_again(
+    new_mosquitto: Callable[..., Mosquitto], store: Store, tmp_path: Path
+) -> None:
+    mosquitto = new_mosquitto(f"allow_anonymous true\npersistence true\npersistence_location {tmp_path}/")
+    broker = Broker.from_url(mosquitto.url, Mqtt())
+    outbox, subscriber = outbox_to(store, broker), Subscriber(broker)
+    async with running(subscriber.run(), outbox.run()):
+        await subscriber.has(lambda it: bool(it.reports))
+        await store.ingest([step(number) for number in range(100)])
+        outbox.wake()
+        await subscriber.has(lambda it: len(it.events) == 100)
+        mosquitto.signal(signal.SIGUSR1)  # it writes down what it knows, our session too
+        await until((tmp_path / "mosquitto.db").exists)
+        mosquitto.kill()
+        await store.ingest([step(number) for number in range(100, 200)])
+        outbox.wake()
+        mosquitto.start()
+        await subscriber.has(lambda it: len(it.events) == 200)  # who was not back when the broker was
+    assert [int(event.sequence) for event in subscriber.events] == list(range(1, 201))
+
+
 async def test_a_broker_that_was_only_out_of_reach_gets_nothing_twice(mosquitto: Mosquitto, store: Store) -> None:
     broker = Broker.from_url(mosquitto.url, Mqtt())
     subscriber = Subscriber(broker)

@@ -34,10 +34,10 @@ class Seen:
 
 
 async def follow(
-    broker: Broker, clock: Clock, report: Callable[[str], None], *, site: str = "+"
+    broker: Broker, clock: Clock, report: Callable[[str], None], *, site: str = "+", seen: Seen | None = None
 ) -> AsyncIterator[CloudEvent]:
-    """Yield events for ever. Troubles go to `report`; only one that waiting does not cure is raised, as BusError."""
-    seen, delays = Seen(), backoff(longest_s=LONGEST_DELAY_S)
+    """Yield events for ever, without those `seen`. Troubles go to `report`; what waiting does not cure is raised."""
+    seen, delays = seen or Seen(), backoff(longest_s=LONGEST_DELAY_S)
     while True:
         try:
             async with connect(broker) as connection:

@@ -1,8 +1,9 @@
 """Brings events from the store to the broker: each stays pending until its PUBACK, and their order is kept.
 
-A broker that comes back without its memory (it was killed, or it is the embedded one of a process that was) may have
-acknowledged what its subscribers never got. So the latest events are then offered once more, and all wait a moment
-until the subscribers are back; they know a repeated event by `source` and `id`.
+A broker that comes back (it was killed, or it is the embedded one of a process that was) may have acknowledged what its
+subscribers never got. That it remembers our session proves nothing: it may have read that on its disk, where what came
+after is missing. So the latest events are then offered once more, and all wait a moment until the subscribers are back;
+they know a repeated event by `source` and `id`.
 """
 
 import asyncio
@@ -61,6 +62,8 @@ class Outbox:
         self._site, self._node, self._keep, self._settle_s = site, store.node, keep, settle_s
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._unmarked: set[int] = set()  # acknowledged, but the disk would not take that yet
+        self._was_away = False  # the broker, and its subscribers with it
+        self._some_acknowledged = True  # since the latest were offered again
         self._pruned_at = clock.monotonic()
         self.state = OutboxState()
 
@@ -80,6 +83,7 @@ class Outbox:
                     delays = backoff()
                     await self._serve(connection)
             except (BusError, StoreError) as error:
+                self._was_away = True
                 self._note(error)
             finally:
                 self.state.connected = False
@@ -97,7 +101,7 @@ class Outbox:
     async def _serve(self, connection: Connection) -> None:
         try:
             await connection.publish([status_message(self._site, self._node, online=True)], _nobody)
-            if not connection.session_present:
+            if self._was_away or not connection.session_present:
                 await self._offer_again(connection)
             await self._publish_all(connection)
         except asyncio.CancelledError:
@@ -107,10 +111,15 @@ class Outbox:
             raise
 
     async def _offer_again(self, connection: Connection) -> None:
-        events = await self._store.reoffer(REOFFERED_MS)
-        if events:
-            log.info("events_offered_again", events=events, reason="the broker does not remember us")
+        events = 0
+        if self._some_acknowledged:
+            events = await self._store.reoffer(REOFFERED_MS)
+            self._unmarked.clear()  # they are pending still
+            self._some_acknowledged = False
+            log.info("events_offered_again", events=events, reason="the broker was away, or does not remember us")
+        if events or self._was_away:
             await self._until_lost(connection, sleep(self._clock, self._settle_s))
+        self._was_away = False
 
     async def _publish_all(self, connection: Connection) -> None:
         delays = backoff()
@@ -144,6 +153,7 @@ class Outbox:
                 await connection.publish(messages, lambda index: acknowledged.append(pending[index].position))
         finally:
             self.state.published += len(acknowledged)
+            self._some_acknowledged |= bool(acknowledged)
             await self._mark(acknowledged)
         return len(messages)
 
