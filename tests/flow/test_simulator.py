@@ -3,7 +3,7 @@
 import pytest
 
 from voiceedge.flow.call import Keyed, KeyRule, NoInput, Question
-from voiceedge.flow.simulator import interpret
+from voiceedge.flow.typed import interpret
 from voiceedge.speech.heard import Decision, DigitString, Expectation, Phrase
 
 PHRASES = (Phrase("배송 조회", "delivery"), Phrase("상담원 연결", "agent"), Phrase("영업 시간", "hours"))

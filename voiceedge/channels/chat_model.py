@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from voiceedge.errors import VoiceEdgeError
+from voiceedge.flow.call import Button
 
 By = Literal["customer", "agent", "voiceedge"]
 Cause = Literal["customer", "agent", "flow", "idle", "moved", "failed"]
@@ -47,15 +48,6 @@ class Chat:
     outcome: str | None = None
     satisfaction: int | None = None
     last_number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """A choice: what is sent back for it and what stands on it; `quiet` ones are there at every question."""
-
-    name: str
-    label: str
-    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +93,7 @@ class ChatDesk(Protocol):
         """Those the agent talks in."""
 
     async def take(self, chat: str, agent: str, title: str = "") -> Chat:
-        """The agent answers, and the customer is told so; `title` is the name shown. `taken` where another was first."""
+        """The agent answers, and the customer is told so; `title` is the name shown. `taken`: another was first."""
 
     async def say(self, chat: str, agent: str, text: str) -> ChatMessage: ...
 

@@ -102,7 +102,7 @@ class TurnHeard(EventData):
     call_id: FreeText
     flow: str
     step: str
-    by: Literal["speech", "keys", "none"]
+    by: Literal["speech", "keys", "text", "none"]
     decision: Literal["accept", "confirm", "reject", "no_input"]
     value: FreeText | None = None
     transcript: FreeText | None = None

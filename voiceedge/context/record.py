@@ -69,7 +69,7 @@ class Turn(Value):
     speaker: Literal["caller", "agent", "voiceedge"]
     step: str
     text: str
-    by: Literal["speech", "keys", "none"] | None = None
+    by: Literal["speech", "keys", "text", "none"] | None = None
     decision: str | None = None
     confidence: float | None = None
 

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from voiceedge.context.events import TurnHeard
 from voiceedge.context.pii import PersonalDataClass, mask, mask_text
-from voiceedge.flow.call import Keyed, KeyRule, NoInput, Question, Reply
+from voiceedge.flow.call import Button, Keyed, KeyRule, NoInput, Question, Reply
 from voiceedge.flow.frame import Frame, Spoken
-from voiceedge.flow.steps import Ask, Choice
+from voiceedge.flow.steps import AGAIN, Ask, Choice
 from voiceedge.flow.template import Template
 from voiceedge.flow.words import NO_KEY, YES_KEY
 from voiceedge.speech.heard import Decision, DigitString, Expectation, Heard, Phrase
@@ -114,6 +114,8 @@ class Asking:
             ),
             barge_in=barge_in,
             no_input_s=self.ask.wait_s or header.wait_s,
+            buttons=buttons_of(options),
+            class_=self._class if digits else PersonalDataClass.NONE,
         )
 
     def _understand(self, reply: Reply, options: Sequence[Option]) -> Answer | None:
@@ -207,15 +209,16 @@ class Asking:
         match reply:
             case Keyed(keys=keys):
                 decision = "accept" if answer else "reject"
-                self._record(by="keys", decision=decision, value=value or _masked(keys, class_))
+                by = "text" if reply.typed else "keys"
+                self._record(by=by, decision=decision, value=value or _masked(keys, class_))
             case Heard():
                 self._record(
-                    by="speech",
+                    by="text" if reply.typed else "speech",
                     decision=str(reply.decision) if answer else "reject",
                     value=value,
                     transcript=_masked(reply.transcript, class_),
                     confidence=reply.confidence,
-                    speech_ms=reply.speech_ms,
+                    speech_ms=None if reply.typed else reply.speech_ms,
                 )
             case NoInput():
                 self._record(by="none", decision="no_input")
@@ -265,7 +268,17 @@ def _fits(digits: str, length: tuple[int, int]) -> bool:
 
 
 def _name_of(answer: Answer) -> str:
-    if answer.option is None:
-        return answer.digits or ""
-    choice = answer.option.choice
+    return _label(answer.option.choice) if answer.option else answer.digits or ""
+
+
+def _label(choice: Choice) -> str:
     return choice.name or (choice.say[0] if choice.say else f"{choice.key}")
+
+
+def buttons_of(options: Sequence[Option]) -> tuple[Button, ...]:
+    """One an option; who can read again what was said needs none for it."""
+    return tuple(
+        Button(option.name, _label(option.choice), quiet=option.universal)
+        for option in options
+        if not (option.universal and option.choice.next == AGAIN)
+    )

@@ -8,6 +8,8 @@ from typing import Protocol
 from voiceedge.context.pii import PersonalDataClass
 from voiceedge.speech.heard import Expectation, Heard
 
+PHONE = "phone"
+
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
@@ -20,6 +22,7 @@ class CallFacts:
     headers: Mapping[str, str] = field(default_factory=dict)  # only those on the allow-list
     given: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # slots with a value from the beginning
     answered_by: str = ""  # of a call that we placed by order: person, machine or silence
+    channel: str = PHONE  # any other: what is said is read, and answers are typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,15 @@ class KeyRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Button:
+    """An answer to choose by hand: its option's name and the words on it; `quiet` ones stand at every question."""
+
+    name: str
+    label: str
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Keys and speech are awaited together from the prompt's first word on (from its end where `barge_in` is off)."""
 
@@ -54,6 +66,8 @@ class Question:
     no_input_s: float = 5.0  # silence after the prompt's end
     between_keys_s: float = 3.0
     longest_speech_s: float = 12.0
+    buttons: tuple[Button, ...] = ()
+    class_: PersonalDataClass = PersonalDataClass.NONE  # of a number asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ class Keyed:
     """Keys without the end key. They may not fit the rule: whether they are an answer is the engine's decision."""
 
     keys: str
+    typed: bool = False  # written, not pressed
 
 
 @dataclass(frozen=True, slots=True)

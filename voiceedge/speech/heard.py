@@ -50,7 +50,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One turn of the caller's speech, decided. `confidence` is 0..1 and comparable only within one release."""
+    """One turn of the caller's speech, decided. `confidence` is 0..1 and comparable only within one release.
+
+    `typed`: the words were written.
+    """
 
     decision: Decision
     value: str | None
@@ -59,3 +62,4 @@ class Heard:
     confidence: float
     speech_ms: int
     evidence: Evidence = Evidence()
+    typed: bool = False
