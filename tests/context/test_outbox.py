@@ -11,7 +11,7 @@ from mosquitto import Mosquitto
 from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.config import Mqtt
 from voiceedge.context.cloudevents import CloudEvent
-from voiceedge.context.follow import follow
+from voiceedge.context.follow import Seen, follow
 from voiceedge.context.outbox import Outbox
 from voiceedge.context.store import Store
 from voiceedge.errors import StoreError
@@ -24,9 +24,10 @@ class Subscriber:
         self._broker = broker
         self.events: list[CloudEvent] = []
         self.reports: list[str] = []
+        self._seen = Seen()
 
     async def run(self) -> None:
-        async for event in follow(self._broker, CLOCK, self.reports.append):
+        async for event in follow(self._broker, CLOCK, self.reports.append, seen=self._seen):
             self.events.append(event)
 
     async def has(self, condition: Callable[["Subscriber"], bool]) -> None:
@@ -106,18 +107,21 @@ async def test_a_broker_that_remembers_us_but_not_the_latest_events_gets_them_ag
     mosquitto = new_mosquitto(f"allow_anonymous true\npersistence true\npersistence_location {tmp_path}/")
     broker = Broker.from_url(mosquitto.url, Mqtt())
     outbox, subscriber = outbox_to(store, broker), Subscriber(broker)
-    async with running(subscriber.run(), outbox.run()):
-        await subscriber.has(lambda it: bool(it.reports))
-        await store.ingest([step(number) for number in range(100)])
-        outbox.wake()
-        await subscriber.has(lambda it: len(it.events) == 100)
-        mosquitto.signal(signal.SIGUSR1)  # it writes down what it knows, our session too
-        await until((tmp_path / "mosquitto.db").exists)
+    async with running(outbox.run()):
+        async with running(subscriber.run()):
+            await subscriber.has(lambda it: bool(it.reports))
+            await store.ingest([step(number) for number in range(100)])
+            outbox.wake()
+            await subscriber.has(lambda it: len(it.events) == 100)
+            mosquitto.signal(signal.SIGUSR1)  # it writes down what it knows, our session too
+            await until((tmp_path / "mosquitto.db").exists)
         mosquitto.kill()
         await store.ingest([step(number) for number in range(100, 200)])
         outbox.wake()
         mosquitto.start()
-        await subscriber.has(lambda it: len(it.events) == 200)  # who was not back when the broker was
+        await asyncio.sleep(1)  # that is how long a subscriber may take to be back
+        async with running(subscriber.run()):
+            await subscriber.has(lambda it: len(it.events) == 200)
     assert [int(event.sequence) for event in subscriber.events] == list(range(1, 201))
 
 
