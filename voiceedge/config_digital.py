@@ -16,6 +16,15 @@ def _public_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL (RFC 6454), as one text for one place. Raises ValueError where it has none."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError("give https://host or https://host:port")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
 Tenant = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
 
 
@@ -24,10 +33,22 @@ class Context(Section):
     outbox_limit: int = Field(
         1_000_000, ge=1000, description="Events kept in all; beyond it, or after a day, published ones go."
     )
+    pin_s: float = Field(600.0, ge=60, le=3600, description="How long a PIN lives by which a customer continues.")
+    hint_s: float = Field(
+        86400.0,
+        ge=60,
+        description="Whoever calls with the number of a customer who was in a chat so long ago at most is asked whether "
+        "to continue it.",
+    )
     continue_numbers: tuple[str, ...] = Field(
         (),
         description="Numbers that are given to one customer at a time, to be called only to continue a conversation.",
         examples=[["07080001001", "07080001002"]],
+    )
+    mqtt_commands: bool = Field(
+        False,
+        description="Take commands for conversations (docs/api.md) by MQTT too: whoever may publish there can read and "
+        "change those of tenant main.",
     )
     tenants: dict[str, Tenant] = Field(
         default_factory=dict,
@@ -68,6 +89,11 @@ class Web(Section):
     )
     most_connections: int = Field(1000, ge=10, description="Connections at once; more are refused with 503.")
     requests_per_min: int = Field(600, ge=1, description="Requests a minute of one API key, or of one visitor.")
+    webhook_targets: tuple[Annotated[str, AfterValidator(origin)], ...] = Field(
+        (),
+        description="Where webhooks of the API may lead to, and nowhere else: scheme, host and port.",
+        examples=[["https://crm.example", "http://10.0.0.5:8080"]],
+    )
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
