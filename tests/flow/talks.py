@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from voiceedge.clock import VirtualClock
+from voiceedge.connectors.answers import Answer, Failed
 from voiceedge.context.events import EventData, StepEntered, TurnHeard
 from voiceedge.flow.book import FlowBook, check_paths
 from voiceedge.flow.call import Question, Reply, TransferResult
 from voiceedge.flow.engine import FlowOutcome, FlowRun
-from voiceedge.flow.look_up import Answer, Failed, LookUps, Request
+from voiceedge.flow.look_up import LookUps, Query, Request
 from voiceedge.flow.problem import Problem, errors_in
 from voiceedge.flow.simulator import SimulatedCall
 
@@ -67,8 +68,8 @@ class Service:
     def __init__(self, *answers: Answer) -> None:
         self.answers, self.requests = list(answers), []
 
-    async def ask(self, request: Request) -> Answer:
-        self.requests.append(request)
+    async def ask(self, wish: Request | Query) -> Answer:
+        self.requests.append(wish)
         if not self.answers:
             return Failed("no answer laid out")
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

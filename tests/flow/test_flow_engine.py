@@ -8,12 +8,12 @@ import pytest
 from talks import Service, converse
 
 from voiceedge.clock import VirtualClock
+from voiceedge.connectors.answers import Failed, Found, NotFound
 from voiceedge.context.pii import PersonalDataClass
 from voiceedge.errors import FlowError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import CallEnded, CallFacts, HandOver, Keyed, NoInput, TransferResult
 from voiceedge.flow.frame import Frame, fixed_prompts
-from voiceedge.flow.look_up import Failed, Found, NotFound
 from voiceedge.speech.heard import Decision, Heard
 
 HEAD = "flow: test\nlanguage: ko\nstart: a\n"

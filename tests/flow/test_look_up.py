@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from voiceedge.clock import RealClock
-from voiceedge.flow.look_up import Failed, Found, HttpLookUps, NotFound, Request
+from voiceedge.connectors.answers import Failed, Found, NotFound
+from voiceedge.connectors.service import Connectors
+from voiceedge.flow.look_up import Request, SiteLookUps
 
 
 @asynccontextmanager
@@ -44,8 +46,9 @@ def http(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
 
 
 async def ask(url: str, body=None, timeout_s: float = 5.0, headers=None):
-    async with httpx.AsyncClient() as client:
-        return await HttpLookUps(client, RealClock()).ask(Request(url, headers or {}, body, timeout_s))
+    clock = RealClock()
+    async with httpx.AsyncClient() as client, Connectors({}, clock) as connectors:
+        return await SiteLookUps(client, clock, connectors).ask(Request(url, headers or {}, body, timeout_s))
 
 
 async def test_a_json_object_is_found():
@@ -73,6 +76,9 @@ async def test_404_is_not_found():
     http(b"[1]"),
     http(b"not json"),
     http(b"\xff\xfe"),
+    http(b'{"a": NaN}'),
+    http(b'{"a": 1e999}'),
+    http(b'{"a": "\\ud800"}'),
     http(b"[" * 60_000),
     http(b"{}" + b" " * 70_000),
     http(gzip.compress(b'{"a": "' + b" " * 10_000_000 + b'"}'), "200 OK", "Content-Encoding: gzip"),

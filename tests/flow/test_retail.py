@@ -7,9 +7,9 @@ import pytest
 from talks import Service, converse
 
 from voiceedge.clock import VirtualClock
+from voiceedge.connectors.answers import Failed, Found, NotFound
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import TransferResult
-from voiceedge.flow.look_up import Failed, Found, NotFound
 
 FLOWS = FlowBook(Path("ivr_flows")).flows
 SHIPPED = Found({"status": "shipped", "carrier": "한빛택배", "arrives": "2026-11-24"})

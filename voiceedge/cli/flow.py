@@ -16,13 +16,15 @@ from rich.prompt import Prompt
 from voiceedge.cli import app
 from voiceedge.clock import RealClock
 from voiceedge.config import Speech
+from voiceedge.connectors.answers import Answer, Failed, Found, NotFound
+from voiceedge.connectors.service import Connectors, load_profiles
 from voiceedge.context.events import EventData, StepEntered
-from voiceedge.errors import FlowError, ModelMissingError
+from voiceedge.errors import ConfigError, FlowError, ModelMissingError
 from voiceedge.flow.book import Flows, check_paths, flows_beside
 from voiceedge.flow.call import Keyed, NoInput, Question, Reply, TransferResult
 from voiceedge.flow.engine import FlowOutcome, FlowRun
 from voiceedge.flow.lint import Unspeakable
-from voiceedge.flow.look_up import Answer, Failed, Found, HttpLookUps, LookUps, NotFound, Request
+from voiceedge.flow.look_up import LookUps, Query, Request, SiteLookUps
 from voiceedge.flow.problem import errors_in
 from voiceedge.flow.simulator import SimulatedCall
 from voiceedge.speech.heard import Decision
@@ -32,21 +34,29 @@ app.add_typer(flow_app, name="flow")
 
 _MOST_SHOWN = 6
 
+ConnectorsOption = Annotated[Path | None, typer.Option("--connectors", help="The site's connectors file.")]
+
 
 @flow_app.command()
 def check(
     files: Annotated[list[Path], typer.Argument(help="Flow files, or directories of them.")],
     strict: Annotated[bool, typer.Option(help="Let warnings fail too.")] = False,
     vocabulary: Annotated[bool, typer.Option(help="Hold phrases against the recogniser's vocabulary, if any.")] = True,
+    connectors_file: ConnectorsOption = None,
 ) -> None:
     """Tell every problem with its file, line and column. Exit code 0: fine, 1: problems, 2: wrong usage."""
     missing = [str(path) for path in files if not path.exists()]
     if missing:
         typer.echo(f"There is no {', '.join(missing)}. Name flow files or a directory of them.", err=True)
         raise typer.Exit(2)
-    problems = check_paths(files)
+    try:
+        connectors = load_profiles(connectors_file) if connectors_file else None
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    problems = check_paths(files, connectors=connectors)
     if vocabulary and not errors_in(problems):
-        problems = check_paths(files, _vocabulary())
+        problems = check_paths(files, _vocabulary(), connectors)
     for problem in problems:
         typer.echo(str(problem))
     errors = len(errors_in(problems))
@@ -78,6 +88,7 @@ def try_(
     ] = None,
     setting: Annotated[list[str] | None, typer.Option(help="A setting of the flow, as name=value.")] = None,
     transfer: Annotated[TransferResult, typer.Option(help="What becomes of a transfer.")] = TransferResult.DONE,
+    connectors_file: ConnectorsOption = None,
 ) -> None:
     """Be the caller: type words or keys, nothing to stay silent, /hangup to hang up."""
     try:
@@ -87,8 +98,9 @@ def try_(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     try:
-        flows, name = flows_beside(file, values)
-    except FlowError as error:
+        connectors = Connectors.load(connectors_file, RealClock())
+        flows, name = flows_beside(file, values, connectors.profiles if connectors_file else None)
+    except (ConfigError, FlowError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     unknown = values.keys() - flows[name].header.settings.keys()
@@ -97,17 +109,23 @@ def try_(
         raise typer.Exit(2)
     screen = _Terminal(Console(highlight=False, soft_wrap=True))
     signal.signal(signal.SIGINT, _interrupt)
-    outcome = asyncio.run(_run(flows, name, screen, fixed, transfer))
+    outcome = asyncio.run(_run(flows, name, screen, fixed, connectors, transfer))
     screen.ended(outcome)
 
 
 async def _run(
-    flows: Flows, name: str, screen: "_Terminal", fixed: LookUps | None, transfer: TransferResult
+    flows: Flows,
+    name: str,
+    screen: "_Terminal",
+    fixed: LookUps | None,
+    connectors: Connectors,
+    transfer: TransferResult,
 ) -> FlowOutcome:
     clock = RealClock()
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient() as client, connectors:
         call = SimulatedCall(screen.read, screen, transfer=transfer)
-        return await FlowRun(flows, name, call, screen, clock, fixed or HttpLookUps(client, clock)).run()
+        look_ups = fixed or SiteLookUps(client, clock, connectors)
+        return await FlowRun(flows, name, call, screen, clock, look_ups).run()
 
 
 def _interrupt(*_: object) -> None:
@@ -131,7 +149,7 @@ class _FixedAnswer:
             return cls(NotFound())
         return cls(Found(values) if isinstance(values, dict) else Failed("the answer is not a JSON object"))
 
-    async def ask(self, request: Request) -> Answer:  # noqa: ARG002
+    async def ask(self, wish: Request | Query) -> Answer:  # noqa: ARG002
         return self._answer
 
 

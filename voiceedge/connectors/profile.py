@@ -88,6 +88,10 @@ class _Profile(Section):
         """What must be there before it can ask, by its key."""
         yield from ()
 
+    def read_once(self) -> Iterator[Path]:
+        """Of these files what is read at the start only."""
+        yield from (file for key, file in self.files() if key == "ca_file")
+
     @model_validator(mode="after")
     def _parameters_exist(self) -> Self:
         if not self.parameters:

@@ -18,7 +18,10 @@ from pydantic import BaseModel, ConfigDict
 
 import voiceedge
 from voiceedge import config as configuration
+from voiceedge.clock import RealClock
 from voiceedge.config import Config
+from voiceedge.connectors.profile import Profile
+from voiceedge.connectors.service import Connectors
 from voiceedge.edge import logs
 from voiceedge.edge.front import kamailio
 from voiceedge.edge.front.place import LOOPBACK, find_program, free_port, settle
@@ -87,8 +90,9 @@ class Blueprint(BaseModel):
 def draw(config: Config) -> Blueprint:
     """Raises ConfigError for whatever in configuration, plan, flows or machine cannot work."""
     plan = load_plan(config.switch.plan)
+    connectors = Connectors.load(config.connectors.file, RealClock()).profiles
     try:
-        book = FlowBook(config.flows.dir, config.flows.values)
+        book = FlowBook(config.flows.dir, config.flows.values, connectors)
     except FlowError as error:
         raise ConfigError(str(error)) from error
     refuse_broken(plan, book.flows, config.switch.plan)
@@ -112,7 +116,8 @@ def draw(config: Config) -> Blueprint:
         ports_each=ports_each,
         code=code,
         fingerprints={
-            name: _fingerprint(config, plan, code, unread if front else ()) for name, unread in _UNREAD.items()
+            name: _fingerprint(config, plan, connectors, code, unread if front else ())
+            for name, unread in _UNREAD.items()
         },
         fixed={**fixed, "front.enabled": str(front)},
     )
@@ -155,8 +160,12 @@ def _seats(config: Config, workers: int, ports_each: int) -> int:
     return seats
 
 
-def _fingerprint(config: Config, plan: Plan, code: str, unread: Iterable[str]) -> str:
+def _fingerprint(
+    config: Config, plan: Plan, connectors: Mapping[str, Profile], code: str, unread: Iterable[str]
+) -> str:
     read = config.model_dump(mode="json") | {"plan": [plan.model_dump(mode="json"), *_traces_of_secrets(plan)]}
+    read["connectors"] = [*((name, profile.model_dump(mode="json")) for name, profile in connectors.items())]
+    read["connectors"] += [_trace(file) for profile in connectors.values() for file in profile.read_once()]
     for name in unread:
         section, _, key = name.partition(".")
         if key:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.connectors.service import Connectors
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events import MADE_BY_US
 from voiceedge.context.pii import pseudonym_key
@@ -31,6 +32,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             queue_room.opened(config, service, clock, reloaded=outbound.reload)
         )
 
+        connectors = await stack.enter_async_context(Connectors.load(config.connectors.file, clock))
         orphans = Orphans(service.ingest, clock)
         watching = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(watching.create_task(orphans.watch_forever()).cancel)
@@ -51,11 +53,15 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         async def health(_head: Head, _payload: bytes) -> Head:
             return asdict(await service.health())
 
+        async def look_ups(_head: Head, _payload: bytes) -> Head:
+            return {"connectors": [asdict(state) for state in connectors.state()]}
+
         handlers: dict[str, Handler] = {
             "ingest": ingest,
             "issue_token": issue,
             "redeem_token": redeem,
             "health": health,
+            "connectors": look_ups,
         }
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
         handlers |= {**counting.handlers(caps), **outbound.handlers(), **queue_handlers}
@@ -64,7 +70,14 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             listening = await stack.enter_async_context(asyncio.TaskGroup())
             following = commands.follow(config, outbound.service, lambda: service.broker_url, clock)
             stack.callback(listening.create_task(following).cancel)
-        services = Services(config=config, clock=clock, context=service, queues=queues, outbound=outbound.service)
+        services = Services(
+            config=config,
+            clock=clock,
+            context=service,
+            queues=queues,
+            outbound=outbound.service,
+            connectors=connectors,
+        )
         await stack.enter_async_context(web.served(services, clock, reporter.tell, before))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))

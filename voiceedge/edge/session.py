@@ -15,6 +15,7 @@ from voiceedge.audio.recording import Recorder
 from voiceedge.audio.tones import ToneKind
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.connectors.answers import Answer
 from voiceedge.context.cloudevents import new_id
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
 from voiceedge.context.pii import FEWEST_DIGITS_KEPT_OF, PersonalDataClass, mask
@@ -45,7 +46,7 @@ from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.book import FlowBook, Flows
 from voiceedge.flow.call import CallFacts
 from voiceedge.flow.engine import FlowRun
-from voiceedge.flow.look_up import Answer, LookUps, Request
+from voiceedge.flow.look_up import LookUps, Query, Request
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import Leg
 from voiceedge.switch.direct import direct
@@ -89,8 +90,8 @@ class PatientLookUps:
     def __init__(self, look_ups: LookUps, inbox: Inbox) -> None:
         self._look_ups, self._inbox = look_ups, inbox
 
-    async def ask(self, request: Request) -> Answer:
-        return await self._inbox.unless_over(self._look_ups.ask(request))
+    async def ask(self, wish: Request | Query) -> Answer:
+        return await self._inbox.unless_over(self._look_ups.ask(wish))
 
 
 class Session:

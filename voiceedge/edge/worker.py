@@ -18,6 +18,7 @@ from voiceedge.audio.sealed import sweep
 from voiceedge.audio.silero import Silero
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Sip
+from voiceedge.connectors.service import Connectors
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.journal import Outgoing, QueueJournal
 from voiceedge.context.pii import pseudonym, pseudonym_key
@@ -37,6 +38,7 @@ from voiceedge.edge.origin import AGENT_HEADER, wanted_headers
 from voiceedge.edge.outbound_desk import OutboundDesk
 from voiceedge.edge.phones import Phones
 from voiceedge.edge.queue_desk import QueueDesk
+from voiceedge.edge.sending_on import SendingOn
 from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.tracing import Tracing
@@ -44,7 +46,7 @@ from voiceedge.edge.transcript import Transcripts
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
-from voiceedge.flow.look_up import HttpLookUps
+from voiceedge.flow.look_up import SiteLookUps
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.leg import Leg
 from voiceedge.speech.streaming import VoskModel
@@ -75,22 +77,22 @@ async def main(
     SIGUSR1: end with the last call. Behind the front no new call is taken meanwhile, as others take them.
     """
     config, sip = blueprint.config, _sip(blueprint, reporter.seat, before)
-    book, switch = _book(config), load_plan(config.switch.plan)
+    connectors = Connectors.load(config.connectors.file, clock)
+    book, switch = _book(config, connectors), load_plan(config.switch.plan)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, book.reload)
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
     outgoing = Outgoing(clock)
     key = pseudonym_key(config.site.data_dir)
     recorder = await _recorder(config)
-    library = PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
 
     async def send(events: Sequence[StampedEvent]) -> None:
         dumped = [event.model_dump(mode="json") for event in events]
         body = {"events": dumped, "pid": os.getpid(), "calls": [call.picture() for call in switchboard.sessions()]}
         await control.request("ingest", body, timeout_s=INGEST_S)
 
-    async with httpx.AsyncClient() as http, asyncio.TaskGroup() as group:
+    async with httpx.AsyncClient() as http, connectors, asyncio.TaskGroup() as group:
         draining = group.create_task(outgoing.drain(send))
-        voice = WorkerVoice(library, speech)
+        voice = WorkerVoice(_library(config), speech)
         caps = LinkCaps(control, clock)
         lines = Lines(
             config,
@@ -115,7 +117,7 @@ async def main(
             queues=QueueDesk(control, clock),
             transcripts=Transcripts(ears, lines.spawn) if config.speech.transcribe_talks else None,
             tickets=TicketOffice(control, clock),
-            look_ups=HttpLookUps(http, clock),
+            look_ups=SiteLookUps(http, clock, connectors),
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
             customer_of=lambda number: pseudonym(number, key) if any(map(str.isdigit, number)) else None,
         )
@@ -156,6 +158,7 @@ async def main(
                 **out.handlers(),
                 **LiveView(lambda: [*switchboard.sessions(), *call_backs.calls()], around.tally, outgoing).handlers,
                 **tracing.handlers,
+                **SendingOn(lines).handlers,
             }
             async with LinkServer(paths.worker_socket(config, reporter.name), handlers):
                 reporter.ready({"sip_port": endpoint.port, "capacity": endpoint.capacity, "calls_each": calls_each})
@@ -191,14 +194,18 @@ def _sip(blueprint: Blueprint, seat: int, before: Facts) -> Sip:
     return sip.model_copy(update=own)
 
 
+def _library(config: Config) -> PromptLibrary:
+    return PromptLibrary(paths.prompt_cache(config), synthesis.choose(config.prompts, config.site.data_dir))
+
+
 async def _recorder(config: Config) -> Recorder:
     await asyncio.to_thread(sweep, paths.drafts(config))  # of a predecessor that was killed
     return Recorder(vault=keeping.vault(config))
 
 
-def _book(config: Config) -> FlowBook:
+def _book(config: Config, connectors: Connectors) -> FlowBook:
     try:
-        return FlowBook(config.flows.dir, config.flows.values)
+        return FlowBook(config.flows.dir, config.flows.values, connectors.profiles)
     except FlowError as error:
         raise ConfigError(str(error)) from error
 

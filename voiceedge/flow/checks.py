@@ -7,7 +7,7 @@ from voiceedge.flow.loader import UNKNOWN, Draft
 from voiceedge.flow.model import Header
 from voiceedge.flow.problem import nearest
 from voiceedge.flow.source import Location
-from voiceedge.flow.steps import AGAIN, Ask, Choice, Step
+from voiceedge.flow.steps import AGAIN, Ask, Choice, LookUp, Step
 from voiceedge.flow.template import Template
 from voiceedge.flow.ways import check_ways
 
@@ -32,6 +32,8 @@ def check(draft: Draft) -> None:
         _check_targets(draft, place, step)
         if isinstance(step, Ask):
             _check_ask(draft, header, place, step)
+        if isinstance(step, LookUp):
+            _check_look_up(draft, place, step)
         for where, slot in step.fills():
             _check_slot(draft, header, (*place, *where), slot, key=where[0] != "into" or len(where) > 1)
         _check_texts(draft, header, place, step)
@@ -108,6 +110,16 @@ def _check_ask(draft: Draft, header: Header, place: Location, ask: Ask) -> None:
         message = "a caller who is not understood is trapped here. Add otherwise: with the step after the last attempt."
         draft.error(place, message, key=True)
     _check_answers(draft, header, (*place, "choices"), ask.choices)
+
+
+def _check_look_up(draft: Draft, place: Location, step: LookUp) -> None:
+    if isinstance(step.look_up, str):
+        for key in ("send", "headers", "timeout_s"):
+            if key in step.model_fields_set:
+                message = f'"{key}" is for an address; the connector has its own. Remove it, or give values by with:'
+                draft.error((*place, key), message, key=True)
+    elif step.give:
+        draft.error((*place, "with"), '"with" is for a connector. Write the values into the address.', key=True)
 
 
 def _check_answers(draft: Draft, header: Header, place: Location, choices: dict[str, Choice]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import structlog
 
 from voiceedge.clock import Clock
+from voiceedge.connectors.answers import Found, NotFound
 from voiceedge.context.events import Journal, StepEntered, TurnHeard
 from voiceedge.context.record import Slot
 from voiceedge.errors import FlowError, VoiceEdgeError
@@ -25,8 +26,8 @@ from voiceedge.flow.call import (
     TransferResult,
 )
 from voiceedge.flow.expression import ExpressionError
-from voiceedge.flow.frame import Frame, SlotValue, Spoken
-from voiceedge.flow.look_up import Found, LookUps, NotFound, Request, fill_url
+from voiceedge.flow.frame import Classes, Frame, SlotValue, Spoken
+from voiceedge.flow.look_up import LookUps, wish_of
 from voiceedge.flow.steps import (
     AGAIN,
     Ask,
@@ -166,7 +167,8 @@ class FlowRun:
                 return self._choose(step)
             case Set():
                 values = self.values()
-                self._fill(frame, {name: frame.calculate(value, values) for name, value in step.set.items()})
+                slots = {name: frame.calculate(value, values) for name, value in step.set.items()}
+                self._fill(frame, slots, frame.classes_in(step.set))
                 return step.next
             case LookUp():
                 return await self._look_up(frame, step)
@@ -230,20 +232,9 @@ class FlowRun:
         return step.otherwise
 
     async def _look_up(self, frame: Frame, step: LookUp) -> str:
-        values = self.values()
-        request = Request(
-            url=fill_url(step.look_up, values),
-            headers={
-                name: _header(text.fill(values, lambda _, value: plain(value))) for name, text in step.headers.items()
-            },
-            body=None
-            if step.send is None
-            else {key: frame.calculate(value, values) for key, value in step.send.items()},
-            timeout_s=step.timeout_s,
-        )
-        match await self._look_ups.ask(request):
-            case Found(values=found):
-                self._fill(frame, {step.into: dict(found)})
+        match await self._look_ups.ask(wish_of(frame, step, self.values())):
+            case Found(values=found, classes=classes):
+                self._fill(frame, {step.into: dict(found)}, {step.into: classes})
                 return step.found
             case NotFound():
                 return step.not_found
@@ -328,7 +319,7 @@ class FlowRun:
             raise _StepFailed("the sub-flow is missing or too deep")
         values = self.values()
         given = {name: frame.calculate(value, values) for name, value in step.give.items()}
-        self._frames.append(Frame.enter(flow, given))
+        self._frames.append(Frame.enter(flow, given, self._frames[-1].classes_in(step.give)))
         return flow.header.start
 
     def _return(self, frame: Frame, step: Return) -> "str | _End":
@@ -339,7 +330,8 @@ class FlowRun:
         run = outer.flow.steps[outer.at]
         if not isinstance(run, Run) or step.result not in run.on:
             raise _StepFailed("the sub-flow returned to nowhere")
-        self._fill(outer, {name: frame.slots.get(inner) for name, inner in run.into.items()})
+        taken = {name: frame.slots.get(inner) for name, inner in run.into.items()}
+        self._fill(outer, taken, {name: frame.found.get(inner, {}) for name, inner in run.into.items()})
         return run.on[step.result]
 
     def _error_exit(self, step: Step) -> str | None:
@@ -364,8 +356,8 @@ class FlowRun:
             log.warning("apology failed", flow=frame.flow.name, reason=type(error).__name__)
         return _End("error", "flow")
 
-    def _fill(self, frame: Frame, slots: Mapping[str, Any]) -> None:
-        frame.slots.update(slots)
+    def _fill(self, frame: Frame, slots: Mapping[str, Any], found: Mapping[str, Classes] | None = None) -> None:
+        frame.fill(slots, found)
         if frame is self._frames[0]:
             noted = self._changed.setdefault("slots", {})
             kept = {name: SlotValue(value, frame.class_of(name)) for name, value in slots.items() if value is not None}
@@ -387,9 +379,3 @@ def _known(target: str | None) -> str:
     if target is None:
         raise _StepFailed("no way on")  # the loader does not let such a flow pass
     return target
-
-
-def _header(text: str) -> str:
-    if not text.isprintable():
-        raise _StepFailed("a header value holds control characters")
-    return text

@@ -49,6 +49,10 @@ class Expression:
         bound = set(_MACRO_VARIABLE.findall(source))
         return Expression(source, frozenset(program.variables()) - bound - _FUNCTIONS, program)
 
+    def members(self, name: str) -> set[str | None]:
+        """What it reads of a variable that is a record; None: all of it."""
+        return {found or None for found in re.findall(rf"\b{name}\b(?:\.(\w+))?", self.source)}
+
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Raises ExpressionError, which never holds a value: values may be personal."""
         try:

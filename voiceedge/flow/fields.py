@@ -61,13 +61,21 @@ def _url(template: Template) -> Template:
         return template
     if scheme not in {"http", "https"} or not rest:
         raise ValueError(
-            'an address begins with http://, https:// or a setting, such as "{settings.order_api}/orders".'
+            "write the name of a connector, or an address: it begins with http://, https:// or a setting, such as "
+            '"{settings.order_api}/orders".'
         )
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if re.search(r"\{(?!settings\.)", host):
         raise ValueError("the host of the address may hold {settings.…} only. Put other values behind its first /.")
     urlsplit(re.sub(r"\{[^}]*\}", "x", head))
     return template
+
+
+def _system(value: object) -> Template | str:
+    """The name of a connector, or an address."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", value):
+        return value
+    return _url(Template.parse(value))
 
 
 def _transfer_target(template: Template) -> Template:
@@ -104,7 +112,7 @@ Name = Annotated[str, PlainValidator(_name)]
 Variable = Annotated[str, PlainValidator(_variable)]
 Text = Annotated[Template, PlainValidator(Template.parse)]
 Prompt = Annotated[tuple[Text, ...], BeforeValidator(as_list), Field(min_length=1)]
-Address = Annotated[Template, PlainValidator(Template.parse), AfterValidator(_url)]
+System = Annotated[Template | str, PlainValidator(_system)]
 Target = Annotated[Template, PlainValidator(Template.parse), AfterValidator(_transfer_target)]
 Whom = Annotated[Template, PlainValidator(number_in_quotes), AfterValidator(_whom)]
 Place = Annotated[Template, PlainValidator(Template.parse), AfterValidator(_place)]  # a name of the switch plan

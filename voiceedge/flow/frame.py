@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.pii import PersonalDataClass, mask, strictest
 from voiceedge.flow.call import CallFacts, Utterance
 from voiceedge.flow.expression import Expression
 from voiceedge.flow.fields import Value
@@ -16,6 +16,8 @@ from voiceedge.flow.model import Flow
 from voiceedge.flow.steps import Choice, Step
 from voiceedge.flow.template import Field, Template, TemplateError, plain, speak
 from voiceedge.flow.words import Words, words_of
+
+Classes = Mapping[str, PersonalDataClass]  # of the members of a record; of any other value by ""
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -49,25 +51,44 @@ class Frame:
     flow: Flow
     at: str
     slots: dict[str, Any] = field(default_factory=dict)
+    found: dict[str, Classes] = field(default_factory=dict)  # of slots with something that a connector found
 
     @staticmethod
-    def enter(flow: Flow, given: Mapping[str, Any]) -> "Frame":
-        return Frame(
-            flow, flow.header.start, {name: slot.starts for name, slot in flow.header.slots.items()} | dict(given)
-        )
+    def enter(flow: Flow, given: Mapping[str, Any], found: Mapping[str, Classes] | None = None) -> "Frame":
+        frame = Frame(flow, flow.header.start, {name: slot.starts for name, slot in flow.header.slots.items()})
+        frame.fill(given, found)
+        return frame
+
+    def fill(self, slots: Mapping[str, Any], found: Mapping[str, Classes] | None = None) -> None:
+        self.slots.update(slots)
+        for name in slots:
+            self.found.pop(name, None)
+        self.found |= {name: classes for name, classes in (found or {}).items() if classes}
 
     @property
     def words(self) -> Words:
         return words_of(self.flow.header)
 
-    def class_of(self, slot: str | None) -> PersonalDataClass:
+    def class_of(self, slot: str | None, member: str | None = None) -> PersonalDataClass:
+        """The flow's word for the slot or the connector's for what it found, whichever is stricter."""
         known = self.flow.header.slots.get(slot) if slot else None
-        return known.class_ if known else PersonalDataClass.NONE
+        return strictest([known.class_ if known else PersonalDataClass.NONE, *self._found(slot or "", member)])
+
+    def classes_in(self, values: Mapping[str, Value]) -> dict[str, Classes]:
+        """By their names, of what each shows of something that a connector found."""
+        read = {
+            name: [class_ for what in reads(value) for class_ in self._found(*what)] for name, value in values.items()
+        }
+        return {name: {"": strictest(classes)} for name, classes in read.items() if classes}
+
+    def _found(self, slot: str, member: str | None) -> Collection[PersonalDataClass]:
+        classes = self.found.get(slot, {})
+        return [classes[member]] if member is not None and member in classes else classes.values()
 
     def is_about_card(self, step: Step) -> bool:
         """Whether it asks for a card number or says one."""
-        slots = {slot for _, slot in step.fills()}.union(*(text.names for _, text in step.texts()))
-        return any(self.class_of(slot) is PersonalDataClass.CARD for slot in slots)
+        shown = {(slot, None) for _, slot in step.fills()}.union(*(reads(text) for _, text in step.texts()))
+        return any(self.class_of(*what) is PersonalDataClass.CARD for what in shown)
 
     def filled_slots(self) -> dict[str, SlotValue]:
         return {name: SlotValue(value, self.class_of(name)) for name, value in self.slots.items() if value is not None}
@@ -125,7 +146,7 @@ class Frame:
             return None
         if root == "call":
             return PersonalDataClass.PERSONAL
-        class_ = heard_class if root == "heard" else self.class_of(root)
+        class_ = heard_class if root == "heard" else self.class_of(root, _member(field_))
         return None if class_ is PersonalDataClass.NONE else class_
 
     def _recording(self, texts: Sequence[Template], name: str | None) -> Path | None:
@@ -135,6 +156,19 @@ class Frame:
         folder = self.flow.path.parent
         file = folder / name if name.endswith(".wav") else folder / "prompts" / self.flow.name / f"{name}.wav"
         return file if file.is_file() else None
+
+
+def reads(value: Value) -> set[tuple[str, str | None]]:
+    """The slots that a text or calculation shows, each with its member where it is one that is shown."""
+    if isinstance(value, Template):
+        return {(field_.path[0], _member(field_)) for field_ in value.fields}
+    if isinstance(value, Expression):
+        return {(name, member) for name in value.names for member in value.members(name)}
+    return set()
+
+
+def _member(field_: Field) -> str | None:
+    return field_.path[1] if len(field_.path) > 1 else None
 
 
 def fixed_prompts(flow: Flow, names: Collection[str] | None = None) -> Iterator[Utterance]:

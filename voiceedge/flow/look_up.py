@@ -1,22 +1,26 @@
-"""Asking another system over HTTP: bounded in time and size, and never led anywhere by what a caller said."""
+"""Asking another system, by an address in the flow or by a connector of the site: bounded in time and size."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from voiceedge.clock import Clock, timeout
-from voiceedge.flow.template import Field, Template, plain
-
-LARGEST_ANSWER = 64 * 1024  # bytes
-_OK, _CREATED, _NOT_FOUND = 200, 201, 404
+from voiceedge.connectors.answers import Answer, Failed, Found, NotFound, NotThereError, SystemFailedError
+from voiceedge.connectors.exchange import fetch
+from voiceedge.connectors.http import encoded
+from voiceedge.connectors.service import Connectors
+from voiceedge.flow.frame import Frame
+from voiceedge.flow.steps import LookUp
+from voiceedge.flow.template import Field, Template, TemplateError, plain
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """To an address that the flow names."""
+
     url: str
     headers: Mapping[str, str]
     body: Mapping[str, Any] | None  # sent as JSON with POST; None: GET
@@ -24,65 +28,53 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Query:
+    """To a connector of the site, which knows the rest."""
+
+    connector: str
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class NotFound:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    reason: str  # for the log: without values and without the address
-
-
-Answer = Found | NotFound | Failed
-
-
 class LookUps(Protocol):
-    async def ask(self, request: Request) -> Answer: ...
+    async def ask(self, wish: Request | Query) -> Answer: ...
 
 
-class HttpLookUps:
-    """Real ones. Redirects are not followed: they could lead into the inner network."""
+class SiteLookUps:
+    """Real ones."""
 
-    def __init__(self, client: httpx.AsyncClient, clock: Clock) -> None:
-        self._client, self._clock = client, clock
+    def __init__(self, client: httpx.AsyncClient, clock: Clock, connectors: Connectors) -> None:
+        self._client, self._clock, self._connectors = client, clock, connectors
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, wish: Request | Query) -> Answer:
+        if isinstance(wish, Query):
+            return await self._connectors.look_up(wish.connector, wish.values)
         try:
-            if urlsplit(request.url).scheme not in {"http", "https"}:
+            if urlsplit(wish.url).scheme not in {"http", "https"}:
                 return Failed("the address is neither http nor https")
-            async with timeout(self._clock, request.timeout_s):
-                return await self._ask(request)
+            async with timeout(self._clock, wish.timeout_s):
+                values = await fetch(self._client, wish.url, headers=wish.headers, body=wish.body)
         except TimeoutError:
             return Failed("no answer in time")
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
-            return Failed(type(error).__name__)
-
-    async def _ask(self, request: Request) -> Answer:
-        method = "GET" if request.body is None else "POST"
-        async with self._client.stream(
-            method,
-            request.url,
-            headers={**request.headers, "Accept": "application/json", "Accept-Encoding": "identity"},
-            json=request.body,
-            follow_redirects=False,
-            timeout=None,
-        ) as response:
-            if response.status_code == _NOT_FOUND:
-                return NotFound()
-            if response.status_code not in {_OK, _CREATED}:
-                return Failed(f"status {response.status_code}")
-            raw = b""  # never unpacked: a small answer could grow without bound
-            async for chunk in response.aiter_raw():
-                raw += chunk
-                if len(raw) > LARGEST_ANSWER:
-                    return Failed(f"the answer is larger than {LARGEST_ANSWER // 1024} kB")
-        values = json.loads(raw)
+        except NotThereError:
+            return NotFound()
+        except (SystemFailedError, ValueError) as error:
+            return Failed(str(error) if isinstance(error, SystemFailedError) else type(error).__name__)
         return Found(values) if isinstance(values, dict) else Failed("the answer is not a JSON object")
+
+
+def wish_of(frame: Frame, step: LookUp, values: Mapping[str, Any]) -> Request | Query:
+    """Raises TemplateError, ExpressionError."""
+    if isinstance(step.look_up, str):
+        given = {name: frame.calculate(value, values) for name, value in step.give.items()}
+        return Query(step.look_up, given)
+    return Request(
+        url=fill_url(step.look_up, values),
+        headers={
+            name: _header(text.fill(values, lambda _, value: plain(value))) for name, text in step.headers.items()
+        },
+        body=None if step.send is None else {key: frame.calculate(value, values) for key, value in step.send.items()},
+        timeout_s=step.timeout_s,
+    )
 
 
 def fill_url(template: Template, values: Mapping[str, Any]) -> str:
@@ -92,7 +84,10 @@ def fill_url(template: Template, values: Mapping[str, Any]) -> str:
 
 def _encode(field: Field, value: Any) -> str:
     text = plain(value)
-    if field.path[0] == "settings":
-        return text.rstrip("/")
-    encoded = quote(text, safe="")
-    return encoded.replace(".", "%2E") if not text.strip(".") else encoded
+    return text.rstrip("/") if field.path[0] == "settings" else encoded(text)
+
+
+def _header(text: str) -> str:
+    if not text.isprintable():
+        raise TemplateError("a header value holds control characters")
+    return text

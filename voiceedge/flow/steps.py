@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from voiceedge.flow.call import RecordAction
 from voiceedge.flow.expression import Expression
 from voiceedge.flow.fields import (
-    Address,
     Condition,
     Confirm,
     Filled,
@@ -20,6 +19,7 @@ from voiceedge.flow.fields import (
     Place,
     Prompt,
     Seconds,
+    System,
     Target,
     Text,
     Variable,
@@ -166,7 +166,8 @@ class Set(Step):
 class LookUp(Step):
     kind = "look_up"
     exits = ("found", "not_found", "error")
-    look_up: Address
+    look_up: System
+    give: dict[Variable, Filled] = Field(default_factory=dict, alias="with")  # to a connector
     send: dict[Name, Filled] | None = None
     headers: dict[str, Text] = Field(default_factory=dict)
     timeout_s: Annotated[float, Field(gt=0, le=10)] = 2.0

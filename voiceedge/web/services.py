@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.connectors.service import Connectors
 from voiceedge.context.service import ContextService
 from voiceedge.switch.outbound.service import OutboundService
 from voiceedge.switch.queues.service import QueueService
@@ -20,6 +21,7 @@ class Services:
     context: ContextService
     queues: QueueService
     outbound: OutboundService
+    connectors: Connectors
 
 
 def _of(connection: HTTPConnection) -> Services:
