@@ -18,11 +18,11 @@ from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.link import Handler, Head
 from voiceedge.edge.party import Party
 from voiceedge.edge.queue_desk import Report
-from voiceedge.edge.queueing import AGAIN_S, IN_VAIN, Queueing
+from voiceedge.edge.queueing import AGAIN_S, IN_VAIN, Queueing, sent_on
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.ringing import Ringing
 from voiceedge.edge.session import Surroundings
-from voiceedge.edge.talk import Talk
+from voiceedge.edge.talk import Parted, Talk
 from voiceedge.errors import LinkError
 from voiceedge.flow.call import CallEnded as CallIsOver
 from voiceedge.flow.call import CallFacts, DialResult, Enqueue, RecordAction, Utterance
@@ -243,7 +243,7 @@ class CallBacks:
         )
 
     async def _join(self, order: CallBackOrder, customer: tuple[Party, Caller], agent: Party) -> None:
-        _, caller = customer
+        party, caller = customer
         report = self._reports[order.ticket]
         said = await self._desk.answered(order.ticket, order.agent.name)
         if said and said.state is not TicketState.TALKING:
@@ -256,7 +256,10 @@ class CallBacks:
         def left(_: Party, broke: bool) -> None:  # noqa: ARG001, FBT001 - there is no queue to come back to
             report.talk_over(order.agent.name, back_to_queue=False)
 
-        await Talk(caller, order.language, queue=order.queue, left=left).run(agent, "queue", 0)
+        talk = Talk(caller, order.language, queue=order.queue, left=left)
+        if await talk.run(agent, "queue", 0) is Parted.SENT_ON:
+            await report.told()
+            await Queueing(caller, self._desk, party.speaker).wait(sent_on(talk.sent_to, order.language))
 
     @staticmethod
     def _note_begin(caller: Caller, order: CallBackOrder) -> None:

@@ -9,10 +9,11 @@ import structlog
 from voiceedge.edge.customer import Caller
 from voiceedge.edge.lines import Candidate
 from voiceedge.edge.party import Party
+from voiceedge.edge.queueing import Queueing, sent_on
 from voiceedge.edge.ringing import Ringing
 from voiceedge.edge.talk import Parted, Talk
 from voiceedge.errors import LegEndedError, SipError
-from voiceedge.flow.call import Dial, DialResult, RecordAction
+from voiceedge.flow.call import Dial, DialResult, QueueResult, RecordAction
 from voiceedge.sip.events import Progress
 from voiceedge.switch.guard import Refusal
 
@@ -38,8 +39,8 @@ class EarlyAudio:
 
 
 class Dialling:
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, caller: Caller, queueing: Queueing) -> None:
+        self._caller, self._queueing = caller, queueing
 
     async def dial(self, wish: Dial) -> DialResult:
         """Raises CallEnded."""
@@ -67,9 +68,13 @@ class Dialling:
         recorded = wish.recorded and not self._caller.recordings.running
         if recorded:
             await self._caller.recordings.take(RecordAction.START)
-        parted = await Talk(self._caller, wish.language).run(party, "dial", wait_ms)
+        talk = Talk(self._caller, wish.language)
+        parted = await talk.run(party, "dial", wait_ms)
         if recorded:
             await self._caller.recordings.take(RecordAction.STOP)
+        if parted is Parted.SENT_ON:
+            waited = await self._queueing.wait(sent_on(talk.sent_to, wish.language))
+            return DialResult.TALKED if waited is QueueResult.TALKED else DialResult.FAILED
         return DialResult.TALKED if parted is Parted.HUNG_UP else DialResult.FAILED
 
     async def _ring(self, candidates: Sequence[Candidate], wish: Dial) -> Party | DialResult:

@@ -12,6 +12,7 @@ from voiceedge.sip.events import Event
 from voiceedge.speech.heard import Heard
 
 if TYPE_CHECKING:
+    from voiceedge.edge.lines import Candidate
     from voiceedge.edge.party import Party
     from voiceedge.switch.queues.messages import View
 
@@ -54,10 +55,17 @@ class Seen:
     view: "View | None"
 
 
+@dataclass(frozen=True, slots=True)
+class SentOn:
+    """The partner's desk sends the caller on: to the queue of this name, or to somebody who is rung."""
+
+    to: "str | Candidate"
+
+
 # How a call's helpers run side by side with it: in its TaskGroup, so that nothing outlives the call.
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
-Signal = Event | AudioEvent | Fed | Decided | Told | Rung | Seen
+Signal = Event | AudioEvent | Fed | Decided | Told | Rung | Seen | SentOn
 
 
 class Inbox:

@@ -13,6 +13,7 @@ from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge.known_legs import Role
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.party import Hear, Party
@@ -59,6 +60,11 @@ class Candidate:
     ways: tuple[Way, ...]
     agent: str | None = None
     ring_s: float = RING_S
+
+    @property
+    def masked(self) -> str:
+        """Who it is, for others to read."""
+        return self.agent or mask(user_part(self.ways[0].uri), PersonalDataClass.PERSONAL)
 
     def in_place_of(self, dialog: str) -> "Candidate":
         return replace(self, ways=tuple(replace(way, replaces=dialog) for way in self.ways))

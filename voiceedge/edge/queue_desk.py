@@ -138,9 +138,12 @@ class Report:
 
     async def then(self, stop: Callable[[], object]) -> None:
         """Call `stop` when all is told, or given up: a ticket that nobody asks about any more is taken for lost."""
+        await self.told()
+        stop()
+
+    async def told(self) -> None:
         if self._last:
             await asyncio.wait((self._last,))
-        stop()
 
     def _tell(self, request: str, message: Message) -> None:
         self._last = self._spawn(self._after(self._last, request, message))

@@ -26,7 +26,7 @@ from voiceedge.sip.events import Key
 from voiceedge.switch.queues.messages import ENDS, Join, TicketState, View
 
 AGAIN_S = 1.0  # after control could not be asked how the ticket stands
-FIRST = 1  # the priority of somebody whose agent's line broke
+FIRST = 1  # the priority of somebody whose agent's line broke, or whom an agent has sent on
 
 _ENDS: Mapping[TicketState, QueueResult] = {
     TicketState.FULL: QueueResult.FULL,
@@ -67,7 +67,10 @@ class Queueing:
                 joined = await self._ticket(wish, priority)
                 if isinstance(joined, QueueResult):
                     return joined
-                result = await self._place(wish, music, joined).wait()
+                place = self._place(wish, music, joined)
+                result = await place.wait()
+                if place.sent_to:
+                    return await self.wait(sent_on(place.sent_to, wish.language))
                 priority = FIRST  # control has forgotten the caller, or takes a talk that broke for over
             return result
         finally:
@@ -130,6 +133,7 @@ class _Place:
         self._is_over = False
         self._result: QueueResult | None = None
         self._must_leave = True  # whoever just goes must say so
+        self.sent_to = ""  # the queue in which the caller goes on
 
     async def wait(self) -> QueueResult | None:
         """None: the place is lost, and the caller may join again. Raises CallEnded."""
@@ -239,13 +243,17 @@ class _Place:
         if recorded:
             await recordings.take(RecordAction.START)
         wait_ms = round((self._clock.monotonic() - self._began) * 1000)
-        parted = await Talk(self._caller, self._wish.language, queue=self._wish.queue, left=self._left).run(
-            agent, "queue", wait_ms
-        )
+        talk = Talk(self._caller, self._wish.language, queue=self._wish.queue, left=self._left)
+        parted = await talk.run(agent, "queue", wait_ms)
         if recorded:
             await recordings.take(RecordAction.STOP)
         if parted is Parted.HUNG_UP:
             self._end(QueueResult.TALKED)
+            return
+        if parted is Parted.SENT_ON:
+            self._end(None)
+            self.sent_to = talk.sent_to
+            await self._inbox.unless_over(self._report.told())  # else the same queue would give the old place
             return
         self._must_leave = True
         self._began = self._announce_at = self._clock.monotonic()
@@ -303,6 +311,11 @@ class _Place:
             self._end(QueueResult.CALL_BACK)
         else:
             self._announce_at = self._clock.monotonic()
+
+
+def sent_on(queue: str, language: str) -> Enqueue:
+    """Whom an agent sends to a queue is served there before those who have talked with nobody yet."""
+    return Enqueue(queue, language, priority=FIRST)
 
 
 async def _done(work: "asyncio.Task[str | QueueResult]") -> str | QueueResult:

@@ -316,6 +316,7 @@ class Session:
             hops=self._origin.hops,
             is_hidden=self._origin.is_hidden,
         )
+        queueing = Queueing(caller, around.queues, speaker)
         return LiveCall(
             leg=leg,
             facts=self._facts,
@@ -331,8 +332,8 @@ class Session:
                 spawn=helpers.create_task,
             ),
             tickets=around.tickets,
-            dialling=Dialling(caller),
-            queueing=Queueing(caller, around.queues, speaker),
+            dialling=Dialling(caller, queueing),
+            queueing=queueing,
             mailboxes=Mailboxes(caller, around.recorder, around.config),
             recordings=recordings,
             journal=self._journal,

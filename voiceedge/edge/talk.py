@@ -6,21 +6,20 @@ talking ── hold ──► music ──► talking          the caller's leg 
    └── send on ──► ringing ── answered ──► talking (to the third)
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Literal
 
 import structlog
 
 from voiceedge.audio.events import Offset, Onset
-from voiceedge.context.events import BridgeEnded, BridgeStarted, CallTransferred
 from voiceedge.edge.agent_keys import PATIENCE_S, AgentKeys, BackToCaller, Command, Consult, SendOn, TalkAll
 from voiceedge.edge.customer import Caller
-from voiceedge.edge.inbox import Rung, Signal, Told
+from voiceedge.edge.inbox import Rung, SentOn, Signal, Told
 from voiceedge.edge.lines import Candidate
 from voiceedge.edge.party import Party
 from voiceedge.edge.ringing import Background, Ringing
+from voiceedge.edge.talk_record import TalkRecord
 from voiceedge.edge.transcript import Listener, Speaker
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.call import DialResult
@@ -37,10 +36,21 @@ log = structlog.get_logger()
 
 
 class Parted(StrEnum):
-    """How a talk ended while the caller stayed. `BROKE`: the other side's line failed, or a transfer led nowhere."""
+    """How a talk ended while the caller stayed.
+
+    `BROKE`: the other side's line failed, or a transfer led nowhere. `SENT_ON`: to the queue that `sent_to` names.
+    """
 
     HUNG_UP = "hung_up"
     BROKE = "broke"
+    SENT_ON = "sent_on"
+
+
+_ENDED_BY: Mapping[Parted, Literal["other", "failed", "transfer"]] = {
+    Parted.HUNG_UP: "other",
+    Parted.BROKE: "failed",
+    Parted.SENT_ON: "transfer",
+}
 
 
 class Mode(StrEnum):
@@ -50,14 +60,6 @@ class Mode(StrEnum):
     ALL = "all"
 
 
-@dataclass(slots=True)
-class _Bridge:
-    """What of the caller's talk with one party is to be told when it ends."""
-
-    party: Party
-    since: float
-
-
 class Talk:
     def __init__(self, caller: Caller, language: str, *, queue: str | None = None, left: Left | None = None) -> None:
         """`left` hears when the first partner leaves, which may be long before the talk is over."""
@@ -65,7 +67,6 @@ class Talk:
         self._partner: Party | None = None
         self._third: Party | None = None
         self._first: Party | None = None
-        self._queue = queue
         self._listener = (
             Listener(caller.transcripts, caller.journal, caller.facts.call_id, language) if caller.transcripts else None
         )
@@ -74,8 +75,14 @@ class Talk:
         self._keys = AgentKeys()
         self._rings = Background(self._lines, self._inbox.post)
         self._asked: Party | None = None  # whose REFER waits for its end
-        self._bridge: _Bridge | None = None
+        self._record = TalkRecord(caller.journal, caller.facts.call_id, caller.clock, queue)
         self._parted: Parted | None = None
+        self._sought = ""  # whom the caller is being sent on to
+        self.sent_to = ""
+
+    @property
+    def call_id(self) -> str:
+        return self._caller.facts.call_id
 
     @property
     def partner(self) -> str | None:
@@ -85,21 +92,29 @@ class Talk:
     async def run(self, partner: Party, by: Literal["dial", "queue"], wait_ms: int) -> Parted:
         """Until they part. Raises CallEnded when it is the caller who hangs up."""
         self._partner = self._first = partner
-        ended_by: Literal["caller", "other", "failed"] = "caller"
+        ended_by: Literal["caller", "other", "failed", "transfer"] = "caller"
         try:
             await self._join(self._adopt(partner), by, wait_ms)
             while self._parted is None:
                 signal = await self._inbox.next(PATIENCE_S if self._keys.pending else None)
                 await self._take(signal)
-            ended_by = "other" if self._parted is Parted.HUNG_UP else "failed"
+            ended_by = _ENDED_BY[self._parted]
             return self._parted
         finally:
-            self._note_end(ended_by)
+            self._caller.recordings.overhear(None)
+            self._record.end(ended_by)
             self._lines.talks.pop(self._caller.leg.number, None)
             self._rings.stop()
             for party in (self._partner, self._third):
                 if party:
                     self._leave(party)
+
+    def send_on(self, to: str | Candidate) -> bool:
+        """To a queue, or to somebody who is rung; what comes of it is told by events. False: not at this moment."""
+        may = self._mode is Mode.TALKING and self._parted is None and self._partner is not None
+        if may:
+            self._inbox.post(SentOn(to))
+        return may
 
     def give_up(self) -> Party | None:
         """Somebody else's caller takes over whom ours talks with (attended transfer); our own talk is over."""
@@ -131,10 +146,19 @@ class Talk:
                 await self._rung(self._rings.claim(signal))
             case Key(key=key, method=method) if method != "in_band":  # which is audio, and heard as such
                 self._relay(key, self._partner)
-            case Held() if self._mode is Mode.TALKING and self._partner:
+            case SentOn() | Held() | Resumed() if self._mode is Mode.TALKING and self._partner:
+                await self._obeyed(signal, self._partner)
+
+    async def _obeyed(self, signal: SentOn | Held | Resumed, partner: Party) -> None:
+        match signal:
+            case SentOn(to=str(queue)):
+                self.sent_to, self._parted = queue, Parted.SENT_ON
+            case SentOn(to=Candidate() as somebody):
+                await self._seek(somebody, Mode.RINGING)
+            case Held():
                 await self._part_audio()
-                self._partner.sound.music()
-            case Resumed() if self._mode is Mode.TALKING:
+                partner.sound.music()
+            case Resumed():
                 await self._join_audio()
 
     def _overhear(self, speaker: Speaker, voice: Onset | Offset) -> None:
@@ -203,20 +227,21 @@ class Talk:
             why = found.why if isinstance(found, Refusal) else "nobody has that name or number"
             log.warning("transfer_refused", why=why)
             return False
+        await self._seek(found.in_place_of(in_place_of) if in_place_of else found, mode, music=bool(in_place_of))
+        return True
+
+    async def _seek(self, found: Candidate, mode: Mode, *, music: bool = False) -> None:
         await self._part_audio()
-        self._mode = mode
-        if mode is Mode.CONSULTING or in_place_of:
+        self._mode, self._sought = mode, found.masked
+        if mode is Mode.CONSULTING or music:
             self._caller.sound.music()
         else:
             self._caller.sound.ringing()
         if self._partner:
             self._partner.sound.ringing()
-        if in_place_of:
-            found = found.in_place_of(in_place_of)
         asker = self._partner.agent if self._partner and mode is Mode.CONSULTING else None
         shown = self._lines.extension(asker) if asker else self._caller.shown
         self._rings.start(Ringing(self._lines, self._caller.legs), [found.showing(shown)])
-        return True
 
     async def _rung(self, found: Party | DialResult | None) -> None:
         if found is None:
@@ -236,6 +261,8 @@ class Talk:
     async def _nobody(self, result: DialResult) -> None:
         if self._parted or self._mode not in {Mode.CONSULTING, Mode.RINGING}:
             return
+        if self._mode is Mode.RINGING:
+            self._record.transferred(self._sought, result)
         await self._report(_CODES.get(result, 503))
         if self._partner:
             await self._back()
@@ -244,13 +271,11 @@ class Talk:
 
     async def _take_over(self, heir: Party, by: Literal["transfer", "consultation"]) -> None:
         """The caller talks with `heir` from now on, and whoever sent them on is let go."""
-        self._note_end("transfer")
+        self._caller.recordings.overhear(None)
+        self._record.end("transfer")
         old, self._third = self._partner, None
         self._partner, self._mode = heir, Mode.TALKING
-        result: Literal["done"] = "done"
-        self._caller.journal.record(
-            CallTransferred(call_id=self._caller.facts.call_id, target=heir.agent or heir.masked, result=result)
-        )
+        self._record.transferred(heir.masked)
         if old:
             await self._report(_OK)
             self._leave(old)
@@ -305,17 +330,7 @@ class Talk:
     async def _join(self, party: Party, by: Literal["dial", "queue", "transfer", "consultation"], wait_ms: int) -> None:
         await self._join_audio()
         self._lines.talks[self._caller.leg.number] = self
-        self._bridge = _Bridge(party, self._caller.clock.monotonic())
-        self._caller.journal.record(
-            BridgeStarted(
-                call_id=self._caller.facts.call_id,
-                with_leg=party.leg.id,
-                agent=party.agent,
-                queue=self._queue,
-                by=by,
-                wait_ms=wait_ms,
-            )
-        )
+        self._record.begin(party, by, wait_ms)
 
     async def _join_audio(self) -> None:
         self._caller.sound.quiet()
@@ -356,21 +371,6 @@ class Talk:
             self._left(party, broke)
             self._first = None
         self._lines.spawn(party.close())
-
-    def _note_end(self, ended_by: Literal["caller", "other", "transfer", "failed"]) -> None:
-        if bridge := self._bridge:
-            self._bridge = None
-            self._caller.recordings.overhear(None)
-            self._caller.journal.record(
-                BridgeEnded(
-                    call_id=self._caller.facts.call_id,
-                    with_leg=bridge.party.leg.id,
-                    agent=bridge.party.agent,
-                    queue=self._queue,
-                    ended_by=ended_by,
-                    talk_ms=round((self._caller.clock.monotonic() - bridge.since) * 1000),
-                )
-            )
 
     def _name(self) -> str:
         """Of whoever pays for a further call: the partner who asks for it."""
