@@ -77,6 +77,11 @@ async def test_a_scrape_tells_of_every_part(config):
         ("voiceedge_events_pending",): 5,
         ("voiceedge_worker_events_waiting", "worker-1"): 6,
         ("voiceedge_broker_connected",): 1,
+        ("voiceedge_look_ups_total", "crm", "worker-1", "failed"): 3,
+        ("voiceedge_look_ups_total", "crm", "control", "kept"): 4,
+        ("voiceedge_look_up_seconds_count", "crm", "worker-1"): 9,
+        ("voiceedge_look_up_seconds_sum", "crm", "worker-1"): 0.75,
+        ("voiceedge_connector_resting", "crm", "control"): 1,
     }
     assert {name: told.get(name) for name in expected} == expected
     assert ("voiceedge_trunk_up", "pbx") not in told  # nobody asks it
@@ -110,7 +115,7 @@ async def test_a_silent_part_takes_no_other_with_it(config):
     ) as port:
         told = values(await scrape(port))
     up = {name[1]: value for name, value in told.items() if name[0] == "voiceedge_scrape_part_up"}
-    assert up == {"workers": 0, "front": 0, "agents": 0, "queues": 1, "events": 1, "machine": 1}
+    assert up == {"workers": 0, "front": 0, "agents": 0, "queues": 1, "events": 1, "connectors": 1, "machine": 1}
     assert told["voiceedge_calls", "worker-1"] == 2
     assert told["voiceedge_queue_waiting", "sales"] == 4
     assert not [name for name in told if name[0].startswith(("voiceedge_front", "voiceedge_trunk", "voiceedge_agents"))]

@@ -21,9 +21,24 @@ QUEUE = {
     "name": "sales", "open": True, "waiting": 4, "call_backs": 1, "longest_wait_s": 33.0, "talking": 2,
     "agents": {"available": 1, "talking": 2}, "last_15_min": QUIET, "last_hour": DAY, "today": DAY,
 }  # fmt: skip
+LOOK_UPS = {
+    "name": "crm",
+    "kind": "http",
+    "breaker": "open",
+    "rests_s": 12.0,
+    "asked": 9,
+    "kept": 4,
+    "found": 5,
+    "not_found": 1,
+    "failed": 3,
+    "seconds": 0.75,
+    "p95_ms": 200.0,
+    "problem": "status 500",
+}
 CONTROL = {
     "queues": {"queues": [QUEUE]},
     "agents": {"agents": [{"name": "kim", "state": "talking"}, {"name": "lee", "state": "break"}]},
+    "connectors": {"connectors": [LOOK_UPS]},
     "health": {"broker_url": None, "broker_connected": True, "published": 70, "pending": 5, "problem": None},
 }
 TRUNK = {"host": "198.51.100.10", "calls": 7, "max_calls": 30}
@@ -53,7 +68,7 @@ def figures() -> Head:
     leg |= {"call_id": "x", "role": "caller", "direction": "in", "far_end": "*", "began_at": "", "ended_at": ""}
     leg |= {"talk_ms": 1, "cause": "us", "sip_code": 200, "packets_in": 980, "lost_in": 20, "mos": 4.2}
     tally.leg(LegEnded.model_validate(leg))
-    return {**vars(tally), "calls": 2, "events_waiting": 6, "events_lost": 0}
+    return {**vars(tally), "calls": 2, "events_waiting": 6, "events_lost": 0, "connectors": [LOOK_UPS]}
 
 
 def answering(answers: Mapping[str, Head]) -> dict[str, Handler]:

@@ -25,7 +25,7 @@ def as_texts(profile: Profile, values: Mapping[str, Any]) -> dict[str, str] | No
     """The parameters as they are sent; None where one is empty: nobody has no number. Raises QuestionError."""
     wanted = profile.parameters
     if missing := sorted(wanted - values.keys()):
-        raise QuestionError(f"{', '.join(missing)} is missing")
+        raise QuestionError(f"{', '.join(missing)} is missing; it takes {', '.join(sorted(wanted))}")
     if unknown := sorted(values.keys() - wanted):
         raise QuestionError(f"it takes {', '.join(sorted(wanted))}, not {', '.join(unknown)}")
     texts = {name: _text(name, value) for name, value in values.items()}

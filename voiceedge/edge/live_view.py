@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import structlog
 
 from voiceedge.config import Config
+from voiceedge.connectors.service import Connectors
 from voiceedge.context.journal import Outgoing
 from voiceedge.edge.link import Handler, Head, LinkClient
 from voiceedge.edge.tally import Tally
@@ -33,8 +35,10 @@ class Visible(Protocol):
 class LiveView:
     """A worker's handlers: calls, hang_up, figures."""
 
-    def __init__(self, calls: Callable[[], Iterable[Visible]], tally: Tally, outgoing: Outgoing) -> None:
-        self._calls, self._tally, self._outgoing = calls, tally, outgoing
+    def __init__(
+        self, calls: Callable[[], Iterable[Visible]], tally: Tally, outgoing: Outgoing, connectors: Connectors
+    ) -> None:
+        self._calls, self._tally, self._outgoing, self._connectors = calls, tally, outgoing, connectors
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -58,6 +62,7 @@ class LiveView:
             "calls": sum(1 for _ in self._calls()),
             "events_waiting": len(self._outgoing),
             "events_lost": self._outgoing.lost,
+            "connectors": [asdict(state) for state in self._connectors.state()],
         }
 
 

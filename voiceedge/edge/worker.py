@@ -156,7 +156,9 @@ async def main(
             handlers = {
                 **call_backs.handlers(),
                 **out.handlers(),
-                **LiveView(lambda: [*switchboard.sessions(), *call_backs.calls()], around.tally, outgoing).handlers,
+                **LiveView(
+                    lambda: [*switchboard.sessions(), *call_backs.calls()], around.tally, outgoing, connectors
+                ).handlers,
                 **tracing.handlers,
                 **SendingOn(lines).handlers,
             }

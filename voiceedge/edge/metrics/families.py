@@ -48,6 +48,7 @@ class Figures(Collector):
         yield from _queues(now.queues or ())
         yield from _agents(now.agents)
         yield from _events(now.workers or {}, now.events or {})
+        yield from _connectors(now.workers or {}, now.connectors or ())
         yield from _machine(now.machine)
 
 
@@ -174,6 +175,22 @@ def _events(workers: Mapping[str, Head], outbox: Head) -> Iterator[Metric]:
     yield _counter("events_published", "Events that the broker has confirmed.", (), published)
     connected: list[Row] = [((), outbox["broker_connected"])] if outbox else []
     yield _gauge("broker_connected", "1 while the MQTT broker is connected.", (), connected)
+
+
+def _connectors(workers: Mapping[str, Head], controls: Iterable[Head]) -> Iterator[Metric]:
+    told = {name: its.get("connectors", ()) for name, its in workers.items()} | {"control": controls}
+    found = {(process, its["name"]): its for process, theirs in told.items() for its in theirs}
+    labels = ("process", "connector")
+    ends = ("found", "not_found", "failed", "kept")
+    results = [((*where, end), its[end]) for where, its in found.items() for end in ends]
+    help_ = "Look-ups in other systems by their result; for those kept nobody was asked."
+    yield _counter("look_ups", help_, (*labels, "result"), results)
+    taken = SummaryMetricFamily("voiceedge_look_up_seconds", "How long the other system took.", labels=labels)
+    for where, its in found.items():
+        taken.add_metric(where, its["asked"], its["seconds"])
+    yield taken
+    resting = [(where, its["breaker"] != "closed") for where, its in found.items()]
+    yield _gauge("connector_resting", "1 while the system is left alone as it has failed too often.", labels, resting)
 
 
 def _machine(machine: Machine | None) -> Iterator[Metric]:

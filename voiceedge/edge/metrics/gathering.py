@@ -36,13 +36,14 @@ class Snapshot:
     queues: list[Head] | None
     agents: list[Head] | None
     events: Head | None
+    connectors: list[Head] | None  # control's own; the workers' are among their figures
     machine: Machine | None
     took_s: float
 
     @property
     def parts(self) -> dict[str, bool]:
         """Whether each has answered."""
-        names = ("workers", "queues", "agents", "events", "machine")
+        names = ("workers", "queues", "agents", "events", "connectors", "machine")
         answered = {name: getattr(self, name) is not None for name in names}
         if self.status.get("front"):
             answered["front"] = self.front is not None
@@ -81,13 +82,16 @@ class Gathering:
     async def _look(self) -> Snapshot:
         began = self._clock.monotonic()
         status = self._status()
-        workers, front, queues, agents, events, used = await asyncio.gather(
-            self._part("workers", lambda: ask_workers(self._config, "figures", timeout_s=ASK_S)),
-            self._part("front", lambda: self._front(wanted=bool(status.get("front")))),
-            self._part("queues", lambda: self._own("queues")),
-            self._part("agents", lambda: self._own("agents")),
-            self._part("events", lambda: self._own("health")),
-            self._part("machine", lambda: asyncio.to_thread(machine.look, self._config, status)),
+        (workers, front, queues, agents, events, used), connectors = await asyncio.gather(
+            asyncio.gather(
+                self._part("workers", lambda: ask_workers(self._config, "figures", timeout_s=ASK_S)),
+                self._part("front", lambda: self._front(wanted=bool(status.get("front")))),
+                self._part("queues", lambda: self._own("queues")),
+                self._part("agents", lambda: self._own("agents")),
+                self._part("events", lambda: self._own("health")),
+                self._part("machine", lambda: asyncio.to_thread(machine.look, self._config, status)),
+            ),
+            self._part("connectors", lambda: self._own("connectors")),
         )
         return Snapshot(
             status=status,
@@ -96,6 +100,7 @@ class Gathering:
             queues=queues["queues"] if queues else None,
             agents=agents["agents"] if agents else None,
             events=events,
+            connectors=connectors["connectors"] if connectors else None,
             machine=used,
             took_s=self._clock.monotonic() - began,
         )
