@@ -62,7 +62,7 @@ class Asking:
     async def run(self) -> Answer | None:
         """The answer, or None after the last attempt. Raises TemplateError and CallEnded."""
         options = self._options()
-        prompt, kind = self._spoken(self.ask.ask, self.ask.recording or self.step), "ask"
+        prompt, kind = self._spoken(self._words, self.ask.recording or self.step), "ask"
         for _ in range(self.ask.attempts or self.frame.flow.header.attempts):
             question = self._question(self.step, prompt, options, digits=True, barge_in=self.ask.barge_in)
             reply = await self.floor.put(question, prompt, kind)
@@ -89,6 +89,10 @@ class Asking:
     @property
     def _class(self) -> PersonalDataClass:
         return self.frame.class_of(self.ask.into)
+
+    @property
+    def _words(self) -> Sequence[Template]:
+        return self.frame.texts(self.ask.ask, self.ask.shown)
 
     def _options(self) -> list[Option]:
         own = [Option(name, choice, self.depth) for name, choice in self.ask.choices.items()]
@@ -187,13 +191,13 @@ class Asking:
 
     def _tapering(self, own: Sequence[Template] | None, common: Sequence[Template], key: str, count: int) -> Spoken:
         """A step's own words stand for the question; those of the flow or language are followed by it."""
-        if own:
+        if own and self._words is self.ask.ask:  # else they speak of saying and pressing
             place = min(count, len(own))
             return self._spoken([own[place - 1]], f"{self.step}.{key}.{place}")
         return self._with_question([common[min(count, len(common)) - 1]])
 
     def _with_question(self, before: Sequence[Template]) -> Spoken:
-        first, second = self._spoken(before, None), self._spoken(self.ask.ask, self.ask.recording or self.step)
+        first, second = self._spoken(before, None), self._spoken(self._words, self.ask.recording or self.step)
         return Spoken((*first.utterances, *second.utterances), f"{first.masked} {second.masked}")
 
     def _spoken(self, texts: Sequence[Template], recording: str | None, heard: str | None = None) -> Spoken:

@@ -11,7 +11,7 @@ from voiceedge.flow.steps import AGAIN, Ask, Choice, LookUp, Step
 from voiceedge.flow.template import Template
 from voiceedge.flow.ways import check_ways
 
-CALL_VALUES = frozenset({"caller", "called", "headers", "answered_by"})
+CALL_VALUES = frozenset({"caller", "called", "headers", "answered_by", "channel"})
 NOW_VALUES = frozenset({"date", "time", "weekday"})
 HEARD = "heard"  # known in the texts of confirmations only
 _GROUPS = frozenset({"settings", "call", "now"})

@@ -16,6 +16,7 @@ from voiceedge.flow import reaching
 from voiceedge.flow.asking import Answer, Asking, Option
 from voiceedge.flow.book import Flows
 from voiceedge.flow.call import (
+    PHONE,
     Call,
     CallEnded,
     HandOver,
@@ -87,7 +88,8 @@ class FlowRun:
         if name not in flows:
             raise FlowError(f'There is no flow "{name}". There are: {", ".join(sorted(flows))}.')
         self._flows, self._call, self._journal, self._clock, self._look_ups = flows, call, journal, clock, look_ups
-        self._frames = [Frame.enter(flows[name], {})]
+        self._on_screen = call.facts.channel != PHONE
+        self._frames = [Frame.enter(flows[name], {}, on_screen=self._on_screen)]
         self._intent: str | None = None
         self._journey: list[str] = []
         self._silent_steps = self._errors = 0
@@ -184,7 +186,8 @@ class FlowRun:
     async def _talk(self, frame: Frame, step: Say | Ask | HangUp) -> "str | _End":
         match step:
             case Say():
-                spoken = frame.spoken(step.say, self.values(), recording=step.recording or frame.at)
+                texts = frame.texts(step.say, step.shown)
+                spoken = frame.spoken(texts, self.values(), recording=step.recording or frame.at)
                 self._enter(step.kind, spoken.masked)
                 await self._call.say(spoken.utterances, barge_in=step.barge_in)
                 return step.next
@@ -307,7 +310,8 @@ class FlowRun:
                 await self._record_call(RecordAction.RESUME)
 
     async def _hang_up(self, frame: Frame, step: HangUp) -> _End:
-        spoken = frame.spoken(step.hang_up, self.values(), recording=step.recording or frame.at)
+        texts = frame.texts(step.hang_up, step.shown)
+        spoken = frame.spoken(texts, self.values(), recording=step.recording or frame.at)
         self._enter(step.kind, spoken.masked or None)
         if spoken.utterances:
             await self._call.say(spoken.utterances, barge_in=False)
@@ -319,7 +323,8 @@ class FlowRun:
             raise _StepFailed("the sub-flow is missing or too deep")
         values = self.values()
         given = {name: frame.calculate(value, values) for name, value in step.give.items()}
-        self._frames.append(Frame.enter(flow, given, self._frames[-1].classes_in(step.give)))
+        found = self._frames[-1].classes_in(step.give)
+        self._frames.append(Frame.enter(flow, given, found, on_screen=self._on_screen))
         return flow.header.start
 
     def _return(self, frame: Frame, step: Return) -> "str | _End":

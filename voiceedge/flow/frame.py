@@ -16,6 +16,7 @@ from voiceedge.flow.model import Flow
 from voiceedge.flow.steps import Choice, Step
 from voiceedge.flow.template import Field, Template, TemplateError, plain, speak
 from voiceedge.flow.words import Words, words_of
+from voiceedge.flow.writing import write
 
 Classes = Mapping[str, PersonalDataClass]  # of the members of a record; of any other value by ""
 
@@ -52,10 +53,18 @@ class Frame:
     at: str
     slots: dict[str, Any] = field(default_factory=dict)
     found: dict[str, Classes] = field(default_factory=dict)  # of slots with something that a connector found
+    on_screen: bool = False  # its words are read, not heard
 
     @staticmethod
-    def enter(flow: Flow, given: Mapping[str, Any], found: Mapping[str, Classes] | None = None) -> "Frame":
-        frame = Frame(flow, flow.header.start, {name: slot.starts for name, slot in flow.header.slots.items()})
+    def enter(
+        flow: Flow,
+        given: Mapping[str, Any],
+        found: Mapping[str, Classes] | None = None,
+        *,
+        on_screen: bool = False,
+    ) -> "Frame":
+        slots = {name: slot.starts for name, slot in flow.header.slots.items()}
+        frame = Frame(flow, flow.header.start, slots, on_screen=on_screen)
         frame.fill(given, found)
         return frame
 
@@ -67,7 +76,7 @@ class Frame:
 
     @property
     def words(self) -> Words:
-        return words_of(self.flow.header)
+        return words_of(self.flow.header, on_screen=self.on_screen)
 
     def class_of(self, slot: str | None, member: str | None = None) -> PersonalDataClass:
         """The flow's word for the slot or the connector's for what it found, whichever is stricter."""
@@ -93,6 +102,10 @@ class Frame:
     def filled_slots(self) -> dict[str, SlotValue]:
         return {name: SlotValue(value, self.class_of(name)) for name, value in self.slots.items() if value is not None}
 
+    def texts(self, heard: Sequence[Template], shown: Sequence[Template] | None) -> Sequence[Template]:
+        """Those of a step that fit how the customer takes them in."""
+        return shown if shown and self.on_screen else heard
+
     def values(self, facts: CallFacts, now: datetime) -> dict[str, Any]:
         """Everything that texts and conditions can name."""
         here = now.astimezone(ZoneInfo(self.flow.header.timezone))
@@ -104,6 +117,7 @@ class Frame:
                 "called": facts.called,
                 "headers": dict(facts.headers),
                 "answered_by": facts.answered_by,
+                "channel": facts.channel,
             },
             "now": {"date": f"{here:%Y-%m-%d}", "time": f"{here:%H:%M}", "weekday": _WEEKDAYS[here.weekday()]},
         }
@@ -126,18 +140,26 @@ class Frame:
     ) -> Spoken:
         """Raises TemplateError. `recording` is the explicit file or the conventional name of the prompt."""
         language = self.flow.header.language
-        parts = [text.fill(values, lambda field_, value: speak(value, field_.format, language)) for text in texts]
+        parts = [text.fill(values, lambda field_, value: self._rendered(field_, value, heard_class)) for text in texts]
         masked = [text.fill(values, lambda field_, value: self._masked(field_, value, heard_class)) for text in texts]
-        file = self._recording(texts, recording)
+        file = None if self.on_screen else self._recording(texts, recording)
         if file:
             return Spoken((Utterance(" ".join(parts), language, str(file)),), " ".join(masked))
         personal = [any(self._class(field_, heard_class) for field_ in text.fields) for text in texts]
         utterances = tuple(Utterance(part, language, personal=it) for part, it in zip(parts, personal, strict=True))
         return Spoken(utterances, " ".join(masked))
 
+    def _rendered(self, field_: Field, value: Any, heard_class: PersonalDataClass) -> str:
+        """For the customer: aloud, or on a screen, which keeps no card number."""
+        if not self.on_screen:
+            return speak(value, field_.format, self.flow.header.language)
+        if self._class(field_, heard_class) is PersonalDataClass.CARD:
+            return mask(plain(value), PersonalDataClass.CARD)
+        return write(plain(value), field_.format, self.flow.header.language)
+
     def _masked(self, field_: Field, value: Any, heard_class: PersonalDataClass) -> str:
         class_ = self._class(field_, heard_class)
-        return mask(plain(value), class_) if class_ else speak(value, field_.format, self.flow.header.language)
+        return mask(plain(value), class_) if class_ else self._rendered(field_, value, heard_class)
 
     def _class(self, field_: Field, heard_class: PersonalDataClass) -> PersonalDataClass | None:
         """The class of what a field shows; None where it is not personal."""

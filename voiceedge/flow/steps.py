@@ -97,6 +97,7 @@ class Step(Part):
 class Say(Step):
     kind = "say"
     say: Prompt
+    shown: Prompt | None = None  # in place of it, on a screen
     recording: str | None = None
     barge_in: bool = True
     next: Name
@@ -106,6 +107,7 @@ class Ask(Step):
     kind = "ask"
     exits = ("next", "otherwise")
     ask: Prompt
+    shown: Prompt | None = None
     recording: str | None = None
     choices: dict[Name, Choice] = Field(default_factory=dict)
     digits: Annotated[Digits | None, BeforeValidator(lambda value: None if value is None else _digits(value))] = None
@@ -261,6 +263,7 @@ class HangUp(Step):
     kind = "hang_up"
     exits = ()
     hang_up: Annotated[tuple[Text, ...], BeforeValidator(lambda value: [] if value is None else as_list(value))]
+    shown: Prompt | None = None
     recording: str | None = None
     outcome: str | None = None
 

@@ -1,7 +1,7 @@
 """What a flow says where its author left it to the language: apologies, confirmations, yes and no."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voiceedge.flow.model import Header
 from voiceedge.flow.template import Template
@@ -59,8 +59,29 @@ _BUILT_IN: Mapping[str, Words] = {
 }
 
 
-def words_of(header: Header) -> Words:
-    own, built_in = header.words, _BUILT_IN[header.language]
+# What is said otherwise to somebody who reads and types.
+_ON_SCREEN: Mapping[str, Words] = {
+    "ko": replace(
+        _BUILT_IN["ko"],
+        no_match=_texts(
+            "죄송합니다. 무슨 말씀인지 잘 이해하지 못했습니다.", "죄송합니다. 이번에도 이해하지 못했습니다."
+        ),
+        confirm_digits=_texts("{heard}, 맞으십니까?"),
+        sorry=_texts("죄송합니다. 잠시 문제가 생겨 채팅을 이어 가지 못하게 되었습니다. 잠시 후 다시 문의해 주세요."),
+        leave_message=_texts("메시지를 남겨 주세요."),
+    ),
+    "en": replace(
+        _BUILT_IN["en"],
+        no_match=_texts("Sorry, I didn't understand that.", "Sorry, I still didn't understand."),
+        confirm_digits=_texts("{heard}, is that right?"),
+        sorry=_texts("I'm sorry, something went wrong and we cannot go on here. Please try again a little later."),
+        leave_message=_texts("Please write your message."),
+    ),
+}
+
+
+def words_of(header: Header, *, on_screen: bool = False) -> Words:
+    own, built_in = header.words, (_ON_SCREEN if on_screen else _BUILT_IN)[header.language]
     return Words(
         no_input=own.no_input or built_in.no_input,
         no_match=own.no_match or built_in.no_match,

@@ -1,0 +1,186 @@
+"""Chats on the disk: each change of one, with what was written and what its flow was told, in one transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
+from voiceedge.context.chat_tables import chat_inputs, chat_messages, chats
+from voiceedge.context.database import Database
+from voiceedge.flow.call import Button
+
+MOST_READ = 500  # messages at once
+
+InputKind = Literal["reply", "look_up", "result"]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something that a flow was told: `value` is JSON."""
+
+    number: int
+    at_ms: int
+    kind: InputKind
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlace:
+    """A run of a flow: the `runs`-th of the chat, begun after the message `run_after` at `run_ms`, with `given`."""
+
+    flow: str
+    runs: int
+    run_after: int
+    run_ms: int
+    given: Mapping[str, Any] = field(default_factory=dict)
+    made_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A chat as it was last written. `secret` and `visitor` are hashes."""
+
+    chat: Chat
+    place: FlowPlace
+    secret: str
+    visitor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    chat: Chat
+    messages: Sequence[ChatMessage] = ()
+    inputs: Sequence[Input] = ()
+    place: FlowPlace | None = None  # a run that begins
+    forget_inputs_from: int | None = None
+
+
+_CHAT = tuple(column for column in fields(Chat))
+_PLACE = tuple(column for column in fields(FlowPlace))
+
+
+class ChatStore:
+    """Its methods raise StoreError. What several nodes share is told apart by `Database.node`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, kept: Kept) -> None:
+        row = {**_row(kept.chat), **_place_row(kept.place), "secret": kept.secret, "visitor": kept.visitor}
+        async with self._database.begin() as connection:
+            await connection.execute(insert(chats).values({**row, "node": self._database.node}))
+
+    async def write(self, change: Change) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            values = _row(change.chat) | (_place_row(change.place) if change.place else {})
+            await connection.execute(update(chats).where(chats.c.id == change.chat.id).values(values))
+            if change.forget_inputs_from is not None:
+                first = change.forget_inputs_from
+                own = chat_inputs.c.chat == change.chat.id
+                await connection.execute(delete(chat_inputs).where(own, chat_inputs.c.number >= first))
+            if change.messages:
+                rows = [_message_row(change.chat.id, message) for message in change.messages]
+                await connection.execute(insert(chat_messages), rows)
+            if change.inputs:
+                await connection.execute(insert(chat_inputs), [_input_row(change.chat.id, one) for one in change.inputs])
+
+        await self._database.attempt(work)
+
+    async def find(self, chat: str) -> Kept | None:
+        async with self._database.begin() as connection:
+            row = (await connection.execute(select(chats).where(chats.c.id == chat))).one_or_none()
+        return _kept(row) if row else None
+
+    async def open(self) -> list[Kept]:
+        """Those of this node that are not over."""
+        query = select(chats).where(chats.c.node == self._database.node, chats.c.state != ChatState.ENDED.value)
+        async with self._database.begin() as connection:
+            return [_kept(row) for row in await connection.execute(query.order_by(chats.c.began_ms))]
+
+    async def messages(self, chat: str, after: int = 0, kind: str | None = None) -> list[ChatMessage]:
+        query = select(chat_messages).where(chat_messages.c.chat == chat, chat_messages.c.number > after)
+        if kind:
+            query = query.where(chat_messages.c.kind == kind)
+        async with self._database.begin() as connection:
+            rows = await connection.execute(query.order_by(chat_messages.c.number).limit(MOST_READ))
+            return [_message(row) for row in rows]
+
+    async def said_by_flow(self, chat: str, after: int) -> int:
+        """How many messages of the flow came after this one."""
+        own = chat_messages.c.chat == chat, chat_messages.c.number > after, chat_messages.c.kind == "flow"
+        async with self._database.begin() as connection:
+            return int((await connection.execute(select(func.count()).where(*own))).scalar_one())
+
+    async def inputs(self, chat: str) -> list[Input]:
+        query = select(chat_inputs).where(chat_inputs.c.chat == chat).order_by(chat_inputs.c.number)
+        async with self._database.begin() as connection:
+            return [
+                Input(row.number, row.at_ms, row.kind, json.loads(row.value)) for row in await connection.execute(query)
+            ]
+
+    async def prune(self, before_ms: int) -> int:
+        """Forget chats that ended before; how many."""
+        old = select(chats.c.id).where(chats.c.ended_ms < before_ms)
+        async with self._database.begin() as connection:
+            await connection.execute(delete(chat_messages).where(chat_messages.c.chat.in_(old)))
+            return (await connection.execute(delete(chats).where(chats.c.ended_ms < before_ms))).rowcount
+
+
+def _row(chat: Chat) -> dict[str, Any]:
+    return {column.name: getattr(chat, column.name) for column in _CHAT} | {"state": chat.state.value}
+
+
+def _place_row(place: FlowPlace) -> dict[str, Any]:
+    return {column.name: getattr(place, column.name) for column in _PLACE} | {"given": json.dumps(dict(place.given))}
+
+
+def _kept(row: Row[Any]) -> Kept:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    chat = Chat(**{column.name: values[column.name] for column in _CHAT} | {"state": ChatState(row.state)})
+    place = FlowPlace(**{column.name: values[column.name] for column in _PLACE} | {"given": json.loads(row.given)})
+    return Kept(chat, place, row.secret, row.visitor)
+
+
+def _message_row(chat: str, message: ChatMessage) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    if message.buttons:
+        extra["buttons"] = [[button.name, button.label, button.quiet] for button in message.buttons]
+    if message.digits:
+        extra["digits"] = message.digits
+    return {
+        "chat": chat,
+        "number": message.number,
+        "at_ms": message.at_ms,
+        "by": message.by,
+        "kind": message.kind,
+        "text": message.text,
+        "agent": message.agent,
+        "step": message.step,
+        "extra": json.dumps(extra, ensure_ascii=False) if extra else "",
+    }
+
+
+def _message(row: Row[Any]) -> ChatMessage:
+    extra = json.loads(row.extra) if row.extra else {}
+    digits = extra.get("digits")
+    return ChatMessage(
+        number=row.number,
+        at_ms=row.at_ms,
+        by=row.by,
+        kind=row.kind,
+        text=row.text,
+        agent=row.agent,
+        step=row.step,
+        buttons=tuple(Button(*one) for one in extra.get("buttons", ())),
+        digits=(digits[0], digits[1]) if digits else None,
+    )
+
+
+def _input_row(chat: str, one: Input) -> dict[str, Any]:
+    value = json.dumps(one.value, ensure_ascii=False)
+    return {"chat": chat, "number": one.number, "at_ms": one.at_ms, "kind": one.kind, "value": value}
