@@ -7,8 +7,8 @@ import pytest
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.database import Database
-from voiceedge.context.store import Store
-from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
+from voiceedge.context.keys import KeyRing
+from voiceedge.context.tokens import LONGEST_S, Refusal, TokenRefusedError, Tokens, tokens_in
 
 
 @pytest.fixture
@@ -17,8 +17,13 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def tokens(store: Store, tmp_path: Path, clock: VirtualClock) -> Tokens:
-    return Tokens(store, tmp_path, clock)
+def ring(tmp_path: Path, clock: VirtualClock) -> KeyRing:
+    return KeyRing(tmp_path, "token", clock)
+
+
+@pytest.fixture
+def tokens(database: Database, ring: KeyRing, clock: VirtualClock) -> Tokens:
+    return Tokens(database, ring, clock)
 
 
 async def refusal(tokens: Tokens, token: str, channel: str = "web-chat") -> Refusal:
@@ -66,19 +71,19 @@ async def test_nonsense_is_unknown(tokens: Tokens, token: str) -> None:
 
 
 async def test_a_token_of_another_installation_is_unknown(
-    tokens: Tokens, store: Store, tmp_path: Path, clock: VirtualClock
+    tokens: Tokens, database: Database, tmp_path: Path, clock: VirtualClock
 ) -> None:
-    other = Tokens(store, tmp_path / "other", clock)  # even if it could use the same store
+    other = Tokens(database, KeyRing(tmp_path / "other", "token", clock), clock)  # even if it could use the same store
     assert await refusal(tokens, await other.issue("c1", "web-chat", 60)) is Refusal.UNKNOWN
 
 
 async def test_a_token_survives_a_restart(
-    tokens: Tokens, new_database: Callable[..., Database], tmp_path: Path, clock: VirtualClock
+    tokens: Tokens, new_database: Callable[..., Database], ring: KeyRing, clock: VirtualClock
 ) -> None:
     token = await tokens.issue("c1", "web-chat", 60)
     database = new_database()
     await database.open()
-    assert await Tokens(Store(database, "seoul"), tmp_path, clock).redeem(token, "web-chat") == "c1"
+    assert await Tokens(database, ring, clock).redeem(token, "web-chat") == "c1"
     assert await refusal(tokens, token) is Refusal.USED
     await database.close()
 
@@ -103,3 +108,51 @@ async def test_a_refusal_does_not_repeat_the_token(tokens: Tokens) -> None:
     with pytest.raises(TokenRefusedError) as caught:
         await tokens.redeem(token, "sms")
     assert token not in str(caught.value)
+
+
+async def test_the_visit_that_burnt_a_token_may_ask_again_where_the_answer_was_lost(tokens: Tokens) -> None:
+    token = await tokens.issue("c1", "phone", 60)
+    assert await tokens.redeem(token, "phone", "visit-1") == "c1"
+    assert await tokens.redeem(token, "phone", "visit-1") == "c1"
+    with pytest.raises(TokenRefusedError, match="used"):
+        await tokens.redeem(token, "phone", "visit-2")
+
+
+async def test_tokens_of_a_key_that_was_replaced_hold_until_they_expire(
+    tokens: Tokens, ring: KeyRing, clock: VirtualClock, tmp_path: Path
+) -> None:
+    old, first = await tokens.issue("c1", "web-chat", LONGEST_S), ring.signing()
+    ring.rotate(LONGEST_S)
+    new = await tokens.issue("c2", "web-chat", 60)
+    assert new.split(".")[0] == ring.signing().id != first.id == old.split(".")[0]
+    await clock.advance(30)
+    assert await tokens.redeem(new, "web-chat") == "c2"
+    await clock.advance(LONGEST_S - 31)
+    assert ring.verifying(first.id)
+    assert await tokens.redeem(old, "web-chat") == "c1"
+    await clock.advance(2)
+    assert ring.verifying(first.id) is None
+    ring.rotate(LONGEST_S)
+    assert len(list(tmp_path.glob("token*.key"))) == 2  # the first one's file is gone
+
+
+async def test_a_key_that_was_copied_before_it_signs_verifies_at_every_node(
+    database: Database, tmp_path: Path, clock: VirtualClock
+) -> None:
+    rings = [KeyRing(tmp_path / node, "token", clock) for node in ("a", "b")]
+    nodes = [Tokens(database, ring, clock) for ring in rings]
+    (tmp_path / "b").mkdir()
+    rings[0].signing()
+    for name in ("token.key", rings[0].prepare().name):
+        (tmp_path / "b" / name).write_bytes((tmp_path / "a" / name).read_bytes())
+    rings[0].rotate(LONGEST_S)
+    assert await nodes[1].redeem(await nodes[0].issue("c1", "sms", 60), "sms") == "c1"
+    assert await nodes[0].redeem(await nodes[1].issue("c2", "sms", 60), "sms") == "c2"
+    rings[1].rotate(LONGEST_S)
+    assert rings[1].signing() == rings[0].signing()
+
+
+async def test_a_token_is_found_in_whatever_surrounds_it(tokens: Tokens) -> None:
+    token = await tokens.issue("c1", "phone", 60)
+    assert tokens_in(f"voiceedge:{token};x=1") == tokens_in(token) == [token]
+    assert tokens_in(token[1:]) == tokens_in(token + "A") == tokens_in("") == []

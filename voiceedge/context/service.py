@@ -14,14 +14,14 @@ from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
 from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.continuing import Continuing
 from voiceedge.context.database import Database
 from voiceedge.context.gathering import Gathering
-from voiceedge.context.keys import fingerprint, keys_fingerprint, load_key
+from voiceedge.context.keys import KeyRing, fingerprint, keys_fingerprint, load_key
 from voiceedge.context.lease import Lease
 from voiceedge.context.outbox import Outbox, OutboxState, status_message
 from voiceedge.context.record import Conversation
 from voiceedge.context.store import Store
-from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
 from voiceedge.errors import BusError, StoreError
 
 FLUSH_S = 5.0
@@ -67,7 +67,9 @@ class ContextService:
     async def start(self) -> None:
         """Raises StoreError where this machine's database cannot be used; an absent server makes events wait."""
         async with AsyncExitStack() as stack:
-            self._tokens = Tokens(self._store, self._config.site.data_dir, self._clock)
+            directory = self._config.site.data_dir
+            self._key_id = KeyRing(directory, "token", self._clock).signing().id
+            self.continuing = Continuing(self._store, self.database, self._config, self._clock, self.ingest)
             stack.push_async_callback(self.database.close)
             await self._open()
             if self._embedded:
@@ -110,15 +112,11 @@ class ContextService:
         return await self._store.conversation(conversation_id)
 
     async def issue_token(self, conversation_id: str, channel: str, expires_s: float | None = None) -> str:
-        lives_s = self._config.context.hand_over_s if expires_s is None else expires_s
-        return await self._tokens.issue(conversation_id, channel, lives_s)
+        return (await self.continuing.issue(conversation_id, channel, expires_s=expires_s)).token
 
     async def redeem_token(self, token: str, channel: str) -> Conversation:
         """Burn the token; raises TokenRefusedError with the reason."""
-        conversation = await self._store.conversation(await self._tokens.redeem(token, channel))
-        if conversation is None:
-            raise TokenRefusedError(Refusal.UNKNOWN)
-        return conversation
+        return (await self.continuing.redeem(channel, "link", token)).conversation
 
     @property
     def broker_url(self) -> str | None:
@@ -158,7 +156,7 @@ class ContextService:
         site, node = self._config.site.name, self.database.node
         broker, will = await self._broker(), status_message(site, node, online=False)
         # The embedded broker drops what it has not delivered when its publisher leaves: its memory is no promise.
-        client_id = None if self._embedded else f"voiceedge-{site}-{self._tokens.key_id}{node and '-'}{node}"
+        client_id = None if self._embedded else f"voiceedge-{site}-{self._key_id}{node and '-'}{node}"
         async with connect(broker, client_id=client_id, will=will) as connection:
             yield connection
 

@@ -37,14 +37,6 @@ class Pending:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredToken:
-    conversation: str
-    channel: str
-    expires_at_ms: int
-    redeemed_at_ms: int | None
-
-
 class Store:
     def __init__(self, database: Database, site: str) -> None:
         self._database, self._site = database, site
@@ -173,22 +165,6 @@ class Store:
             if gone < portion:
                 break
         return pruned
-
-    async def add_token(self, token_id: str, conversation_id: str, channel: str, expires_at: datetime) -> None:
-        row = {"id": token_id, "conversation_id": conversation_id, "channel": channel, "expires_at_ms": _ms(expires_at)}
-        async with self._database.begin() as connection:
-            await connection.execute(insert(tokens).values(row))
-
-    async def burn_token(self, token_id: str, channel: str, now: datetime) -> tuple[bool, StoredToken | None]:
-        """Whether this very call burnt the token, and the token as it is known."""
-        usable = tokens.c.redeemed_at_ms.is_(None), tokens.c.expires_at_ms > _ms(now), tokens.c.channel == channel
-        async with self._database.begin() as connection:
-            burnt = await connection.execute(
-                update(tokens).where(tokens.c.id == token_id, *usable).values(redeemed_at_ms=_ms(now))
-            )
-            query = select(tokens.c.conversation_id, tokens.c.channel, tokens.c.expires_at_ms, tokens.c.redeemed_at_ms)
-            row = (await connection.execute(query.where(tokens.c.id == token_id))).one_or_none()
-        return burnt.rowcount == 1, StoredToken(*row) if row else None
 
 
 def _ms(time: datetime) -> int:
