@@ -11,6 +11,7 @@ from voiceedge.context.digital import (
     InteractionStarted,
     LinkSent,
     MessageSent,
+    NoteAdded,
 )
 from voiceedge.context.events import (
     AgentStateChanged,
@@ -46,5 +47,5 @@ EVENTS: tuple[type[EventData], ...] = (
     QueueJoined, QueueLeft, QueueCallBack, AgentStateChanged,
     OutboundOrdered, OutboundRefused, OutboundDialled, OutboundResult, OutboundOver,
     InteractionStarted, InteractionEnded, MessageSent, LinkSent, ConversationContinued, ContinueRefused, ContextChanged,
-    ConversationClosed, CustomerIdentified, ConversationErased,
+    NoteAdded, ConversationClosed, CustomerIdentified, ConversationErased,
 )  # fmt: skip

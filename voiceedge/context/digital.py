@@ -89,6 +89,15 @@ class ContextChanged(EventData):
     slots: dict[str, FreeText] = Field(default_factory=dict)
 
 
+class NoteAdded(EventData):
+    """An agent wrote a note; `to` is the agent or queue for whom it was, where the customer was sent on."""
+
+    type: ClassVar[str] = "voiceedge.conversation.noted"
+    by: str
+    text: FreeText
+    to: str | None = None
+
+
 class ConversationClosed(EventData):
     """It was wrapped up: how it came out, and how content the customer was (1 to 5)."""
 
