@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recognised import false_alarms, missed, ordinary
 
 from voiceedge.context.keys import load_key
 from voiceedge.context.pii import PersonalDataClass, mask, mask_text, pseudonym, pseudonym_key
@@ -27,6 +28,10 @@ KEY = bytes(32)
         ("당뇨 12345678", PersonalDataClass.SENSITIVE, "***"),
         ("4111 1111 1111 1234", PersonalDataClass.CARD, "***1234"),
         ("123", PersonalDataClass.CARD, "***"),
+        ("19880101", PersonalDataClass.PERSONAL, "***"),  # a birthday
+        ("220-81-62517", PersonalDataClass.PERSONAL, "***"),
+        ("제 번호는 공일공 일이삼사 오육칠팔이에요", PersonalDataClass.PERSONAL, "***5678"),
+        ("이 일은 사이에 오이 이사 일이", PersonalDataClass.PERSONAL, "***"),
         ("", PersonalDataClass.PERSONAL, "***"),
     ],
 )
@@ -57,6 +62,35 @@ def test_a_value_is_masked_by_its_class(value: str, cls: PersonalDataClass, seen
         ("사공일이 팔팔팔팔 팔팔팔팔 일팔팔일", "***1881"),
         ("메일은 hong.gildong@example.co.kr 입니다", "메일은 *** 입니다"),
         ("일이삼사오육칠팔구일", "***"),
+        ("공일공 음 일이삼사 어 오육칠팔이요", "***5678이요"),
+        ("공하나공 일둘삼사 오육칠팔", "***5678"),
+        ("공일공 천이백삼십사에 오천육백칠십팔이요", "***요"),
+        ("공일공에 이십삼 사십오 육십칠 팔십구", "***"),
+        ("oh one oh, one double two three, five six seven eight", "***5678"),
+        ("0082-10-1234-5678", "***5678"),
+        ("주민번호 앞자리는 880101 뒷자리는 1234567입니다", "주민번호 앞자리는 *** 뒷자리는 ***입니다"),
+        ("주민번호는 팔팔공이삼공에 일이삼사오육칠", "주민번호는 ***"),  # no such day, but its name says what it is
+        ("외국인등록번호 900101-5123456", "외국인등록번호 ***"),
+        ("사업자번호 220-81-62517", "사업자번호 ***"),
+        ("220-81-62517", "***"),
+        ("사업자등록번호는 이이공 팔일 육이오일칠", "사업자등록번호는 ***"),
+        ("법인등록번호 1345110004412", "법인등록번호 ***"),
+        ("134511-0004412", "***"),
+        ("여권 M12345678이고요", "여권 ***이고요"),
+        ("m123A4567", "***"),
+        ("엠 일이삼 에이 사오육칠", "***"),
+        ("passport number AB1234567", "passport number AB***"),
+        ("11-22-123456-12", "***"),
+        ("서울 12-345678-90", "서울 ***"),
+        ("면허 번호는 일일 이이 일이삼사오육 칠팔", "면허 번호는 ***"),
+        ("국민은행 계좌 123456-04-123456으로", "국민은행 계좌 ***으로"),
+        ("통장 번호는 일이삼 사오육칠팔구 공일 이삼사", "통장 번호는 ***"),
+        ("카드번호 4111-1111-1111-1112", "카드번호 ***1112"),  # misheard, but its name says what it is
+        ("hong@example.co.kr입니다", "***입니다"),
+        ("홍길동 골뱅이 네이버 점 컴이에요", "***이에요"),
+        ("에이치 오 엔 지 일이삼 골뱅이 지메일 닷컴", "***"),
+        ("gil 점 dong 골뱅이 shop 점 씨오 점 케이알", "***"),
+        ("hong dot gildong at example dot com please", "*** please"),
     ],
 )
 def test_numbers_and_addresses_of_a_person_are_masked_in_free_text(text: str, seen: str) -> None:
@@ -73,6 +107,18 @@ def test_numbers_and_addresses_of_a_person_are_masked_in_free_text(text: str, se
         "이 일은 사이에 오이 이사 일이 있어요",
         "주문 번호는 일이삼사오육칠팔 입니다",
         "4111-1111-1111-1112",  # no card: its check digit is wrong
+        "220-81-62518",  # no business: its check digit is wrong
+        "주문 번호는 이공이육 일일이이 공공일입니다",
+        "주문번호 9001011234567",
+        "상품 바코드 8801234567890",
+        "송장 2026112212345678",
+        "계좌로 1,234,567,890원 들어왔어요",
+        "계좌로 환불해 주시고 주문 번호는 20261122001입니다",
+        "이천이십육 년 십일 월 이십이 일 만이천삼백사십오 원",
+        "골뱅이 무침 두 개",
+        "look at example dot com",
+        "from 12345678",
+        "recordings/2026-11-22/01985672-1234-7123-8123-123456789012.wav",
         "one of two, no one",
         "",
     ],
@@ -86,8 +132,21 @@ def test_masking_is_total_and_never_shows_a_whole_mobile_number(text: str) -> No
     assert "01012345678" not in mask_text(text + " 01012345678")
 
 
-def test_a_long_hostile_text_is_masked_in_reasonable_time() -> None:
-    mask_text("1 " * 5_000 + "a@" * 5_000)
+BAIT = ("7", "1 ", "일이", "oh ", "a@", "a.", "가 골뱅이 ", "a dot a dot   at x dot com ", "계좌 1", "M123", "공일공천")
+
+
+@pytest.mark.parametrize("bait", BAIT)
+def test_a_long_hostile_text_is_masked_in_reasonable_time(bait: str) -> None:
+    mask_text(bait * (20_000 // len(bait)))
+
+
+def test_no_ordinary_sentence_is_taken_for_a_number_of_a_person() -> None:
+    assert len(ordinary()) > 500
+    assert false_alarms() == []
+
+
+def test_no_planted_identifier_is_missed() -> None:
+    assert {kind: sentences for kind, sentences in missed().items() if sentences} == {}
 
 
 def test_one_number_has_one_pseudonym_however_it_is_written() -> None:

@@ -76,6 +76,7 @@ _PHONE = re.compile(
 )
 # ISO/IEC 7812-1: the first digits and lengths of payment cards; 9 is domestic.
 _CARD = re.compile(r"3(?:0[0-5]|[689]\d)\d{11}|3[47]\d{13}|(?:2[2-7]|35|[4569]\d)\d{14}|[46]\d{18}")
+_UNBORN = 2050  # keeps bar codes of goods (880…) apart from numbers of persons
 _LICENCE_REGIONS = (11, 28)  # 서울 … 경기북부
 _REGION = re.compile(r"(?:서울|부산|경기|강원|충북|충남|전북|전남|경북|경남|제주|대구|인천|광주|대전|울산)\s?$")
 _BUSINESS_WEIGHTS = (1, 3, 7, 1, 3, 7, 1, 3, 5)
@@ -88,6 +89,7 @@ _NAMED = re.compile(
     rf"|(?P<card>카드|card))(?:(?!{_COUNTED_NOUN})\D){{0,16}}$",
     re.IGNORECASE,
 )
+_OTHER_NUMBER = re.compile(rf"(?:{_COUNTED_NOUN})\s?(?:번호|코드|number|code)\D{{0,8}}$", re.IGNORECASE)
 _NAME_REACHES = 32  # characters
 _LENGTHS = {
     Kind.ACCOUNT: range(10, 17),
@@ -98,6 +100,7 @@ _LENGTHS = {
     Kind.RESIDENT: (6, 7, 13),
     Kind.CARD: range(14, 20),
 }
+_DOUBTFUL = frozenset({Kind.SPOKEN, Kind.RESIDENT})  # unless a word before it says what else it is
 _AMOUNT = re.compile(r"\s?(?:원|만|억|달러|점|개|won\b|krw\b|dollars?\b)", re.IGNORECASE)
 
 
@@ -106,7 +109,21 @@ def _numbers(text: str) -> Iterator[Identifier]:
         found = [*_named(groups, text), *_shaped(groups, text)]
         if not found and sum(len(group.digits) for group in groups if group.spoken) >= SPOKEN_RUN:
             found = [Identifier(groups[0].start, groups[-1].end, Kind.SPOKEN)]
+        if found and all(_is_doubtful(one, groups) for one in found) and _is_other_number(text, groups):
+            continue
         yield from _merged(found)
+
+
+def _is_doubtful(one: Identifier, groups: list[Group]) -> bool:
+    """Whether chance makes such a number often, as with a telephone number in the middle of other digits."""
+    return one.kind in _DOUBTFUL or (one.kind is Kind.PHONE and one.start != groups[0].start)
+
+
+def _is_other_number(text: str, groups: list[Group]) -> bool:
+    """Whether it is written in one piece, or said, after the words for an order's number or the like."""
+    start = groups[0].start
+    in_one = len(groups) == 1 or all(group.spoken for group in groups)
+    return in_one and _OTHER_NUMBER.search(text, max(0, start - _NAME_REACHES), start) is not None
 
 
 def _merged(found: list[Identifier]) -> Iterator[Identifier]:
@@ -136,8 +153,8 @@ def _named(groups: list[Group], text: str) -> Iterator[Identifier]:
     digits, best = "", None
     for group in groups:
         digits += group.digits
-        if len(digits) > _LONGEST:
-            break
+        if len(digits) > _LONGEST or (best and group.spoken and not groups[0].spoken):
+            break  # what follows is a particle that sounds like a digit, or another number
         if len(digits) in _LENGTHS[kind]:
             best = Identifier(start, group.end, kind, digits)
     if best and not (kind is Kind.ACCOUNT and _AMOUNT.match(text, best.end)):
@@ -222,7 +239,8 @@ def _is_resident(digits: str) -> bool:
     """A birthday and a sex. Numbers given since October 2020 have no check digit, so none is asked for."""
     if digits[6] not in "12345678":
         return False
-    return _is_day(("19" if digits[6] in "1256" else "20") + digits[:2], digits[2:4], digits[4:6])
+    year = ("19" if digits[6] in "1256" else "20") + digits[:2]
+    return int(year) < _UNBORN and _is_day(year, digits[2:4], digits[4:6])
 
 
 def _is_business(digits: str) -> bool:
