@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
+from typing import Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -110,10 +111,14 @@ class Outgoing:
             log.error("event_lost", lost=self.lost, type=event.type, conversation=event.conversation, problem=problem)
 
 
+class Sink(Protocol):
+    def put(self, event: StampedEvent) -> None: ...
+
+
 class QueueJournal:
     """The journal of one conversation's visit, such as a call."""
 
-    def __init__(self, outgoing: Outgoing, conversation: str, clock: Clock) -> None:
+    def __init__(self, outgoing: Sink, conversation: str, clock: Clock) -> None:
         self._outgoing, self._conversation, self._clock = outgoing, conversation, clock
 
     def record(self, event: EventData, conversation: Mapping[str, object] | None = None) -> None:

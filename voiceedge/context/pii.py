@@ -4,11 +4,11 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from pathlib import Path
 
-from voiceedge.context.identifiers import OPEN_ENDED, Identifier, identifiers, is_date, is_phone
+from voiceedge.context.identifiers import OPEN_ENDED, Identifier, Kind, identifiers, is_date, is_phone
 from voiceedge.context.keys import load_key
 from voiceedge.context.said import digits_in
 
@@ -47,10 +47,12 @@ def mask(value: str, cls: PersonalDataClass) -> str:
     return MASK + digits[-KEPT_DIGITS:] if len(digits) >= FEWEST_DIGITS_KEPT_OF and not is_date(digits) else MASK
 
 
-def mask_text(text: str) -> str:
-    """Free text without the identifiers of persons, written or spoken."""
+def mask_text(text: str, kinds: Collection[Kind] = frozenset(Kind)) -> str:
+    """Free text without the identifiers of persons, or without those of some kinds, written or spoken."""
     parts, position = [], 0
     for one in identifiers(text):
+        if one.kind not in kinds:
+            continue
         parts += [text[position : one.start], _shown(one)]
         position = one.end
     return "".join([*parts, text[position:]]) if parts else text
