@@ -45,6 +45,10 @@ class StoreError(VoiceEdgeError):
     can_retry = True
 
 
+class JoinRefusedError(VoiceEdgeError):
+    """A conversation cannot be joined into another one: that is unknown, erased, or another tenant's."""
+
+
 class BusError(VoiceEdgeError):
     """The MQTT broker is away or refuses us."""
 
@@ -61,3 +65,7 @@ class SpeechBusyError(VoiceEdgeError):
     """The deciding recogniser has too much to do; whoever asked decides without it."""
 
     can_retry = True
+
+
+class CursorError(VoiceEdgeError):
+    """Where somebody wants to go on reading is no place of ours."""

@@ -2,35 +2,40 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 from voiceedge.clock import Clock, sleep
-from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.errors import StoreError
+
+Item = TypeVar("Item")
 
 GATHER_S = 0.15  # that an event may wait for others; whoever brings it gathers the next ones meanwhile
 
-Keep = Callable[[Sequence[StampedEvent]], Awaitable[None]]
 
-
-class _Turn:
+class _Turn(Generic[Item]):
     """What is kept together, and what became of it."""
 
     def __init__(self) -> None:
-        self.batches: list[Sequence[StampedEvent]] = []
+        self.batches: list[Sequence[Item]] = []
         self.is_over = False
         self.is_kept = False
 
 
-class Gathering:
-    """The first who comes waits for others and keeps the events of all; the others wait for the first."""
+class Gathering(Generic[Item]):
+    """The first who comes waits for others and keeps what all bring; the others wait for the first.
 
-    def __init__(self, keep: Keep, clock: Clock, gather_s: float = GATHER_S) -> None:
+    With 0 s the first does not wait: what comes while it is at it is kept next, together.
+    """
+
+    def __init__(
+        self, keep: Callable[[Sequence[Item]], Awaitable[None]], clock: Clock, gather_s: float = GATHER_S
+    ) -> None:
         self._keep, self._clock, self._gather_s = keep, clock, gather_s
-        self._turn = _Turn()
+        self._turn: _Turn[Item] = _Turn()
         self._lock = asyncio.Lock()  # held by who keeps the events of a turn
 
-    async def ingest(self, batch: Sequence[StampedEvent]) -> None:
-        """Return when they are kept. Where a turn fails as a whole, each tries its own events, and raises its error."""
+    async def ingest(self, batch: Sequence[Item]) -> None:
+        """Return when they are kept. Where a turn fails as a whole, each tries its own, and raises its error."""
         turn = self._turn
         turn.batches.append(batch)
         async with self._lock:
@@ -39,11 +44,12 @@ class Gathering:
         if not turn.is_kept:
             await self._keep(batch)
 
-    async def _keep_all(self, turn: _Turn) -> None:
+    async def _keep_all(self, turn: _Turn[Item]) -> None:
         try:
-            await sleep(self._clock, self._gather_s)
+            if self._gather_s:
+                await sleep(self._clock, self._gather_s)
             self._turn = _Turn()
-            await self._keep([event for batch in turn.batches for event in batch])
+            await self._keep([item for batch in turn.batches for item in batch])
             turn.is_kept = True
         except StoreError:
             if len(turn.batches) == 1:

@@ -13,14 +13,19 @@ from voiceedge.bus.broker import EmbeddedBroker
 from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
-from voiceedge.context.cloudevents import StampedEvent
+from voiceedge.context.access import AccessLog
+from voiceedge.context.archive import Archive
+from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.continuing import Continuing
 from voiceedge.context.database import Database
+from voiceedge.context.events import EventData
 from voiceedge.context.gathering import Gathering
+from voiceedge.context.hub import Hub
 from voiceedge.context.keys import KeyRing, fingerprint, keys_fingerprint, load_key
 from voiceedge.context.lease import Lease
 from voiceedge.context.outbox import Outbox, OutboxState, status_message
-from voiceedge.context.record import Conversation
+from voiceedge.context.pii import pseudonym_key
+from voiceedge.context.record import Changes, Conversation
 from voiceedge.context.store import Store
 from voiceedge.errors import BusError, StoreError
 
@@ -45,7 +50,7 @@ class ContextService:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self.database = Database.of(config)
-        self._store = Store(self.database, config.site.name)
+        self._store = Store(self.database, config.site.name, config.context.tenants)
         self._lease = self._new_lease() if self.database.shared else None
         self._outbox = Outbox(
             self._store,
@@ -55,7 +60,8 @@ class ContextService:
             keep=config.context.outbox_limit,
             lease=self._lease,
         )
-        self._gathering = Gathering(self._keep, clock)
+        self._gathering, self._noting = Gathering(self._keep, clock), Gathering(self._keep, clock, gather_s=0)
+        self.hub = Hub(self.database, clock)
         self._embedded: EmbeddedBroker | None = None
         self._given: Broker | None = None
         if config.mqtt.url:
@@ -70,6 +76,9 @@ class ContextService:
             directory = self._config.site.data_dir
             self._key_id = KeyRing(directory, "token", self._clock).signing().id
             self.continuing = Continuing(self._store, self.database, self._config, self._clock, self.ingest)
+            key = pseudonym_key(directory)
+            self.archive = Archive(self.database, self._store, key)
+            self.access = AccessLog(self.database, key, self._clock, directory)
             stack.push_async_callback(self.database.close)
             await self._open()
             if self._embedded:
@@ -80,6 +89,8 @@ class ContextService:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             publishing = tasks.create_task(self._outbox.run(), name="outbox")
             stack.callback(publishing.cancel)
+            handing_on = tasks.create_task(self.hub.run(), name="hub")
+            stack.callback(handing_on.cancel)
             if self._lease:
                 keeping = tasks.create_task(self._lease.keep(self._outbox.wake), name="lease")
                 stack.callback(keeping.cancel)
@@ -104,9 +115,26 @@ class ContextService:
         """Return when the events are on the disk, or raise StoreError. An event that comes twice is kept once."""
         await self._gathering.ingest(batch)
 
+    async def note(self, conversation: str, event: EventData, changes: Changes | None = None) -> None:
+        """Keep what just happened, at once; `ingest` otherwise."""
+        stamped = StampedEvent(
+            id=new_id(self._clock),
+            time=self._clock.now(),
+            conversation=conversation,
+            type=event.type,
+            data=event,
+            changes=changes or Changes(),
+        )
+        await self._noting.ingest([stamped])
+
+    async def join(self, *, visit: str, into: str) -> str:
+        """As `Store.join`."""
+        return await self._store.join(visit=visit, into=into)
+
     async def _keep(self, batch: Sequence[StampedEvent]) -> None:
         if await self._store.ingest(batch):
             self._outbox.wake()
+            self.hub.wake()
 
     async def conversation(self, conversation_id: str) -> Conversation | None:
         return await self._store.conversation(conversation_id)

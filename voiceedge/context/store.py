@@ -2,30 +2,28 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
-import structlog
-from pydantic import ValidationError
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.context import legs
+from voiceedge.context import rows as stored
 from voiceedge.context.cloudevents import StampedEvent, publish_form
 from voiceedge.context.database import Database
+from voiceedge.context.digital_tables import outbox_pruned
+from voiceedge.context.events import CallStarted
 from voiceedge.context.lease import PUBLISHING
-from voiceedge.context.record import Conversation
-from voiceedge.context.tables import conversations, outbox, tokens
+from voiceedge.context.record import MAIN, Conversation
+from voiceedge.context.rows import Kept, ms, portions
+from voiceedge.context.tables import outbox, tokens
+from voiceedge.errors import JoinRefusedError
 
-Item = TypeVar("Item")
-
-Numbered = tuple[Conversation | None, int]  # with the sequence of its last event; None: unreadable
-
+POSITIONS = "positions"  # the lock of who adds to the outbox
 RECENT = 1_000  # conversations, many more than have calls at once
 PRUNED_AT_ONCE = 5_000  # events
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,66 +36,137 @@ class Pending:
 
 
 class Store:
-    def __init__(self, database: Database, site: str) -> None:
-        self._database, self._site = database, site
+    def __init__(self, database: Database, site: str, tenants: Mapping[str, str] | None = None) -> None:
+        """`tenants`: called number to whose conversations it makes, where that is not the main one."""
+        self._database, self._site, self._tenants = database, site, tenants or {}
         # The records of running conversations as they were committed: to read one back for each batch of its events
-        # would cost more than all the rest. One that another node has written since is known by its last sequence.
-        self._recent: OrderedDict[str, Numbered] = OrderedDict()
+        # would cost more than all the rest. One that was written since, here or elsewhere, is known by its revision.
+        self._recent: OrderedDict[str, Kept] = OrderedDict()
 
     @property
     def node(self) -> str:
         return self._database.node
 
     async def ingest(self, batch: Sequence[StampedEvent]) -> int:
-        """Keep the events and what they change, all or nothing, leaving out those known by id. How many were new."""
+        """Keep the events and what they change, all or nothing, leaving out those known by id. How many were new.
+
+        Those of a conversation that was joined into another are that one's.
+        """
         events, records = await self._database.attempt(lambda connection: self._ingest(connection, batch))
         self._remember(records)
         return events
 
+    async def join(self, *, visit: str, into: str) -> str:
+        """File what the conversation `visit` has found out, and whatever it will, under `into`; the id of that one.
+
+        Harmless where it is done already. What was published of `visit` stays as it is. Raises JoinRefusedError where
+        `into` is unknown or another tenant's.
+        """
+        target, records = await self._database.attempt(lambda connection: self._join(connection, visit, into))
+        self._remember(records)
+        return target
+
     async def _ingest(
         self, connection: AsyncConnection, batch: Sequence[StampedEvent]
-    ) -> tuple[int, Mapping[str, Numbered]]:
-        names = {event.conversation for event in batch}
+    ) -> tuple[int, Mapping[str, Kept]]:
         await self._database.lock(connection, [PUBLISHING], share=True)
-        await self._database.lock(connection, names)
+        into = await self._locked(connection, {event.conversation for event in batch})
         known = await _known_ids(connection, [event.id for event in batch])
-        fresh = {event.id: event for event in batch if event.id not in known}
-        concerned = {event.conversation for event in fresh.values()}
-        records = await self._current(connection, concerned)
+        fresh = [
+            _filed(event, into) for event in {event.id: event for event in batch if event.id not in known}.values()
+        ]
+        concerned = {event.conversation for event in fresh}
+        before = await self._current(connection, concerned)
         owners = await self._owners(connection, concerned)
+        records = dict(before)
         rows = []
-        for event in fresh.values():
-            record, sequence = records.get(event.conversation, (None, 0))
-            record = record or Conversation.begin(event.conversation, event.time)
-            records[event.conversation] = record.apply(event.time, event.data, event.changes), sequence + 1
-            body = publish_form(event, self._site, sequence + 1).model_dump_json()
-            node = owners.get(event.conversation, self.node)
-            rows.append({"event_id": event.id, "conversation_id": event.conversation, "body": body, "node": node})
+        for event in fresh:
+            kept = records.get(event.conversation) or Kept(None, 0, 0)
+            record = kept.record or Conversation.begin(event.conversation, event.time, self._tenant(event))
+            record, sequence = record.apply(event.time, event.data, event.changes), kept.sequence + 1
+            records[event.conversation] = Kept(record, sequence, kept.revision)
+            rows.append(
+                {
+                    "event_id": event.id,
+                    "conversation_id": event.conversation,
+                    "body": publish_form(event, self._site, sequence).model_dump_json(),
+                    "node": owners.get(event.conversation, self.node),
+                    "tenant": record.tenant,
+                }
+            )
+        records = {name: _written(kept) for name, kept in records.items()}
         if rows:
-            await _save(connection, records.values())
-            await connection.execute(insert(outbox), rows)
-        await legs.keep(connection, fresh.values(), self.node)
+            await stored.write(connection, records, before)
+            await legs.keep(connection, fresh, self.node)
+            await self._add_to_outbox(connection, rows)
         return len(rows), records
 
-    async def _current(self, connection: AsyncConnection, names: set[str]) -> dict[str, Numbered]:
-        """The conversations' records, from memory where nobody else has written them."""
-        records = {name: self._recent[name] for name in names & self._recent.keys()}
-        if self._database.shared:
-            sequences = await _sequences(connection, records)
-            records = {name: record for name, record in records.items() if record[1] == sequences.get(name)}
-        return records | await _records(connection, names - records.keys())
+    async def _join(self, connection: AsyncConnection, visit: str, into: str) -> tuple[str, Mapping[str, Kept]]:
+        await self._database.lock(connection, [PUBLISHING], share=True)
+        targets = await self._locked(connection, {visit, into})
+        visit, into = targets[visit], targets[into]
+        if visit == into:
+            return into, {}
+        found = await self._current(connection, {visit, into})
+        earlier, later = found.get(into), found.get(visit)
+        if earlier is None or earlier.record is None or earlier.record.forgotten:
+            raise JoinRefusedError(f"conversation {into} is not known here: nothing can join it.")
+        if later is None or later.record is None:  # its first event is still on its way
+            begun = Conversation.begin(visit, earlier.record.updated_at, earlier.record.tenant)
+            later = _written(Kept(begun, later.sequence if later else 0, later.revision if later else 0))
+            await stored.write(connection, {visit: later}, found)
+        assert later.record  # noqa: S101 - either way
+        if later.record.tenant != earlier.record.tenant:
+            raise JoinRefusedError(
+                f"conversation {into} is another tenant's: nothing of {later.record.tenant} can join it."
+            )
+        joined = _written(Kept(earlier.record.joined(later.record), earlier.sequence, earlier.revision))
+        await stored.write(connection, {into: joined}, [into])
+        await stored.join(connection, visit, into, _written(later), later.record.started_at)
+        return into, {into: joined}
+
+    async def _locked(self, connection: AsyncConnection, names: set[str]) -> dict[str, str]:
+        """The conversations of which these are parts by now, held for ourselves with all of them."""
+        into = await stored.targets(connection, names)
+        while True:
+            held = names | set(into.values())
+            await self._database.lock(connection, held)
+            into = await stored.targets(connection, names)  # nobody joins any more what we hold
+            if set(into.values()) <= held:
+                return into
+
+    async def _current(self, connection: AsyncConnection, names: set[str]) -> dict[str, Kept]:
+        """The conversations' records, from memory where nobody has written them since."""
+        rows = await stored.rows_of(connection, names & self._recent.keys())
+        records = {
+            name: self._recent[name] for name, row in rows.items() if self._recent[name].revision == row.revision
+        }
+        return records | await stored.read(connection, names - records.keys())
+
+    def _tenant(self, event: StampedEvent) -> str:
+        """Whose conversation begins with this event."""
+        called = event.data.called if isinstance(event.data, CallStarted) else ""
+        return event.changes.tenant or self._tenants.get(called, MAIN)
+
+    async def _add_to_outbox(self, connection: AsyncConnection, rows: Sequence[Mapping[str, object]]) -> None:
+        """The last thing in a transaction.
+
+        Positions are given to one at a time, until its commit: whoever has seen one has seen all before it.
+        """
+        await self._database.lock(connection, [POSITIONS])
+        await connection.execute(insert(outbox), rows)
 
     async def _owners(self, connection: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
         """Who has events of these conversations to publish, and so must publish what follows."""
         owners: dict[str, str] = {}
         if self._database.shared:
-            for some in _portions(names):
+            for some in portions(names):
                 query = select(outbox.c.conversation_id, outbox.c.node).distinct()
                 waiting = query.where(outbox.c.published_at_ms.is_(None), outbox.c.conversation_id.in_(some))
                 owners |= {name: node for name, node in await connection.execute(waiting)}  # noqa: C416 - a Row is no pair
         return owners
 
-    def _remember(self, records: Mapping[str, Numbered]) -> None:
+    def _remember(self, records: Mapping[str, Kept]) -> None:
         for name, record in records.items():
             self._recent[name] = record
             self._recent.move_to_end(name)
@@ -105,9 +174,11 @@ class Store:
             self._recent.popitem(last=False)
 
     async def conversation(self, conversation_id: str) -> Conversation | None:
+        """The one it is a part of by now; None also where nothing of it is kept any more."""
         async with self._database.begin() as connection:
-            record, _ = (await _records(connection, {conversation_id})).get(conversation_id, (None, 0))
-        return record
+            name = (await stored.targets(connection, [conversation_id]))[conversation_id]
+            kept = (await stored.read(connection, [name])).get(name)
+        return kept.record if kept and kept.record and not kept.record.forgotten else None
 
     @property
     def _own_pending(self) -> ColumnElement[bool]:
@@ -130,8 +201,8 @@ class Store:
 
     async def mark_published(self, positions: Iterable[int], at: datetime) -> None:
         async with self._database.begin() as connection:
-            for some in _portions(positions):
-                query = update(outbox).where(outbox.c.position.in_(some)).values(published_at_ms=_ms(at))
+            for some in portions(positions):
+                query = update(outbox).where(outbox.c.position.in_(some)).values(published_at_ms=ms(at))
                 await connection.execute(query)
 
     async def reoffer(self, span_ms: int) -> int:
@@ -145,9 +216,9 @@ class Store:
     async def prune(self, before: datetime, keep: int) -> int:
         """Forget tokens and events from before `before`, and the oldest published beyond `keep`; how many events."""
         async with self._database.begin() as connection:
-            await connection.execute(delete(tokens).where(tokens.c.expires_at_ms < _ms(before)))
+            await connection.execute(delete(tokens).where(tokens.c.expires_at_ms < ms(before)))
         by_age = outbox.c.published_at_ms.asc()
-        aged = await self._prune(outbox.c.published_at_ms < _ms(before), by_age, math.inf)
+        aged = await self._prune(outbox.c.published_at_ms < ms(before), by_age, math.inf)
         async with self._database.begin() as connection:
             excess = (await connection.execute(select(func.count()).select_from(outbox))).scalar_one() - keep
         return aged + await self._prune(outbox.c.published_at_ms.is_not(None), outbox.c.position.asc(), excess)
@@ -160,62 +231,29 @@ class Store:
             some = select(outbox.c.position).where(which).order_by(order).limit(portion)
             some = some.with_for_update(skip_locked=True)
             async with self._database.begin() as connection:
-                gone = (await connection.execute(delete(outbox).where(outbox.c.position.in_(some)))).rowcount
+                query = delete(outbox).where(outbox.c.position.in_(some)).returning(outbox.c.position)
+                positions = (await connection.scalars(query)).all()
+                highest = max(positions, default=0)
+                mark = update(outbox_pruned).where(outbox_pruned.c.position < highest).values(position=highest)
+                await connection.execute(mark)
+            gone = len(positions)
             pruned += gone
             if gone < portion:
                 break
         return pruned
 
 
-def _ms(time: datetime) -> int:
-    return int(time.timestamp() * 1000)
-
-
-def _portions(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Few enough at a time for a statement's parameters."""
-    rest = list(items)
-    for start in range(0, len(rest), 500):
-        yield rest[start : start + 500]
-
-
 async def _known_ids(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
     known: set[str] = set()
-    for some in _portions(ids):
+    for some in portions(ids):
         known.update(await connection.scalars(select(outbox.c.event_id).where(outbox.c.event_id.in_(some))))
     return known
 
 
-async def _sequences(connection: AsyncConnection, names: Iterable[str]) -> dict[str, int]:
-    sequences: dict[str, int] = {}
-    for some in _portions(names):
-        query = select(conversations.c.id, conversations.c.last_sequence).where(conversations.c.id.in_(some))
-        sequences |= {name: sequence for name, sequence in await connection.execute(query)}  # noqa: C416
-    return sequences
+def _filed(event: StampedEvent, into: Mapping[str, str]) -> StampedEvent:
+    target = into[event.conversation]
+    return event if target == event.conversation else event.model_copy(update={"conversation": target})
 
 
-async def _records(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Numbered]:
-    records: dict[str, Numbered] = {}
-    for some in _portions(ids):
-        query = select(conversations.c.id, conversations.c.record, conversations.c.last_sequence)
-        for name, text, last_sequence in await connection.execute(query.where(conversations.c.id.in_(some))):
-            try:
-                records[name] = Conversation.model_validate_json(text), last_sequence
-            except ValidationError:  # one broken record must not hold up every call's events
-                log.error("record_unreadable", conversation=name, remedy="its history begins anew")  # noqa: TRY400
-                records[name] = None, last_sequence
-    return records
-
-
-async def _save(connection: AsyncConnection, records: Iterable[Numbered]) -> None:
-    rows = [
-        {
-            "id": record.id,
-            "record": record.model_dump_json(),
-            "last_sequence": sequence,
-            "updated_at_ms": _ms(record.updated_at),
-        }
-        for record, sequence in records
-        if record
-    ]
-    await connection.execute(delete(conversations).where(conversations.c.id.in_([row["id"] for row in rows])))
-    await connection.execute(insert(conversations), rows)
+def _written(kept: Kept) -> Kept:
+    return replace(kept, revision=kept.revision + 1)

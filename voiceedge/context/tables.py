@@ -7,6 +7,7 @@ metadata = MetaData()
 Position = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts by itself in an INTEGER only
 PENDING = text("published_at_ms IS NULL")
 
+# What can be found by a column is in the record, too. `tenant` is empty where there is nothing to find.
 conversations = Table(
     "conversations",
     metadata,
@@ -14,13 +15,25 @@ conversations = Table(
     Column("record", Text, nullable=False),
     Column("last_sequence", Integer, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
-    Column("tenant", String(40), nullable=False, server_default="main"),
+    Column("revision", Integer, nullable=False, server_default="0"),  # counts how often it was written
+    Column("tenant", String(40), nullable=False, server_default=""),
     Column("joined_into", String(64)),  # this one was found to continue that one, and its events are filed there
     Column("customer_id", String(64)),
+    Column("customer", Text),  # by keyed hash
+    Column("channels", Text, nullable=False, server_default=""),  # " phone web-chat "
+    Column("queue", Text),
+    Column("agent", Text),
+    Column("outcome", Text),
     Column("started_ms", BigInteger, nullable=False, server_default="0"),
     Column("ended_ms", BigInteger),
-    Index("conversations_customer", "customer_id"),
+    Column("erased", Integer, nullable=False, server_default="0"),  # bits, as `retention` counts them
+    Index("conversations_joined", "joined_into"),
+    Index("conversations_of", "customer_id"),
+    Index("conversations_by", "customer"),
     Index("conversations_started", "tenant", "started_ms"),
+    Index("conversations_of_agent", "tenant", "agent", "started_ms"),
+    Index("conversations_of_queue", "tenant", "queue", "started_ms"),
+    Index("conversations_to_erase", "erased", "started_ms"),
 )
 
 outbox = Table(
@@ -32,6 +45,7 @@ outbox = Table(
     Column("body", Text, nullable=False),
     Column("published_at_ms", BigInteger),
     Column("node", String(40), nullable=False, server_default=""),  # who publishes it
+    Column("tenant", String(40), nullable=False, server_default="main"),
     Index("outbox_published", "published_at_ms"),
     sqlite_autoincrement=True,
 )
