@@ -167,7 +167,7 @@ class Asking:
             reply = await self.floor.put(question, prompt, "confirm")
             said = _by_keys(reply.keys, options, None) if isinstance(reply, Keyed) else self._understand(reply, options)
             said = said if said and said.option else None
-            self._note(reply, said, PersonalDataClass.NONE)
+            self._note(reply, said, self._class)  # callers correct the number itself here
             if said is None or said.option is None:
                 continue
             if said.option.universal:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from voiceedge.context.pii import mask_text
 from voiceedge.errors import StoreError, VoiceEdgeError
 
 CONTENT_TYPE = "application/problem+json"
@@ -54,7 +55,8 @@ async def _told(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    errors = [{"at": ".".join(map(str, one["loc"])), "problem": one["msg"]} for one in error.errors()]
+    found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+    errors = [{"at": mask_text(place), "problem": mask_text(message)} for place, message in found]
     return response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "see errors: each tells its place", errors=errors)
 
 
