@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
+from voiceedge.config_digital import Tenant
 from voiceedge.errors import ConfigError
 from voiceedge.toml_file import FilePath, Section, read_toml
 
@@ -146,7 +147,10 @@ class AgentEntry(Section):
     title: str = ""
     phone: Phone
     password_file: FilePath | None = None
-    code: str = Field("", pattern=r"^\d{0,12}$")  # logs in by phone
+    code: str = Field("", pattern=r"^\d{0,12}$")  # logs in by phone, and of six digits or more at the desk too
+    supervisor: bool = False  # sees all conversations, queues and agents of the tenant at the desk
+    tenant: Tenant = "main"  # whose conversations the desk shows
+    chats: int = Field(3, ge=0)  # at once
     skills: dict[Name, int] = Field(default_factory=dict)  # 1 (some) .. 5 (expert)
     queues: tuple[Name, ...] = ()
     after_call_s: float = Field(15.0, ge=0)
@@ -231,6 +235,15 @@ class Outbound(Section):
     keep_free: float = Field(0.5, ge=0, lt=1)  # the share of all places that stays free for calls that come in
 
 
+class Desk(Section):
+    """What agents find at their desk (docs/desk.md)."""
+
+    connector: Name | None = None  # of the connectors file: what another system knows of the customer
+    outcomes: tuple[str, ...] = ("resolved", "follow_up", "no_answer")  # of which a wrap-up takes one
+    reasons: tuple[str, ...] = ("lunch", "training", "meeting")  # for a break
+    answers: tuple[str, ...] = ()  # sentences that a chat is often answered by
+
+
 class Plan(Section):
     numbers: Numbers = Numbers()
     hours: dict[Name, Hours] = Field(default_factory=dict)
@@ -242,6 +255,7 @@ class Plan(Section):
     mailboxes: dict[Name, Mailbox] = Field(default_factory=dict)
     outbound: Outbound = Outbound()
     campaigns: dict[Name, Campaign] = Field(default_factory=dict)
+    desk: Desk = Desk()
 
     @model_validator(mode="after")
     def _all_named_exist(self) -> Self:

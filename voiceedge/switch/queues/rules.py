@@ -19,6 +19,7 @@ class Rules:
 
     def __init__(self, plan: Plan, realm: str) -> None:
         self.queues, self.agents, self._hours, self._realm = plan.queues, plan.agents, plan.hours, realm
+        self.desk = plan.desk
         self.agents_of: dict[str, list[str]] = defaultdict(list)
         for name, agent in plan.agents.items():
             for queue in agent.queues:
