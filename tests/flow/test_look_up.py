@@ -1,48 +1,16 @@
 """Look-ups over real HTTP: whatever the other side does, the flow gets one of three answers in time."""
 
-import asyncio
 import gzip
 import json
-from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
+from answering import http, server
 
 from voiceedge.clock import RealClock
 from voiceedge.connectors.answers import Failed, Found, NotFound
 from voiceedge.connectors.service import Connectors
 from voiceedge.flow.look_up import Request, SiteLookUps
-
-
-@asynccontextmanager
-async def server(answer: bytes | None):
-    """Yields its address and the requests it got; None: it never answers."""
-    requests: list[bytes] = []
-    done = asyncio.Event()
-
-    async def serve(reader, writer):
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(
-            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), 0
-        )
-        requests.append(head + await reader.readexactly(length))
-        if answer is None:
-            await done.wait()
-        else:
-            writer.write(answer)
-            with suppress(ConnectionError):
-                await writer.drain()
-        writer.close()
-
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", requests
-        done.set()
-
-
-def http(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 async def ask(url: str, body=None, timeout_s: float = 5.0, headers=None):

@@ -115,11 +115,13 @@ def read(profile: CsvProfile) -> Table:
 
 
 def _decoded(raw: bytes) -> str:
+    readable = 0  # bytes, by the encoding that gets furthest
     for encoding in _ENCODINGS:
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError as error:
-            line = raw.count(b"\n", 0, error.start) + 1
+            readable = max(readable, error.start)
+    line = raw.count(b"\n", 0, readable) + 1
     raise BadFileError(f"line {line} is neither UTF-8 nor CP949 text: save the file as UTF-8")
 
 
