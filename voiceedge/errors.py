@@ -49,6 +49,10 @@ class JoinRefusedError(VoiceEdgeError):
     """A conversation cannot be joined into another one: that is unknown, erased, or another tenant's."""
 
 
+class CustomerError(VoiceEdgeError):
+    """There is no such customer, or what is told of one is not as it should be."""
+
+
 class BusError(VoiceEdgeError):
     """The MQTT broker is away or refuses us."""
 

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import insert, select
@@ -21,7 +21,7 @@ from voiceedge.clock import Clock
 from voiceedge.context.database import Database
 from voiceedge.context.digital_tables import access_log
 from voiceedge.context.gathering import Gathering
-from voiceedge.context.rows import ms
+from voiceedge.context.rows import ms, time_of
 from voiceedge.errors import StoreError
 
 CHAIN = "access"  # the lock of who adds to it
@@ -77,7 +77,7 @@ class AccessLog:
             query = query.where(access_log.c.subject == subject)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return [Access(row.position, _time(row.at_ms), row.actor, row.action, row.subject) for row in rows]
+        return [Access(row.position, time_of(row.at_ms), row.actor, row.action, row.subject) for row in rows]
 
     async def verify(self) -> Verdict:
         """Read all of it, in portions."""
@@ -137,7 +137,3 @@ class AccessLog:
         except (OSError, ValueError):
             return None
         return position, digest
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

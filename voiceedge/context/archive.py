@@ -5,7 +5,7 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Row, Select, and_, false, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +15,7 @@ from voiceedge.context import rows as stored
 from voiceedge.context.database import Database
 from voiceedge.context.pii import pseudonym
 from voiceedge.context.record import Conversation
-from voiceedge.context.rows import ms
+from voiceedge.context.rows import ms, time_of
 from voiceedge.context.store import Store
 from voiceedge.context.tables import conversations
 from voiceedge.errors import CursorError
@@ -181,14 +181,10 @@ def _found(row: Row[*tuple[object, ...]]) -> Found:
         queue=row.queue,
         agent=row.agent,
         outcome=row.outcome,
-        started_at=_time(row.started_ms),
-        ended_at=None if row.ended_ms is None else _time(row.ended_ms),
-        updated_at=_time(row.updated_at_ms),
+        started_at=time_of(row.started_ms),
+        ended_at=None if row.ended_ms is None else time_of(row.ended_ms),
+        updated_at=time_of(row.updated_at_ms),
     )
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _cursor(row: Row[*tuple[object, ...]]) -> str:

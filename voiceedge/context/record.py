@@ -1,5 +1,6 @@
 """The record of one conversation, whichever channels it runs over: what events and flows have told about it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Protocol, Self, TypeVar
@@ -38,6 +39,8 @@ from voiceedge.context.events import (
 from voiceedge.context.pii import PersonalDataClass, mask
 
 Item = TypeVar("Item")
+
+_MASKED = re.compile(r"\*{3}\d{0,4}")
 
 LONGEST_HISTORY = 500  # turns and steps kept: a caller who goes round in circles must not grow the record without end
 MAIN = "main"  # the tenant of whatever belongs to no other
@@ -93,6 +96,7 @@ class Interaction(Kept):
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     cause: str | None = None
+    party: str = ""  # the number of whoever it is with, masked; an agent's name
 
 
 class Turn(Kept):
@@ -163,14 +167,15 @@ class SoundFile(Kept):
     path: str
 
 
-def _without_cards(slots: dict[str, Slot]) -> dict[str, Slot]:
+def without_card(slot: Slot) -> Slot:
     """Card numbers are never kept, wherever they come from."""
-    return {
-        name: slot.model_copy(update={"value": mask(slot.value, slot.personal_data)})
-        if slot.personal_data is PersonalDataClass.CARD
-        else slot
-        for name, slot in slots.items()
-    }
+    if slot.personal_data is not PersonalDataClass.CARD or _MASKED.fullmatch(slot.value):
+        return slot
+    return slot.model_copy(update={"value": mask(slot.value, slot.personal_data)})
+
+
+def _without_cards(slots: Mapping[str, Slot]) -> dict[str, Slot]:
+    return {name: without_card(slot) for name, slot in slots.items()}
 
 
 class Conversation(BaseModel):
@@ -225,7 +230,7 @@ class Conversation(BaseModel):
         told = {"customer", "customer_id", "language", "intent", "outcome"}
         update |= {key: value for key, value in changes.model_dump(include=told).items() if value is not None}
         if changes.slots:
-            update["slots"] = {**self.slots, **_without_cards(dict(changes.slots))}
+            update["slots"] = {**self.slots, **_without_cards(changes.slots)}
         if self.forgotten:
             update = {key: value for key, value in update.items() if key in {"channels", "ended_at"}}
         if not isinstance(event, ConversationErased | RecordingDeleted):  # no sign of life
@@ -260,8 +265,9 @@ class Conversation(BaseModel):
 
     def _told_by(self, time: datetime, event: EventData) -> dict[str, object]:  # noqa: C901, PLR0911, PLR0912 - one an event
         match event:
-            case CallStarted(call_id=call_id, customer=customer, direction=direction):
-                return self._visited("phone", call_id, time, direction, customer)
+            case CallStarted(call_id=call_id, customer=customer, direction=direction, caller=caller, called=called):
+                party = caller if direction == "in" else called
+                return self._visited("phone", call_id, time, direction, customer, party)
             case InteractionStarted(interaction=interaction, channel=channel, customer=customer, direction=direction):
                 return self._visited(channel, interaction, time, direction, customer)
             case CallAnswered(call_id=call_id):
@@ -317,10 +323,16 @@ class Conversation(BaseModel):
             case _:
                 return {}
 
-    def _visited(
-        self, channel: str, reference: str, time: datetime, direction: Literal["in", "out"], customer: str | None
+    def _visited(  # noqa: PLR0917 - what is known of a visit
+        self,
+        channel: str,
+        reference: str,
+        time: datetime,
+        direction: Literal["in", "out"],
+        customer: str | None,
+        party: str = "",
     ) -> dict[str, object]:
-        visit = Interaction(channel=channel, reference=reference, started_at=time, direction=direction)
+        visit = Interaction(channel=channel, reference=reference, started_at=time, direction=direction, party=party)
         return {"customer": customer or self.customer, "channels": (*self.channels, visit), "ended_at": None}
 
     def _visit(self, reference: str, **update: object) -> tuple[Interaction, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
@@ -128,3 +128,7 @@ def portions(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def ms(time: datetime) -> int:
     return int(time.timestamp() * 1000)
+
+
+def time_of(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

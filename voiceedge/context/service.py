@@ -1,7 +1,7 @@
 """What the control process runs for conversations: the store, the outbox with its broker, and the resume tokens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from voiceedge.context.access import AccessLog
 from voiceedge.context.archive import Archive
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.continuing import Continuing
+from voiceedge.context.customers import Customers
 from voiceedge.context.database import Database
 from voiceedge.context.events import EventData
 from voiceedge.context.gathering import Gathering
@@ -69,6 +70,7 @@ class ContextService:
         else:
             self._embedded = EmbeddedBroker(config.mqtt.embedded_host, config.mqtt.embedded_port)
         self._running = AsyncExitStack()
+        self.listeners: list[Callable[[], None]] = []  # told when there are new events
 
     async def start(self) -> None:
         """Raises StoreError where this machine's database cannot be used; an absent server makes events wait."""
@@ -78,6 +80,7 @@ class ContextService:
             self.continuing = Continuing(self._store, self.database, self._config, self._clock, self.ingest)
             key = pseudonym_key(directory)
             self.archive = Archive(self.database, self._store, key)
+            self.customers = Customers(self.database, self._store, key, self._clock, self.note)
             self.access = AccessLog(self.database, key, self._clock, directory)
             stack.push_async_callback(self.database.close)
             await self._open()
@@ -115,6 +118,10 @@ class ContextService:
         """Return when the events are on the disk, or raise StoreError. An event that comes twice is kept once."""
         await self._gathering.ingest(batch)
 
+    async def ingest_now(self, batch: Sequence[StampedEvent]) -> None:
+        """As `ingest`, for few events of which somebody waits: without waiting for others to come."""
+        await self._noting.ingest(batch)
+
     async def note(self, conversation: str, event: EventData, changes: Changes | None = None) -> None:
         """Keep what just happened, at once; `ingest` otherwise."""
         stamped = StampedEvent(
@@ -125,7 +132,7 @@ class ContextService:
             data=event,
             changes=changes or Changes(),
         )
-        await self._noting.ingest([stamped])
+        await self.ingest_now([stamped])
 
     async def join(self, *, visit: str, into: str) -> str:
         """As `Store.join`."""
@@ -135,6 +142,8 @@ class ContextService:
         if await self._store.ingest(batch):
             self._outbox.wake()
             self.hub.wake()
+            for tell in self.listeners:
+                tell()
 
     async def conversation(self, conversation_id: str) -> Conversation | None:
         return await self._store.conversation(conversation_id)
