@@ -229,6 +229,35 @@ def test_a_slot_that_cannot_have_a_value_yet_is_warned_of(flows):
     assert flows.warnings(text.replace("n: 번호", "n: {means: 번호, starts: 3}")) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "slot", "ask", "class_"),
+    [
+        ("phone", "{means: 번호, class: none}", "번호를 눌러 주세요.", "personal"),
+        ("n", "{means: 생년월일, class: none}", "눌러 주세요.", "personal"),
+        ("n", "{means: 번호, class: none}", "휴대 전화 번호를 눌러 주세요.", "personal"),
+        ("n", "{means: date of birth, class: none}", "눌러 주세요.", "personal"),
+        ("n", "주민등록번호", "눌러 주세요.", "sensitive"),
+        ("passport", "{means: 번호, class: personal}", "눌러 주세요.", "sensitive"),
+        ("n", "{means: 번호, class: sensitive}", "카드 번호를 눌러 주세요.", "card"),
+        ("card_number", "{means: 번호, class: none}", "눌러 주세요.", "card"),
+    ],
+)
+def test_a_slot_that_sounds_more_personal_than_its_class_is_warned_of(flows, name, slot, ask, class_):
+    text = HEAD + f"slots:\n  {name}: {slot}\nsteps:\n  a: {{ask: {ask}, digits: 4, into: {name}, next: b}}" + END
+    text = text.replace("start: a", "start: a\notherwise: b")
+    (warning,) = flows.warnings(text)
+    assert warning.startswith("6: ")
+    assert f"Give it class: {class_}," in warning
+    fitting = f"{{means: {slot.split(':')[1].split(',')[0] if ':' in slot else slot}, class: {class_}}}"
+    assert flows.warnings(text.replace(slot, fitting)) == []
+
+
+@pytest.mark.parametrize("means", ["주문 번호", "상품 이름", "매장 주소", "the store's address", "order number"])
+def test_a_slot_about_things_may_be_of_no_class(flows, means):
+    text = HEAD + f'slots: {{n: {{means: "{means}", class: none, starts: 1}}}}\nsteps:\n  a: {{hang_up: "{{n}}번"}}\n'
+    assert flows.warnings(text) == []
+
+
 def test_menus_prompts_and_phrases_that_are_hard_on_callers_are_warned_of(flows):
     warnings = flows.warnings(
         HEAD + "otherwise: b\nsteps:\n  a:\n    ask: " + "안녕하십니까 " * 40 + "\n    choices:\n"

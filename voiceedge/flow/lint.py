@@ -1,8 +1,9 @@
-"""What works but could serve callers better: long menus, long prompts, phrases that sound alike."""
+"""What works but could serve callers better: long menus, long prompts, phrases that sound alike, careless slots."""
 
 from collections.abc import Callable
 from itertools import combinations
 
+from voiceedge.flow.discretion import check_discretion
 from voiceedge.flow.fields import Part
 from voiceedge.flow.loader import Draft
 from voiceedge.flow.model import Header
@@ -42,6 +43,7 @@ def lint(draft: Draft) -> None:
     header = draft.header
     if header is None:
         return
+    check_discretion(draft)
     _check_alike(draft, header.anywhere, ("anywhere",))
     for name, step in draft.steps.items():
         place: Location = ("steps", name)
