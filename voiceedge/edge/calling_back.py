@@ -47,6 +47,10 @@ class CalledBack:
     def conversation(self) -> str:
         return self._order.conversation
 
+    @property
+    def number(self) -> str:
+        return self._order.number
+
     def picture(self) -> Head:
         caller = self.caller
         talk = self._around.lines.talks.get(caller.leg.number) if caller else None

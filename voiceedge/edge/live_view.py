@@ -10,6 +10,7 @@ import structlog
 from voiceedge.config import Config
 from voiceedge.connectors.service import Connectors
 from voiceedge.context.journal import Outgoing
+from voiceedge.context.pii import mask_text
 from voiceedge.edge.link import Handler, Head, LinkClient
 from voiceedge.edge.tally import Tally
 from voiceedge.errors import LinkError
@@ -25,6 +26,10 @@ class Visible(Protocol):
     @property
     def conversation(self) -> str: ...
 
+    @property
+    def number(self) -> str:
+        """The customer's, in the clear; empty where they withhold it."""
+
     def picture(self) -> Head:
         """What `voiceedge calls` shows of it; numbers are masked."""
 
@@ -33,7 +38,7 @@ class Visible(Protocol):
 
 
 class LiveView:
-    """A worker's handlers: calls, hang_up, figures."""
+    """A worker's handlers: calls, number, hang_up, figures."""
 
     def __init__(
         self, calls: Callable[[], Iterable[Visible]], tally: Tally, outgoing: Outgoing, connectors: Connectors
@@ -42,10 +47,16 @@ class LiveView:
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        return {"calls": self.calls, "hang_up": self.hang_up, "figures": self.figures}
+        return {"calls": self.calls, "number": self.number, "hang_up": self.hang_up, "figures": self.figures}
 
     async def calls(self, _head: Head, _payload: bytes) -> Head:
         return {"calls": [call.picture() for call in self._calls()]}
+
+    async def number(self, head: Head, _payload: bytes) -> Head:
+        """The customer's number of the call with this Call-ID, as events tell it; empty where it is not ours."""
+        call = str(head["call"])
+        found = (one.number for one in self._calls() if mask_text(one.picture()["call_id"] or "") == call)
+        return {"number": next(found, "")}
 
     async def hang_up(self, head: Head, _payload: bytes) -> Head:
         """`conversation`, or its beginning or end; answers {"ended": [conversation …]}."""

@@ -50,6 +50,7 @@ from voiceedge.flow.look_up import LookUps, Query, Request
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import Leg
 from voiceedge.switch.direct import direct
+from voiceedge.switch.numbers import is_anonymous
 from voiceedge.switch.plan import Plan
 from voiceedge.switch.routing import Destination, Router
 
@@ -204,6 +205,12 @@ class Session:
     @property
     def conversation(self) -> str:
         return self._facts.conversation_id
+
+    @property
+    def number(self) -> str:
+        if self._leg.is_placed:
+            return self._leg.called
+        return "" if self._origin.is_hidden or is_anonymous(self._facts.caller) else self._facts.caller
 
     def picture(self) -> Head:
         """As it is now, for whoever looks; the caller's number is masked."""
