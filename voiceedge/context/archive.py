@@ -36,12 +36,14 @@ _COLUMNS = tuple(
 class Wanted:
     """What to search for; None: whatever it is. `number` and `email` are a person's, in the clear.
 
+    `hashed` is the keyed hash of the number or address from which conversations came, such as a record's `customer`.
     `text` is looked for in what was said and written, as it was masked. Times are those of the beginning.
     """
 
     customer: str | None = None
     number: str | None = None
     email: str | None = None
+    hashed: str | None = None
     channel: str | None = None
     queue: str | None = None
     agent: str | None = None
@@ -117,7 +119,9 @@ class Archive:
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     table = conversations.c
     conditions: list[ColumnElement[bool]] = []
-    plain: Mapping[str, str | None] = {"queue": wanted.queue, "agent": wanted.agent, "outcome": wanted.outcome}
+    plain: Mapping[str, str | None] = {
+        "queue": wanted.queue, "agent": wanted.agent, "outcome": wanted.outcome, "customer": wanted.hashed,
+    }  # fmt: skip
     conditions += [table[name] == value for name, value in plain.items() if value is not None]
     if wanted.channel is not None:
         conditions.append(table.channels.contains(f" {wanted.channel} ", autoescape=True))
