@@ -1,9 +1,11 @@
 """`voiceedge flow`: check flow files, and try one without a telephone."""
 
 import asyncio
+import functools
 import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,11 +90,15 @@ def try_(
     ] = None,
     setting: Annotated[list[str] | None, typer.Option(help="A setting of the flow, as name=value.")] = None,
     transfer: Annotated[TransferResult, typer.Option(help="What becomes of a transfer.")] = TransferResult.DONE,
+    earlier: Annotated[
+        list[str] | None, typer.Option(help="A slot of an earlier conversation that is continued, as name=value.")
+    ] = None,
     connectors_file: ConnectorsOption = None,
 ) -> None:
     """Be the caller: type words or keys, nothing to stay silent, /hangup to hang up."""
     try:
         values = dict(_pair(item) for item in setting or [])
+        slots = dict(_pair(item) for item in earlier or [])
         fixed = _FixedAnswer.read(answer) if answer is not None else None
     except ValueError as error:
         typer.echo(str(error), err=True)
@@ -109,7 +115,8 @@ def try_(
         raise typer.Exit(2)
     screen = _Terminal(Console(highlight=False, soft_wrap=True))
     signal.signal(signal.SIGINT, _interrupt)
-    outcome = asyncio.run(_run(flows, name, screen, fixed, connectors, transfer))
+    read = functools.partial(SimulatedCall, screen.read, screen, transfer=transfer, earlier=slots)
+    outcome = asyncio.run(_run(flows, name, screen, fixed, connectors, read))
     screen.ended(outcome)
 
 
@@ -119,13 +126,12 @@ async def _run(
     screen: "_Terminal",
     fixed: LookUps | None,
     connectors: Connectors,
-    transfer: TransferResult,
+    new_call: Callable[[], SimulatedCall],
 ) -> FlowOutcome:
     clock = RealClock()
     async with httpx.AsyncClient() as client, connectors:
-        call = SimulatedCall(screen.read, screen, transfer=transfer)
         look_ups = fixed or SiteLookUps(client, clock, connectors)
-        return await FlowRun(flows, name, call, screen, clock, look_ups).run()
+        return await FlowRun(flows, name, new_call(), screen, clock, look_ups).run()
 
 
 def _interrupt(*_: object) -> None:
@@ -220,7 +226,7 @@ class _Terminal:
 def _pair(item: str) -> tuple[str, str]:
     name, separator, value = item.partition("=")
     if not separator or not name:
-        raise ValueError(f"--setting {item}: write it as name=value.")
+        raise ValueError(f"{item}: write it as name=value.")
     return name, value
 
 

@@ -55,6 +55,7 @@ class Asking:
     ask: Ask
     universals: Sequence[Option]  # the innermost flow's first
     depth: int
+    secret: bool = False  # whatever slot it is for, nothing of what is answered may be written down
     _silences: int = field(default=0, init=False)
     _misses: int = field(default=0, init=False)
     _unsure_word: str | None = field(default=None, init=False)
@@ -88,7 +89,7 @@ class Asking:
 
     @property
     def _class(self) -> PersonalDataClass:
-        return self.frame.class_of(self.ask.into)
+        return PersonalDataClass.SENSITIVE if self.secret else self.frame.class_of(self.ask.into)
 
     @property
     def _words(self) -> Sequence[Template]:

@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
+from voiceedge.context.digital import Trust, Way
 from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.record import Slot
 from voiceedge.speech.heard import Expectation, Heard
 
 PHONE = "phone"
+
+Attestation = Literal["passed", "failed", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class CallFacts:
     given: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # slots with a value from the beginning
     answered_by: str = ""  # of a call that we placed by order: person, machine or silence
     channel: str = PHONE  # any other: what is said is read, and answers are typed
+    attestation: Attestation = "none"  # of the caller's number, by the network
+    trusted: bool = False  # it comes by a line whose word on numbers is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +172,44 @@ class HandOver:
     slots: Mapping[str, str]
     expires_s: float = 900.0
     classes: Mapping[str, PersonalDataClass] = field(default_factory=dict)  # of each slot, for whoever publishes it
+    send: str | None = None  # the channel over which the link goes
+    to: str | None = None  # the address there; unset: the caller's own, where that is sure
+    with_pin: bool = False
+    language: str = "ko"
 
 
 @dataclass(frozen=True, slots=True)
 class HandOverTicket:
+    """`sent`: the link is on its way, and will be tried again until it expires."""
+
     token: str
     channel: str
+    link: str = ""
+    pin: str = ""
+    minutes: int = 0
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The conversation that goes on here: in which channel the customer was last, and what was found out."""
+
+    conversation: str
+    by: Way
+    trust: Trust
+    channel: str = ""
+    intent: str | None = None
+    language: str | None = None
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+
+
+class NotContinued(StrEnum):
+    ABSENT = "absent"  # nothing to try: no token, nobody with this number was in a chat, or the store is away
+    UNCONFIRMED = "unconfirmed"  # there is one, if the customer says so: ask without telling anything, then once more
+    UNKNOWN = "unknown"
+    USED = "used"
+    EXPIRED = "expired"
+    LOCKED = "locked"  # too many wrong PINs
 
 
 class RecordAction(StrEnum):
@@ -216,6 +254,9 @@ class Call(Protocol):
 
     async def hand_over(self, request: HandOver) -> HandOverTicket | None:
         """Issue and publish a ticket; None when that is impossible now (the flow has an exit for it)."""
+
+    async def resume(self, way: Way, pin: str = "", *, confirmed: bool = False) -> Continued | NotContinued:
+        """Go on with an earlier conversation, of which this one then is a part. `pin` goes with that way alone."""
 
     async def transfer(self, target: str) -> TransferResult:
         """Send the caller on (SIP REFER, RFC 3515)."""

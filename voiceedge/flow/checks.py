@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from voiceedge.flow.frame import CONTINUED_VALUES
 from voiceedge.flow.loader import UNKNOWN, Draft
 from voiceedge.flow.model import Header
 from voiceedge.flow.problem import nearest
@@ -11,11 +12,15 @@ from voiceedge.flow.steps import AGAIN, Ask, Choice, LookUp, Step
 from voiceedge.flow.template import Template
 from voiceedge.flow.ways import check_ways
 
-CALL_VALUES = frozenset({"caller", "called", "headers", "answered_by", "channel"})
+CALL_VALUES = frozenset({"caller", "called", "headers", "answered_by", "channel", "continued"})
 NOW_VALUES = frozenset({"date", "time", "weekday"})
+_SAID = (
+    "no_input", "no_match", "not_right", "confirm", "confirm_digits", "sorry", "leave_message",
+    "ask_pin", "wrong_pin", "ask_continue",
+)  # fmt: skip
 HEARD = "heard"  # known in the texts of confirmations only
-_GROUPS = frozenset({"settings", "call", "now"})
-_MEMBER = re.compile(r"\b(settings|call|now)\.([A-Za-z_]\w*)")
+_GROUPS = frozenset({"settings", "call", "now", "continued"})
+_MEMBER = re.compile(r"\b(settings|call|now|continued)\.([A-Za-z_]\w*)")
 _TEXT_IN_CEL = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _HANGUL = re.compile(r"[가-힣]")
 _OTHER_SCRIPT = {"ko": re.compile(r"[^가-힣\s]"), "en": re.compile(r"[^A-Za-z'\-\s]")}
@@ -63,7 +68,7 @@ def _check_header(draft: Draft, header: Header) -> None:
 
 def _check_words(draft: Draft, header: Header) -> None:
     words = header.words
-    for key in ("no_input", "no_match", "not_right", "confirm", "confirm_digits", "sorry", "leave_message"):
+    for key in _SAID:
         for index, text in enumerate(getattr(words, key) or ()):
             _check_text(draft, header, ("words", key, index), text, heard=key.startswith("confirm"))
     for key in ("yes", "no"):
@@ -205,7 +210,8 @@ def _check_member(draft: Draft, header: Header, place: Location, group: str, mem
 
 
 def _members(header: Header, group: str) -> Iterable[str]:
-    return {"settings": header.settings.keys(), "call": CALL_VALUES, "now": NOW_VALUES}[group]
+    known = {"settings": header.settings.keys(), "call": CALL_VALUES, "now": NOW_VALUES, "continued": CONTINUED_VALUES}
+    return known[group]
 
 
 def _example(header: Header, group: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import structlog
 
@@ -12,20 +12,21 @@ from voiceedge.connectors.answers import Found, NotFound
 from voiceedge.context.events import Journal, StepEntered, TurnHeard
 from voiceedge.context.record import Slot
 from voiceedge.errors import FlowError, VoiceEdgeError
-from voiceedge.flow import reaching
+from voiceedge.flow import leaving, reaching
 from voiceedge.flow.asking import Answer, Asking, Option
 from voiceedge.flow.book import Flows
 from voiceedge.flow.call import (
     PHONE,
     Call,
     CallEnded,
-    HandOver,
+    Continued,
     NoInput,
     Question,
     RecordAction,
     Reply,
     TransferResult,
 )
+from voiceedge.flow.coming_back import ComingBack, Left, taken
 from voiceedge.flow.expression import ExpressionError
 from voiceedge.flow.frame import Classes, Frame, SlotValue, Spoken
 from voiceedge.flow.look_up import LookUps, wish_of
@@ -33,6 +34,7 @@ from voiceedge.flow.steps import (
     AGAIN,
     Ask,
     Choose,
+    ContinueFrom,
     DialStep,
     HandOverStep,
     HangUp,
@@ -53,6 +55,8 @@ MOST_SILENT_STEPS = 100  # without a word or key from the caller
 MOST_STEPS = 2000
 MOST_FLOWS = 8  # sub-flows inside one another
 MOST_ERRORS = 3
+
+Known = TypeVar("Known")
 
 log = structlog.get_logger()
 
@@ -91,6 +95,7 @@ class FlowRun:
         self._on_screen = call.facts.channel != PHONE
         self._frames = [Frame.enter(flows[name], {}, on_screen=self._on_screen)]
         self._intent: str | None = None
+        self._continued: Continued | None = None
         self._journey: list[str] = []
         self._silent_steps = self._errors = 0
         self._recording = RecordAction.STOP  # what was last made of it
@@ -120,7 +125,7 @@ class FlowRun:
         return f"{self._frames[-1].flow.name}/{self._frames[-1].at}"
 
     def values(self) -> dict[str, Any]:
-        return self._frames[-1].values(self._call.facts, self._clock.now())
+        return self._frames[-1].values(self._call.facts, self._clock.now(), self._continued)
 
     async def put(self, question: Question, spoken: Spoken, kind: str) -> Reply:
         self._enter(kind, spoken.masked)
@@ -163,6 +168,9 @@ class FlowRun:
                     return await self._talk(frame, step)
             case Transfer() | HandOverStep() | DialStep() | QueueStep() | VoicemailStep():
                 return await self._pass_on(frame, step)
+            case ContinueFrom():
+                async with self._off_the_record("pin" in step.continue_from):
+                    return await self._continue(frame, step)
         self._enter(step.kind, None)
         match step:
             case Choose():
@@ -196,13 +204,15 @@ class FlowRun:
             case HangUp():
                 return await self._hang_up(frame, step)
 
-    async def _ask(self, frame: Frame, step: Ask) -> str:
-        universals = [
+    def _universals(self) -> list[Option]:
+        return [
             Option(name, choice, depth, universal=True)
             for depth, outer in reversed(list(enumerate(self._frames)))
             for name, choice in outer.flow.header.anywhere.items()
         ]
-        answer = await Asking(self, frame, frame.at, step, universals, len(self._frames) - 1).run()
+
+    async def _ask(self, frame: Frame, step: Ask) -> str:
+        answer = await Asking(self, frame, frame.at, step, self._universals(), len(self._frames) - 1).run()
         if answer is None:
             return _known(step.otherwise or frame.flow.header.otherwise)
         if answer.option is None:
@@ -234,6 +244,20 @@ class FlowRun:
                 return branch.next
         return step.otherwise
 
+    async def _continue(self, frame: Frame, step: ContinueFrom) -> str:
+        self._enter(step.kind, None)
+        depth = len(self._frames) - 1
+        came = await ComingBack(self, self._call, self._journal, frame, step, self._universals(), depth).run()
+        if isinstance(came, Left):
+            return self._follow(frame, came.ask, came.answer, _known(came.answer.option))
+        if isinstance(came, str):
+            return str(getattr(step, came) or step.unknown)
+        self._continued, self._intent = came, came.intent or self._intent
+        slots = taken(came, step.take)
+        classes: dict[str, Classes] = {name: {"": slot.personal_data} for name, slot in slots.items()}
+        self._fill(frame, {name: slot.value for name, slot in slots.items()}, classes)
+        return step.next
+
     async def _look_up(self, frame: Frame, step: LookUp) -> str:
         match await self._look_ups.ask(wish_of(frame, step, self.values())):
             case Found(values=found, classes=classes):
@@ -260,22 +284,12 @@ class FlowRun:
         return target
 
     async def _hand_over(self, frame: Frame, step: HandOverStep) -> str:
-        reason = frame.spoken([step.reason], self.values()).masked  # it is published; the slots go along in the clear
         self._enter(step.kind, None)
-        filled = frame.filled_slots()
-        taken = {name: filled[name] for name in step.take if name in filled}
-        ticket = await self._call.hand_over(
-            HandOver(
-                channel=step.hand_over,
-                reason=reason,
-                intent=self._intent,
-                slots={name: slot.text for name, slot in taken.items()},
-                expires_s=step.valid_s,
-                classes={name: slot.class_ for name, slot in taken.items()},
-            )
-        )
+        ticket = await leaving.hand_over(self._call, frame, step, self.values(), self._intent)
         if ticket is None:
             return step.failed
+        if step.into:  # for what is said next, and for no record
+            frame.fill({step.into: leaving.told(ticket)}, {step.into: leaving.CLASSES})
         await self._record_call(RecordAction.STOP)  # what is said from now on belongs to the other channel
         return step.next
 
@@ -343,10 +357,8 @@ class FlowRun:
         self._errors += 1
         if self._errors > MOST_ERRORS:
             return None
-        if isinstance(step, LookUp):
-            return step.error
-        if isinstance(step, HandOverStep | Transfer | DialStep | QueueStep | VoicemailStep):
-            return step.failed
+        if own := next((name for name in ("error", "failed", "unknown") if name in step.exits), None):
+            return str(getattr(step, own))
         while self._frames[-1].flow.header.on_error is None and len(self._frames) > 1:
             self._frames.pop()
         return self._frames[-1].flow.header.on_error
@@ -380,7 +392,7 @@ class FlowRun:
         return FlowOutcome(outcome, by, self._intent, self._frames[0].filled_slots(), tuple(self._journey))
 
 
-def _known(target: str | None) -> str:
+def _known(target: Known | None) -> Known:
     if target is None:
         raise _StepFailed("no way on")  # the loader does not let such a flow pass
     return target

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from voiceedge.context.pii import PersonalDataClass, mask, strictest
-from voiceedge.flow.call import CallFacts, Utterance
+from voiceedge.flow.call import CallFacts, Continued, Utterance
 from voiceedge.flow.expression import Expression
 from voiceedge.flow.fields import Value
 from voiceedge.flow.model import Flow
@@ -20,6 +20,7 @@ from voiceedge.flow.writing import write
 
 Classes = Mapping[str, PersonalDataClass]  # of the members of a record; of any other value by ""
 
+CONTINUED_VALUES = ("channel", "intent", "language", "by", "trust")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -106,7 +107,7 @@ class Frame:
         """Those of a step that fit how the customer takes them in."""
         return shown if shown and self.on_screen else heard
 
-    def values(self, facts: CallFacts, now: datetime) -> dict[str, Any]:
+    def values(self, facts: CallFacts, now: datetime, continued: Continued | None = None) -> dict[str, Any]:
         """Everything that texts and conditions can name."""
         here = now.astimezone(ZoneInfo(self.flow.header.timezone))
         return {
@@ -118,7 +119,9 @@ class Frame:
                 "headers": dict(facts.headers),
                 "answered_by": facts.answered_by,
                 "channel": facts.channel,
+                "continued": continued is not None,
             },
+            "continued": {name: (getattr(continued, name, None) or "") for name in CONTINUED_VALUES},
             "now": {"date": f"{here:%Y-%m-%d}", "time": f"{here:%H:%M}", "weekday": _WEEKDAYS[here.weekday()]},
         }
 
@@ -164,7 +167,7 @@ class Frame:
     def _class(self, field_: Field, heard_class: PersonalDataClass) -> PersonalDataClass | None:
         """The class of what a field shows; None where it is not personal."""
         root = field_.path[0]
-        if root in {"settings", "now"}:
+        if root in {"settings", "now", "continued"}:
             return None
         if root == "call":
             return PersonalDataClass.PERSONAL

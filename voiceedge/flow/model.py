@@ -44,6 +44,9 @@ class Words(Part):
     confirm_digits: Prompt | None = None
     sorry: Prompt | None = None
     leave_message: Prompt | None = None
+    ask_pin: Prompt | None = None
+    wrong_pin: Prompt | None = None
+    ask_continue: Prompt | None = None
     yes: Phrases | None = None
     no: Phrases | None = None
 

@@ -1,18 +1,22 @@
 """A call without a telephone: the other side types what a caller says or keys, and everything is shown."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from voiceedge.context.digital import Way
+from voiceedge.context.record import Slot
 from voiceedge.flow.call import (
     CallEnded,
     CallFacts,
+    Continued,
     Dial,
     DialResult,
     Enqueue,
     HandOver,
     HandOverTicket,
     KeyRule,
+    NotContinued,
     Question,
     QueueResult,
     RecordAction,
@@ -30,6 +34,19 @@ R = TypeVar("R", bound=StrEnum)
 HANG_UP = "/hangup"
 
 ReadLine = Callable[[Question], Awaitable[str | None]]
+
+
+class _Resumed(StrEnum):
+    CONTINUED = "continued"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+    USED = "used"
+    EXPIRED = "expired"
+    LOCKED = "locked"
+
+    @property
+    def refused(self) -> NotContinued | None:
+        return None if self is _Resumed.CONTINUED else NotContinued(self.value)
 
 
 class Screen(Protocol):
@@ -55,7 +72,10 @@ class SimulatedCall:
         *,
         transfer: TransferResult = TransferResult.DONE,
         hand_over: bool = True,
+        earlier: Mapping[str, str] | None = None,
     ) -> None:
+        """`earlier` are the slots of a conversation that is continued."""
+        self._earlier = earlier or {}
         self._read, self._screen, self._transfer, self._hand_over = read, screen, transfer, hand_over
         self._facts = facts or CallFacts("simulated", "simulated", caller="01012345678", called="15880000")
         self._ended = False
@@ -75,11 +95,27 @@ class SimulatedCall:
         self._screen.understood(reply)
         return reply
 
+    async def resume(self, way: Way, pin: str = "", *, confirmed: bool = False) -> Continued | NotContinued:
+        self._check()
+        what = f"continue by {way}{f' {pin}' if pin else ''}"
+        if not confirmed and (refused := (await self._becomes(what, _Resumed)).refused):
+            return refused
+        if way == "caller" and not confirmed:
+            return NotContinued.UNCONFIRMED
+        slots = {name: Slot(value=value) for name, value in self._earlier.items()}
+        return Continued("earlier", way, "likely" if confirmed else "proved", "web-chat", slots=slots)
+
     async def hand_over(self, request: HandOver) -> HandOverTicket | None:
         self._check()
         taken = ", ".join(request.slots) or "nothing"
         self._screen.noted(f"hand over to {request.channel}: {request.reason} (takes along: {taken})")
-        return HandOverTicket("simulated-token", request.channel) if self._hand_over else None
+        if not self._hand_over:
+            return None
+        pin = "123456" if request.with_pin else ""
+        if request.send:
+            self._screen.noted(f"sent by {request.send} to {request.to or 'the caller'}")
+        minutes, sent = round(request.expires_s / 60), request.send is not None
+        return HandOverTicket("simulated-token", request.channel, "https://talk.example/c", pin, minutes, sent)
 
     async def transfer(self, target: str) -> TransferResult:
         self._check()

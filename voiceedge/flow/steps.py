@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from voiceedge.flow.call import RecordAction
 from voiceedge.flow.expression import Expression
@@ -32,6 +32,8 @@ from voiceedge.flow.template import Template
 AGAIN = "again"  # the target that repeats the question at hand
 LONGEST_NUMBER = 32  # digits
 
+ContinueWay = Literal["header", "number", "pin", "caller"]
+
 
 def _length(value: object) -> object:
     match = re.fullmatch(r"\s*(\d{1,3})\s*(?:\.\.\s*(\d{1,3})\s*)?", str(value))
@@ -45,6 +47,12 @@ def _length(value: object) -> object:
 
 def _digits(value: object) -> object:
     return value if isinstance(value, dict) else {"length": value}
+
+
+def _each_once(ways: tuple[str, ...]) -> tuple[str, ...]:
+    if not ways or len(set(ways)) < len(ways):
+        raise ValueError("name each way once: header, number, pin or caller.")
+    return ways
 
 
 class Choice(Part):
@@ -77,12 +85,12 @@ class Step(Part):
 
     def texts(self) -> Iterator[tuple[tuple[str | int, ...], Template]]:
         """Every text with values in it, by its place in the step."""
-        for key in type(self).model_fields:
-            yield from _templates((key,), getattr(self, key))
+        for key, field in type(self).model_fields.items():
+            yield from _templates((field.alias or key,), getattr(self, key))
 
     def expressions(self) -> Iterator[tuple[tuple[str | int, ...], Expression]]:
-        for key in type(self).model_fields:
-            yield from _expressions((key,), getattr(self, key))
+        for key, field in type(self).model_fields.items():
+            yield from _expressions((field.alias or key,), getattr(self, key))
 
     def fills(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """The slots it sets."""
@@ -188,6 +196,25 @@ class Record(Step):
     next: Name
 
 
+class ContinueFrom(Step):
+    kind = "continue_from"
+    exits = ("next", "expired", "used", "unknown", "declined")
+    continue_from: Annotated[tuple[ContinueWay, ...], BeforeValidator(as_list), AfterValidator(_each_once)]
+    ask_pin: Prompt | None = None
+    confirm: Prompt | None = None
+    attempts: Annotated[int | None, Field(ge=1, le=5)] = None
+    take: tuple[Variable, ...] = ()
+    next: Name
+    expired: Name | None = None
+    used: Name | None = None
+    unknown: Name
+    declined: Name | None = None
+
+    def fills(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        for index, name in enumerate(self.take):
+            yield ("take", index), name
+
+
 class HandOverStep(Step):
     kind = "hand_over"
     exits = ("next", "failed")
@@ -195,8 +222,15 @@ class HandOverStep(Step):
     reason: Text
     take: tuple[Variable, ...] = ()
     valid_s: Annotated[float, Field(ge=10, le=30 * 86400)] = 900.0
+    send: Name | None = None
+    to: Annotated[Template | None, PlainValidator(number_in_quotes)] = None
+    into: Variable | None = None
     next: Name
     failed: Name
+
+    def fills(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        if self.into:
+            yield ("into",), self.into
 
 
 class Transfer(Step):
@@ -302,8 +336,8 @@ class Return(Step):
 STEPS: Mapping[str, type[Step]] = {
     step.kind: step
     for step in (
-        Say, Ask, Choose, Set, LookUp, Record, HandOverStep, Transfer, DialStep, QueueStep, VoicemailStep, HangUp, Run,
-        Return,
+        Say, Ask, Choose, Set, LookUp, Record, ContinueFrom, HandOverStep, Transfer, DialStep, QueueStep, VoicemailStep,
+        HangUp, Run, Return,
     )
 }  # fmt: skip
 

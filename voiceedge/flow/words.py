@@ -18,8 +18,12 @@ class Words:
     confirm_digits: tuple[Template, ...]
     sorry: tuple[Template, ...]
     leave_message: tuple[Template, ...]
+    ask_pin: tuple[Template, ...]
+    wrong_pin: tuple[Template, ...]  # the question follows
+    ask_continue: tuple[Template, ...]  # it must tell nothing: whoever hears it may be somebody else
     yes: tuple[str, ...]
     no: tuple[str, ...]
+    no_pin: tuple[str, ...]
 
 
 YES_KEY, NO_KEY = "1", "2"
@@ -40,6 +44,10 @@ _BUILT_IN: Mapping[str, Words] = {
             "죄송합니다. 잠시 문제가 생겨 통화를 이어 가지 못하게 되었습니다. 잠시 후 다시 전화해 주시기 바랍니다."
         ),
         leave_message=_texts("삐 소리가 나면 메시지를 남겨 주세요. 다 남기셨으면 우물 정자를 눌러 주세요."),
+        ask_pin=_texts("안내받으신 여섯 자리 번호를 누르거나 말씀해 주세요. 번호가 없으시면 별표를 눌러 주세요."),
+        wrong_pin=_texts("번호가 맞지 않습니다."),
+        ask_continue=_texts("최근에 채팅으로 문의하신 적이 있으신가요? 이어서 도와드릴까요?"),
+        no_pin=("번호 없어요", "번호가 없습니다", "안 받았어요"),
         yes=("네", "예", "네 맞아요", "예 맞아요", "맞아요", "맞습니다", "그래요", "네 맞습니다"),
         no=("아니요", "아뇨", "아니오", "아니에요", "아닙니다", "틀려요", "아니 틀렸어요"),
     ),
@@ -53,6 +61,10 @@ _BUILT_IN: Mapping[str, Words] = {
             "I'm sorry, something went wrong and we cannot continue this call. Please call again a little later."
         ),
         leave_message=_texts("Please leave a message after the tone. Press the pound key when you have finished."),
+        ask_pin=_texts("Please key in or say the six digits you were given. If you have none, press star."),
+        wrong_pin=_texts("That number is not right."),
+        ask_continue=_texts("Have you been in touch with us in a chat lately? Shall we go on from there?"),
+        no_pin=("I have no number", "I don't have one", "no number"),
         yes=("yes", "yeah", "yes please", "that's right", "correct"),
         no=("no", "nope", "no thanks", "that's wrong", "not correct"),
     ),
@@ -69,6 +81,7 @@ _ON_SCREEN: Mapping[str, Words] = {
         confirm_digits=_texts("{heard}, 맞으십니까?"),
         sorry=_texts("죄송합니다. 잠시 문제가 생겨 채팅을 이어 가지 못하게 되었습니다. 잠시 후 다시 문의해 주세요."),
         leave_message=_texts("메시지를 남겨 주세요."),
+        ask_pin=_texts("안내받으신 여섯 자리 번호를 입력해 주세요."),
     ),
     "en": replace(
         _BUILT_IN["en"],
@@ -76,6 +89,7 @@ _ON_SCREEN: Mapping[str, Words] = {
         confirm_digits=_texts("{heard}, is that right?"),
         sorry=_texts("I'm sorry, something went wrong and we cannot go on here. Please try again a little later."),
         leave_message=_texts("Please write your message."),
+        ask_pin=_texts("Please enter the six digits you were given."),
     ),
 }
 
@@ -90,6 +104,10 @@ def words_of(header: Header, *, on_screen: bool = False) -> Words:
         confirm_digits=own.confirm_digits or built_in.confirm_digits,
         sorry=own.sorry or built_in.sorry,
         leave_message=own.leave_message or built_in.leave_message,
+        ask_pin=own.ask_pin or built_in.ask_pin,
+        wrong_pin=own.wrong_pin or built_in.wrong_pin,
+        ask_continue=own.ask_continue or built_in.ask_continue,
         yes=own.yes or built_in.yes,
         no=own.no or built_in.no,
+        no_pin=built_in.no_pin,
     )
