@@ -1,4 +1,4 @@
-"""What is to be sent to webhooks: noted in the transaction that keeps the events themselves, so that none is left out."""
+"""What is to be sent to webhooks: noted in the transaction that keeps the events, so that none is left out."""
 
 import json
 from collections.abc import Iterable

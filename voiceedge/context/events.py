@@ -237,7 +237,7 @@ class OutboundOrdered(EventData):
     order: str
     campaign: str
     number: str
-    by: Literal["command", "mqtt"]
+    by: Literal["command", "mqtt", "api"]
     known: bool = False
 
 

@@ -12,14 +12,16 @@ from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events import MADE_BY_US
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import commands, counting, keeping, outbound_room, paths, queue_room
+from voiceedge.edge import commands, counting, keeping, key_room, outbound_room, paths, queue_room
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
 from voiceedge.edge.orphans import Orphans
 from voiceedge.switch.caps import StoreCaps
 from voiceedge.web import serving as web
+from voiceedge.web.keys import Keys
 from voiceedge.web.services import Services
+from voiceedge.web.webhooks.sending import Sender, sending
 
 
 async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) -> None:
@@ -64,18 +66,24 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             "connectors": look_ups,
         }
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
-        handlers |= {**counting.handlers(caps), **outbound.handlers(), **queue_handlers}
+        keys = Keys(service.database, clock)
+        handlers |= {**counting.handlers(caps), **outbound.handlers(), **queue_handlers, **key_room.handlers(keys)}
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         if config.outbound.mqtt_commands:
             listening = await stack.enter_async_context(asyncio.TaskGroup())
             following = commands.follow(config, outbound.service, lambda: service.broker_url, clock)
             stack.callback(listening.create_task(following).cancel)
+        sender = Sender(config.web.webhook_targets, pseudonym_key(config.site.data_dir), clock)
+        stack.push_async_callback(sender.close)
+        service.listeners.append(await stack.enter_async_context(sending(service.database, sender, clock)))
         services = Services(
             config=config,
             clock=clock,
             context=service,
             queues=queues,
             outbound=outbound.service,
+            keys=keys,
+            webhooks=sender,
             connectors=connectors,
         )
         await stack.enter_async_context(web.served(services, clock, reporter.tell, before))

@@ -49,6 +49,8 @@ class Guarding:
 
         async def guarded(message: Message) -> None:
             nonlocal begun
+            if received > LARGEST_BODY and not begun:
+                return  # whatever it makes of half a body
             begun = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -59,7 +61,9 @@ class Guarding:
         try:
             await self._app(scope, bounded, guarded)
         except _TooLargeError:
-            if not begun:
-                text = f"a request has at most {LARGEST_BODY // 1024} KiB"
-                refusal = problems.response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)
-                await refusal(scope, receive, guarded)
+            pass
+        if received > LARGEST_BODY and not begun:
+            received = 0
+            text = f"a request has at most {LARGEST_BODY // 1024} KiB"
+            refusal = problems.response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)
+            await refusal(scope, receive, guarded)

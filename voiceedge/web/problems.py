@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details: what went wrong and what to do, and never a value that was sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +15,7 @@ from voiceedge.errors import StoreError, VoiceEdgeError
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_S = 5
+LONGEST_PLACE = 200
 
 log = structlog.get_logger()
 
@@ -58,6 +59,11 @@ async def _invalid(_: Request, error: Exception) -> Response:
     found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
     errors = [{"at": mask_text(place), "problem": mask_text(message)} for place, message in found]
     return response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "see errors: each tells its place", errors=errors)
+
+
+def _place(parts: Iterable[object]) -> str:
+    """Names in it may be whatever was sent."""
+    return ".".join(map(str, parts))[:LONGEST_PLACE].encode(errors="replace").decode()
 
 
 async def _refused(_: Request, error: Exception) -> Response:

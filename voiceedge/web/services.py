@@ -12,6 +12,8 @@ from voiceedge.connectors.service import Connectors
 from voiceedge.context.service import ContextService
 from voiceedge.switch.outbound.service import OutboundService
 from voiceedge.switch.queues.service import QueueService
+from voiceedge.web.keys import Keys
+from voiceedge.web.webhooks.sending import Sender
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class Services:
     context: ContextService
     queues: QueueService
     outbound: OutboundService
+    keys: Keys
+    webhooks: Sender
     connectors: Connectors
 
 

@@ -26,6 +26,10 @@ class Intake:
         self._plan, self._flows, self._key, self._clock = plan, flows, key, clock
         self._guard = Guard(plan)
 
+    def slots_of(self, campaign: str, flow: str | None) -> frozenset[str]:
+        known = self._plan.campaigns.get(campaign)
+        return self._flows.get(flow or known.flow, frozenset()) if known else frozenset()
+
     def _flow(self, request: OrderRequest) -> str:
         """Raises OutboundError."""
         campaign = self._plan.campaigns.get(request.campaign)

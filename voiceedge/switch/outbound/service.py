@@ -109,9 +109,13 @@ class OutboundService:
         self._plan, self._outgoing = plan, Outgoing(plan, Guard(plan))
         self._intake = Intake(plan, flows, self._key, self._clock)
 
-    # What commands ask.
+    # What commands and the API ask.
 
-    async def add(self, requests: Sequence[OrderRequest], by: Literal["command", "mqtt"]) -> list[Added]:
+    def slots_of(self, campaign: str, flow: str | None) -> frozenset[str]:
+        """What an order for this campaign, or this flow of its own, may give values for; nothing of what is unknown."""
+        return self._intake.slots_of(campaign, flow)
+
+    async def add(self, requests: Sequence[OrderRequest], by: Literal["command", "mqtt", "api"]) -> list[Added]:
         """Each by itself: what is wrong with one says nothing of the others."""
         now_ms = self._now_ms()
         orders = [self._intake.read(request, now_ms) for request in requests]
@@ -359,7 +363,7 @@ class OutboundService:
         self._tell(order, OutboundOver.model_validate(over))
 
 
-def _ordered(order: Order, by: Literal["command", "mqtt"], *, known: bool = False) -> OutboundOrdered:
+def _ordered(order: Order, by: Literal["command", "mqtt", "api"], *, known: bool = False) -> OutboundOrdered:
     return OutboundOrdered(order=order.id, campaign=order.campaign, number=shown(order), by=by, known=known)
 
 

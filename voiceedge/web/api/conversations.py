@@ -1,0 +1,159 @@
+"""Conversations: opened, found, read, added to and closed by channels and other systems."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import AwareDatetime
+
+from voiceedge.context.archive import Wanted as Search
+from voiceedge.context.digital import ConversationClosed, InteractionEnded, InteractionStarted, MessageSent
+from voiceedge.context.record import Changes, Conversation, Interaction
+from voiceedge.errors import CursorError
+from voiceedge.web.api import models
+from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals
+from voiceedge.web.api.door import ApiRoute, Caller, needs
+from voiceedge.web.api.knowing import claims_of, hash_of, identify
+from voiceedge.web.api.once import id_for
+from voiceedge.web.api.reading import seen, shown
+from voiceedge.web.api.telling import Told, changed, slots_of, tell
+from voiceedge.web.keys import Scope
+from voiceedge.web.problems import Problem
+from voiceedge.web.services import Services, Wanted
+
+PHONE = "phone"
+
+router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=ApiRoute, responses=refusals(*ALWAYS))
+
+Reads = Annotated[Caller, needs(Scope.CONVERSATIONS_READ)]
+Writes = Annotated[Caller, needs(Scope.CONVERSATIONS_WRITE)]
+ConversationId = Annotated[models.Identifier, Path()]
+
+
+@router.post("", status_code=HTTPStatus.CREATED, responses=refusals(*CHANGING))
+async def open_conversation(
+    request: Request, wish: models.OpenWish, caller: Writes, at: Wanted
+) -> models.ConversationView:
+    """A customer has begun to talk in a channel. What is known already is not asked again wherever they go on."""
+    conversation = id_for(request, "conversation", at.clock)
+    slots = slots_of(wish.slots)
+    claims = claims_of(wish.customer, wish.channel)
+    customer = hash_of(at, claims)
+    changes = Changes(tenant=caller.tenant, customer=customer, language=wish.language, intent=wish.intent, slots=slots)
+    begun = InteractionStarted(interaction=wish.reference, channel=wish.channel, direction="in", customer=customer)
+    told = [Told(begun, changes)]
+    if wish.intent or slots:
+        told.append(Told(changed(caller.key.name, wish.intent, slots)))
+    await tell(at, request, conversation, told)
+    await identify(at, caller, conversation, claims)
+    return shown(await seen(at, caller, conversation, "open"), caller)
+
+
+@router.get("", responses=refusals(HTTPStatus.BAD_REQUEST))
+async def search_conversations(  # noqa: PLR0917 - each is a field of the search
+    caller: Reads,
+    at: Wanted,
+    customer: models.Identifier | None = None,
+    phone: Annotated[models.Line | None, Query(description="A person's number, in the clear.")] = None,
+    email: Annotated[models.Line | None, Query()] = None,
+    channel: models.Channel | None = None,
+    queue: models.Word | None = None,
+    agent: models.Word | None = None,
+    outcome: models.Word | None = None,
+    open: Annotated[bool | None, Query(description="Whether it goes on.")] = None,  # noqa: A002 - its name in the URL
+    since: Annotated[AwareDatetime | None, Query(description="Begun then or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Begun before.")] = None,
+    text: Annotated[models.Word | None, Query(description="Said or written, as it is shown.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[models.Code | None, Query(description="`next` of the page before.")] = None,
+) -> models.ConversationPage:
+    """Find conversations, the newest first."""
+    search = Search(
+        customer=customer, number=phone, email=email, channel=channel, queue=queue, agent=agent, outcome=outcome,
+        is_open=open, since=_sane(since), until=_sane(until), text=text,
+    )  # fmt: skip
+    await at.context.access.note(caller.actor, "search", "conversations")
+    try:
+        page = await at.context.archive.search(caller.tenant, search, limit=limit, cursor=cursor)
+    except CursorError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "wrong_cursor", str(error)) from None
+    lines = [models.ConversationLine.model_validate(one, from_attributes=True) for one in page.items]
+    return models.ConversationPage(conversations=lines, next=page.cursor)
+
+
+@router.get("/{conversation_id}", responses=refusals(HTTPStatus.NOT_FOUND))
+async def read_conversation(conversation_id: ConversationId, caller: Reads, at: Wanted) -> models.ConversationView:
+    """The whole story over all channels; also by the id of a conversation that was found to be a part of it."""
+    return shown(await seen(at, caller, conversation_id, "read"), caller)
+
+
+@router.patch("/{conversation_id}", responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
+async def change_conversation(
+    request: Request, conversation_id: ConversationId, wish: models.ChangeWish, caller: Writes, at: Wanted
+) -> models.ConversationView:
+    """Note what was found out: slots are added to those there are, and what is left out stays as it is."""
+    found, slots = await seen(at, caller, conversation_id, "change"), slots_of(wish.slots)
+    if len(found.slots.keys() | slots.keys()) > models.MOST_SLOTS:
+        told = f"slots: a conversation has at most {models.MOST_SLOTS}"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_slots", told)
+    changes = Changes(language=wish.language, intent=wish.intent, outcome=wish.outcome, slots=slots)
+    await tell(at, request, found.id, [Told(changed(caller.key.name, wish.intent, slots), changes)])
+    return await _now(at, caller, found)
+
+
+@router.post("/{conversation_id}/turns", responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
+async def add_turn(
+    request: Request, conversation_id: ConversationId, wish: models.TurnWish, caller: Writes, at: Wanted
+) -> models.ConversationView:
+    """Somebody wrote something. Numbers and addresses of persons in the text are masked before it is kept."""
+    found = await seen(at, caller, conversation_id, "turn")
+    visit = _visit(found, wish.reference)
+    message = MessageSent(
+        interaction=visit.reference, channel=visit.channel, by=wish.by, text=wish.text, agent=wish.agent
+    )
+    await tell(at, request, found.id, [Told(message)])
+    return await _now(at, caller, found)
+
+
+@router.post("/{conversation_id}/close", responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
+async def close_conversation(
+    request: Request, conversation_id: ConversationId, wish: models.CloseWish, caller: Writes, at: Wanted
+) -> models.ConversationView:
+    """It is over in the channels of this API; a call that is up goes on to its own end."""
+    found = await seen(at, caller, conversation_id, "close")
+    ended = [
+        Told(
+            InteractionEnded(interaction=one.reference, channel=one.channel, cause=wish.ended_by, outcome=wish.outcome)
+        )
+        for one in _open_visits(found)
+    ]
+    closed = ConversationClosed(
+        by=caller.key.name, outcome=wish.outcome, note=wish.note, satisfaction=wish.satisfaction
+    )
+    await tell(at, request, found.id, [*ended, Told(closed, Changes(outcome=wish.outcome))])
+    return await _now(at, caller, found)
+
+
+async def _now(at: Services, caller: Caller, found: Conversation) -> models.ConversationView:
+    """As it is after a change of ours."""
+    return shown(await at.context.archive.read(caller.tenant, found.id) or found, caller)
+
+
+def _open_visits(found: Conversation) -> list[Interaction]:
+    return [one for one in found.channels if one.channel != PHONE and one.ended_at is None]
+
+
+def _visit(found: Conversation, reference: str | None) -> Interaction:
+    for one in reversed(_open_visits(found)):
+        if reference in {None, one.reference}:
+            return one
+    told = "no visit of a digital channel goes on in this conversation, or none of this reference"
+    raise Problem(HTTPStatus.CONFLICT, "no_open_visit", told)
+
+
+def _sane(moment: datetime | None) -> datetime | None:
+    """Raises Problem for what no clock of a database tells."""
+    if moment and not 1970 <= moment.year <= 9000:  # noqa: PLR2004 - years
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_time", "since and until are between 1970 and 9000")
+    return moment

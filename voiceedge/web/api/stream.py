@@ -1,0 +1,103 @@
+"""Events over a WebSocket: the client says once what it wants, and gets each event with its cursor.
+
+→ {"conversation": "…", "types": ["voiceedge.message.sent"], "after": "1207"}     each of them, or none
+← {"cursor": "1208", "event": {…}}      {"missed": "1300"}: events before the next one are kept no more
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, WebSocket
+from pydantic import Field, ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from voiceedge.clock import timeout
+from voiceedge.context.hub import Missed, Subscription
+from voiceedge.web import problems
+from voiceedge.web.api.door import Caller, Door
+from voiceedge.web.api.events import counted, known_types
+from voiceedge.web.api.models import Asked, Identifier
+from voiceedge.web.api.reading import seen
+from voiceedge.web.keys import Scope
+from voiceedge.web.problems import Problem
+from voiceedge.web.services import Services, Wanted
+
+WISH_S = 10.0
+SEND_S = 10.0  # whoever takes nothing for so long is dropped; its events wait in the database meanwhile
+VIOLATION, TRY_LATER = 1008, 1013  # RFC 6455 §7.4, and its registry
+
+router = APIRouter()
+
+
+class Wish(Asked):
+    conversation: Identifier | None = None
+    types: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=50)] = Field(default_factory=list)
+    after: Annotated[str, Field(pattern=r"^[0-9]{1,18}$")] | None = None
+
+
+@router.websocket("/stream")
+async def stream(socket: WebSocket, at: Wanted) -> None:
+    door: Door = socket.app.state.door
+    try:
+        caller = await door.entered(socket)
+        caller.check(Scope.EVENTS)
+    except Problem as refusal:
+        told = problems.response(refusal.status, refusal.code, str(refusal), refusal.headers, **refusal.more)
+        await socket.send_denial_response(told)
+        return
+    await socket.accept()
+    try:
+        async with counted(caller.key):
+            await _serve(socket, caller, at)
+    except (Problem, ValidationError, ValueError) as error:
+        why = str(error) if isinstance(error, Problem) else "say what you want as the documentation tells"
+        await _close(socket, VIOLATION, why, at)
+    except TimeoutError:
+        await _close(socket, TRY_LATER, "nothing was read, or said, for too long", at)
+    except WebSocketDisconnect:
+        pass
+
+
+async def _serve(socket: WebSocket, caller: Caller, at: Services) -> None:
+    async with timeout(at.clock, WISH_S):
+        wish = Wish.model_validate_json(await socket.receive_text())
+    if wish.conversation:
+        await seen(at, caller, wish.conversation, "follow")
+    wanted = at.context.hub.subscribe(
+        tenant=caller.tenant, conversation=wish.conversation, types=known_types(wish.types), after=wish.after
+    )
+    async with wanted as subscription:
+        sending = asyncio.ensure_future(_send(socket, subscription, at))
+        reading = asyncio.ensure_future(_until_gone(socket))
+        try:
+            await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, reading):
+                task.cancel()
+            results = await asyncio.gather(sending, reading, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+
+async def _send(socket: WebSocket, subscription: Subscription, at: Services) -> None:
+    async for delivery in subscription:
+        if isinstance(delivery, Missed):
+            text = json.dumps({"missed": delivery.cursor})
+        else:
+            text = f'{{"cursor": "{delivery.cursor}", "event": {delivery.event.model_dump_json()}}}'
+        async with timeout(at.clock, SEND_S):
+            await socket.send_text(text)
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    await socket.receive_text()
+    raise ValueError("one wish for each connection")
+
+
+async def _close(socket: WebSocket, code: int, why: str, at: Services) -> None:
+    with suppress(TimeoutError, RuntimeError):
+        async with timeout(at.clock, 1.0):
+            await socket.close(code, why[:100])
