@@ -64,3 +64,22 @@ async def test_when_the_first_goes_away_the_others_keep_their_own() -> None:
     assert isinstance(results["a"], asyncio.CancelledError)
     assert (results["b"], results["c"]) == (None, None)
     assert sorted(name for batch in disk.kept for name in batch) == ["b", "c"]
+
+
+async def test_who_has_waited_for_the_turn_before_does_not_wait_for_others_too() -> None:
+    clock, kept, disk_is_free = VirtualClock(), [], asyncio.Event()
+
+    async def keep(batch: Sequence[StampedEvent]) -> None:
+        await disk_is_free.wait()
+        kept.append([event.conversation for event in batch])
+
+    gathering = Gathering(keep, clock, gather_s=0.1)
+    first = asyncio.create_task(gathering.ingest([step(1, "a")]))
+    await asyncio.sleep(0)
+    await clock.advance(0.1)
+    second = asyncio.create_task(gathering.ingest([step(1, "b")]))
+    await asyncio.sleep(0)
+    await clock.advance(0.1)  # and the disk is still busy with the first
+    disk_is_free.set()
+    await asyncio.wait_for(asyncio.gather(first, second), 5)
+    assert kept == [["a"], ["b"]]

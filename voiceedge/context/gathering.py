@@ -16,6 +16,7 @@ class _Turn(Generic[Item]):
     """What is kept together, and what became of it."""
 
     def __init__(self) -> None:
+        self.ends_at = 0.0
         self.batches: list[Sequence[Item]] = []
         self.is_over = False
         self.is_kept = False
@@ -37,6 +38,8 @@ class Gathering(Generic[Item]):
     async def ingest(self, batch: Sequence[Item]) -> None:
         """Return when they are kept. Where a turn fails as a whole, each tries its own, and raises its error."""
         turn = self._turn
+        if not turn.batches:
+            turn.ends_at = self._clock.monotonic() + self._gather_s
         turn.batches.append(batch)
         async with self._lock:
             if not turn.is_over:
@@ -46,8 +49,8 @@ class Gathering(Generic[Item]):
 
     async def _keep_all(self, turn: _Turn[Item]) -> None:
         try:
-            if self._gather_s:
-                await sleep(self._clock, self._gather_s)
+            if (rest_s := turn.ends_at - self._clock.monotonic()) > 0:  # else the turn before took that long
+                await sleep(self._clock, rest_s)
             self._turn = _Turn()
             await self._keep([item for batch in turn.batches for item in batch])
             turn.is_kept = True

@@ -8,7 +8,7 @@ they know a repeated event by `source` and `id`.
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,9 +20,10 @@ from voiceedge.bus.client import IN_FLIGHT, Connection, Message
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import events_topic, status_topic
 from voiceedge.context.lease import Lease
-from voiceedge.context.store import Store
+from voiceedge.context.store import Pending, Store
 from voiceedge.errors import BusError, StoreError
 
+LONGEST_DELAY_S = 2.0  # before the broker is tried again
 REOFFERED_MS = 10_000
 SETTLE_S = 3.0  # a subscriber's usual first delay is 1 s
 KEPT = timedelta(days=1)  # published events, by which a repeated one is known
@@ -30,6 +31,7 @@ PRUNE_EVERY_S = 60.0
 # A backlog is let out with measure: a broker sheds what a subscriber is too far behind with (Mosquitto, unless told
 # otherwise by max_queued_messages, beyond 1000 messages), although it has acknowledged it.
 PACE_PER_S = 2_000
+TAKEN = 4 * IN_FLIGHT  # from the store at a time
 GOODBYE_S = 3.0
 LOOK_S = 1.0
 
@@ -64,7 +66,7 @@ class Outbox:
         self._unmarked: set[int] = set()  # acknowledged, but the disk would not take that yet
         self._was_away = False  # the broker, and its subscribers with it
         self._some_acknowledged = True  # since the latest were offered again
-        self._pruned_at = clock.monotonic()
+        self._free_at = self._pruned_at = clock.monotonic()  # for the next to be published, by the pace
         self.state = OutboxState()
 
     def wake(self) -> None:
@@ -74,13 +76,13 @@ class Outbox:
 
     async def run(self) -> None:
         """Publish for ever: no trouble of the broker's or the disk's ends this."""
-        delays = backoff()
+        delays = backoff(longest_s=LONGEST_DELAY_S)
         while True:
             try:
                 async with self._connect() as connection:
                     self.state.connected, self.state.problem = True, None
                     log.info("broker_connected", session_present=connection.session_present)
-                    delays = backoff()
+                    delays = backoff(longest_s=LONGEST_DELAY_S)
                     await self._serve(connection)
             except (BusError, StoreError) as error:
                 self._was_away = True
@@ -116,6 +118,7 @@ class Outbox:
             events = await self._store.reoffer(REOFFERED_MS)
             self._unmarked.clear()  # they are pending still
             self._some_acknowledged = False
+        if events:
             log.info("events_offered_again", events=events, reason="the broker was away, or does not remember us")
         if events or self._was_away:
             await self._until_lost(connection, sleep(self._clock, self._settle_s))
@@ -125,13 +128,10 @@ class Outbox:
         delays = backoff()
         while True:
             self._wake.clear()
-            began = self._clock.monotonic()
             try:
                 published = await self._publish_some(connection)
                 delays, self.state.problem = backoff(), None
-                if published == IN_FLIGHT:
-                    await sleep(self._clock, max(0.0, began + published / PACE_PER_S - self._clock.monotonic()))
-                elif not published:
+                if not published:
                     if not self._wake.is_set():
                         self._idle.set()
                     await self._prune_now_and_then()
@@ -141,21 +141,32 @@ class Outbox:
                 await self._until_lost(connection, sleep(self._clock, next(delays)))
 
     async def _publish_some(self, connection: Connection) -> int:
-        """Publish what fits in flight, and return how many those were."""
-        await self._mark(())
+        """Publish what waits longest, and return how many events those were."""
+        await self._mark()
         if self._lease:
             self._lease.check()
-        pending = await self._store.pending(IN_FLIGHT)
-        messages = [Message(events_topic(self._site, event.conversation), event.body.encode()) for event in pending]
-        acknowledged: list[int] = []
+        pending = await self._store.pending(TAKEN)
         try:
-            if messages:
-                await connection.publish(messages, lambda index: acknowledged.append(pending[index].position))
+            for first in range(0, len(pending), IN_FLIGHT):
+                await self._publish_at_pace(connection, pending[first : first + IN_FLIGHT])
+        finally:
+            await self._mark()
+        return len(pending)
+
+    async def _publish_at_pace(self, connection: Connection, events: Sequence[Pending]) -> None:
+        """What fits in flight, as soon as that is no faster than the pace."""
+        now = self._clock.monotonic()
+        if self._free_at > now:
+            await sleep(self._clock, self._free_at - now)
+        self._free_at = max(self._free_at, now) + len(events) / PACE_PER_S
+        messages = [Message(events_topic(self._site, event.conversation), event.body.encode()) for event in events]
+        acknowledged: set[int] = set()
+        try:
+            await connection.publish(messages, lambda index: acknowledged.add(events[index].position))
         finally:
             self.state.published += len(acknowledged)
             self._some_acknowledged |= bool(acknowledged)
-            await self._mark(acknowledged)
-        return len(messages)
+            self._unmarked |= acknowledged
 
     async def _more(self) -> None:
         """Wait for further events: ours wake us, and those that another node leaves to us are looked for."""
@@ -163,9 +174,8 @@ class Outbox:
             async with timeout(self._clock, LOOK_S if self._lease else None):
                 await self._wake.wait()
 
-    async def _mark(self, positions: list[int] | tuple[int, ...]) -> None:
+    async def _mark(self) -> None:
         """Raises StoreError while the disk refuses; nothing is forgotten, so nothing is published again meanwhile."""
-        self._unmarked.update(positions)
         if self._unmarked:
             await self._store.mark_published(self._unmarked, self._clock.now())
             self._unmarked.clear()
