@@ -131,6 +131,34 @@ def test_a_new_plan_replaces_workers_alone_as_all_others_read_it_in_place(made):
     assert {name for name in before if before[name] != after[name]} == {"worker"}
 
 
+CONNECTORS = '[connectors.crm]\nkind = "csv"\nfile = "a.csv"\nkey = {phone = "phone"}\nfound = {name = "name"}\n'
+
+
+@pytest.mark.usefixtures("kamailio")
+def test_a_changed_connectors_file_replaces_those_who_ask(made, tmp_path):
+    file = tmp_path / "connectors.toml"
+    wanted = {"sip": {"max_calls": 8}, "front": {"enabled": True}, "connectors": {"file": file}}
+    file.write_text(CONNECTORS)
+    before = draw(made(**wanted)).fingerprints
+    assert draw(made(**wanted)).fingerprints == before
+    file.write_text(CONNECTORS + "timeout_s = 1\n")
+    after = draw(made(**wanted)).fingerprints
+    assert {name for name in before if before[name] != after[name]} == {"worker", "control"}
+    file.write_text(CONNECTORS + "timeout_s = 99\n")
+    with pytest.raises(ConfigError, match=r"connectors\.toml:6: connectors\.crm\.timeout_s"):
+        draw(made(**wanted))
+
+
+def test_flows_name_no_connector_that_there_is_not(made, tmp_path):
+    step = "{look_up: crm, with: {phone: '{call.caller}'}, into: n, found: b, not_found: b, error: b}"
+    flow = f"flow: main\nlanguage: ko\nstart: a\nslots: {{n: 이름}}\nsteps:\n  a: {step}\n  b: {{hang_up: 네}}\n"
+    (tmp_path / "main.yaml").write_text(flow, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r'main\.yaml:6:16: there is no connector "crm"'):
+        draw(made(flows={"dir": tmp_path}))
+    (tmp_path / "connectors.toml").write_text(CONNECTORS)
+    draw(made(flows={"dir": tmp_path}, connectors={"file": tmp_path / "connectors.toml"}))
+
+
 def test_new_code_replaces_everybody(made, monkeypatch):
     before = draw(made()).fingerprints
     monkeypatch.setattr(blueprint, "_code", lambda: "another version")
