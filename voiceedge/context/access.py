@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock
 from voiceedge.context.database import Database
 from voiceedge.context.digital_tables import access_log
 from voiceedge.context.gathering import Gathering
-from voiceedge.context.rows import ms, time_of
+from voiceedge.context.rows import ms, portions, time_of
 from voiceedge.errors import StoreError
 
 CHAIN = "access"  # the lock of who adds to it
@@ -77,7 +78,16 @@ class AccessLog:
             query = query.where(access_log.c.subject == subject)
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
-        return [Access(row.position, time_of(row.at_ms), row.actor, row.action, row.subject) for row in rows]
+        return [_access(row) for row in rows]
+
+    async def of(self, subjects: Sequence[str], limit: int) -> list[Access]:
+        """Who had to do with any of these, the oldest first."""
+        found: list[Access] = []
+        async with self._database.begin() as connection:
+            for some in portions(subjects):
+                query = select(access_log).where(access_log.c.subject.in_(some)).order_by(access_log.c.position)
+                found += [_access(row) for row in await connection.execute(query.limit(limit))]
+        return sorted(found, key=lambda one: one.position)[:limit]
 
     async def verify(self) -> Verdict:
         """Read all of it, in portions."""
@@ -137,3 +147,7 @@ class AccessLog:
         except (OSError, ValueError):
             return None
         return position, digest
+
+
+def _access(row: Row[Any]) -> Access:
+    return Access(row.position, time_of(row.at_ms), row.actor, row.action, row.subject)

@@ -163,8 +163,8 @@ async def _with_text(
     return Page([_found(by_id[name]) for name in hits], _cursor(looked_at[-1]) if more else None)
 
 
-def _said(record: Conversation | None, text: str) -> bool:
-    return record is not None and any(text.casefold() in turn.text.casefold() for turn in record.turns)
+def _said(record: Conversation, text: str) -> bool:
+    return any(text.casefold() in turn.text.casefold() for turn in record.turns)
 
 
 def _after(query: Select[*tuple[object, ...]], place: tuple[int, str] | None) -> Select[*tuple[object, ...]]:

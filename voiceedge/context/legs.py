@@ -1,7 +1,7 @@
 """Call-detail records, one a leg: kept with the event that tells of it, read back, and summed up (RFC 6076)."""
 
 import csv
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,15 +34,20 @@ class LegRecord:
     leg: LegEnded
 
 
-async def keep(connection: AsyncConnection, events: Iterable[StampedEvent], node: str) -> None:
-    """Write the records of those events that end a leg, in the transaction that keeps the events."""
+async def keep(
+    connection: AsyncConnection, events: Iterable[StampedEvent], node: str, *, nameless: Collection[str] = ()
+) -> None:
+    """Write the records of those events that end a leg, in the transaction that keeps the events.
+
+    Of `nameless` conversations without the number: their person wished to be forgotten.
+    """
     rows = [
         {
             "id": event.id,
             "conversation_id": event.conversation,
             "node": node,
             "trunk": event.data.trunk,
-            "number": event.changes.number or "",
+            "number": "" if event.conversation in nameless else event.changes.number or "",
             "ended_ms": int(event.time.timestamp() * 1000),
             "record": event.data.model_dump_json(),
         }

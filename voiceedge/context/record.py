@@ -206,7 +206,8 @@ class Conversation(BaseModel):
     turns: tuple[Turn, ...] = ()
     journey: tuple[JourneyStep, ...] = ()
     files: tuple[SoundFile, ...] = ()
-    forgotten: bool = False  # the person wished it: nothing of them is kept any more, whatever comes yet
+    erased: tuple[str, ...] = ()  # classes of which there is nothing, unless something comes yet
+    forgotten: bool = False  # all was erased: nothing of the person is kept any more, whatever comes yet
 
     @classmethod
     def begin(cls, conversation_id: str, time: datetime, tenant: str = MAIN) -> Self:
@@ -233,9 +234,15 @@ class Conversation(BaseModel):
             update["slots"] = {**self.slots, **_without_cards(changes.slots)}
         if self.forgotten:
             update = {key: value for key, value in update.items() if key in {"channels", "ended_at"}}
-        if not isinstance(event, ConversationErased | RecordingDeleted):  # no sign of life
-            update["updated_at"] = max(time, self.updated_at)
+        if not isinstance(event, ConversationErased | RecordingDeleted):  # these are no sign of life
+            update |= {"updated_at": max(time, self.updated_at), "erased": ()}
         return self.model_copy(update=update)
+
+    def holds(self, kind: str) -> bool:
+        """Whether there is anything of this class: personal, sensitive or transcript."""
+        if kind == "transcript":
+            return bool(self.turns or self.note)
+        return any(slot.personal_data.value == kind for slot in self.slots.values())
 
     def joined(self, visit: Self) -> Self:
         """This conversation with all that `visit`, which turned out to continue it, has found out meanwhile."""
@@ -258,6 +265,7 @@ class Conversation(BaseModel):
             "turns": _merged(self.turns, visit.turns),
             "journey": _merged(self.journey, visit.journey),
             "files": self.files + visit.files,
+            "erased": (),
         }
         latest = ("language", "intent", "outcome", "note", "queue", "agent")
         update |= {name: getattr(visit, name) or getattr(self, name) for name in latest}
@@ -364,7 +372,7 @@ class Conversation(BaseModel):
                 update={"ended_at": self.ended_at, "channels": visits, "forgotten": True}
             )
             return {name: getattr(bare, name) for name in Conversation.model_fields if name != "updated_at"}
-        update: dict[str, object] = {}
+        update: dict[str, object] = {"erased": tuple(sorted({*self.erased, *classes}))}
         if "transcript" in classes:
             update |= {"turns": (), "note": "", "notes": ()}
         gone = {PersonalDataClass(one) for one in classes if one in {"personal", "sensitive"}}

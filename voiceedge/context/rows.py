@@ -10,21 +10,22 @@ from pydantic import ValidationError
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context.record import Conversation
+from voiceedge.context.record import MAIN, Conversation
 from voiceedge.context.tables import conversations
 
 Item = TypeVar("Item")
 
 NOBODYS = ""  # the tenant of rows that are not listed: an agent's states, say
-FORGOTTEN = 1 << 3  # the bit in `erased` of conversations of which nothing is kept
+BITS = {"sensitive": 1, "personal": 2, "transcript": 4}  # of `erased`
+FORGOTTEN = 8  # nothing is kept
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A record as it was committed, with the sequence of its last event; None: unreadable."""
+    """A record as it was committed, with the sequence of its last event."""
 
-    record: Conversation | None
+    record: Conversation
     sequence: int
     revision: int
 
@@ -62,24 +63,21 @@ async def targets(connection: AsyncConnection, names: Iterable[str]) -> dict[str
 
 async def read(connection: AsyncConnection, names: Iterable[str]) -> dict[str, Kept]:
     records: dict[str, Kept] = {}
-    columns = conversations.c.id, conversations.c.record, conversations.c.last_sequence, conversations.c.revision
     for some in portions(names):
-        for name, text, sequence, revision in await connection.execute(
-            select(*columns).where(conversations.c.id.in_(some))
-        ):
+        for row in await connection.execute(select(conversations).where(conversations.c.id.in_(some))):
             try:
-                record = Conversation.model_validate_json(text)
+                record = Conversation.model_validate_json(row.record)
             except ValidationError:  # one broken record must not hold up every call's events
-                log.error("record_unreadable", conversation=name, remedy="its history begins anew")  # noqa: TRY400
-                record = None
-            records[name] = Kept(record, sequence, revision)
+                log.error("record_unreadable", conversation=row.id, remedy="its history begins anew")  # noqa: TRY400
+                record = Conversation.begin(row.id, time_of(row.started_ms), row.tenant or MAIN)
+            records[row.id] = Kept(record, row.last_sequence, row.revision)
     return records
 
 
 async def write(connection: AsyncConnection, records: Mapping[str, Kept], known: Iterable[str]) -> None:
     """Those that are `known` have a row already."""
     known = set(known)
-    rows = {name: _row(kept.record, kept) for name, kept in records.items() if kept.record}
+    rows = {name: _row(kept.record, kept) for name, kept in records.items()}
     if fresh := [row for name, row in rows.items() if name not in known]:
         await connection.execute(insert(conversations), fresh)
     if changed := [
@@ -115,7 +113,7 @@ def _row(record: Conversation, kept: Kept) -> dict[str, object]:
         "outcome": record.outcome,
         "started_ms": ms(record.started_at),
         "ended_ms": ms(record.ended_at) if record.ended_at else None,
-        "erased": FORGOTTEN if record.forgotten else 0,
+        "erased": FORGOTTEN if record.forgotten else sum(BITS[kind] for kind in record.erased),
     }
 
 

@@ -27,6 +27,7 @@ from voiceedge.context.lease import Lease
 from voiceedge.context.outbox import Outbox, OutboxState, status_message
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.record import Changes, Conversation
+from voiceedge.context.retention import Retention
 from voiceedge.context.store import Store
 from voiceedge.errors import BusError, StoreError
 
@@ -82,6 +83,9 @@ class ContextService:
             self.archive = Archive(self.database, self._store, key)
             self.customers = Customers(self.database, self._store, key, self._clock, self.note)
             self.access = AccessLog(self.database, key, self._clock, directory)
+            self.retention = Retention(
+                self.database, self._keep, self.access, self._config.retention, key, directory, self._clock
+            )
             stack.push_async_callback(self.database.close)
             await self._open()
             if self._embedded:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context import legs
+from voiceedge.context import deliveries, legs
 from voiceedge.context import rows as stored
 from voiceedge.context.cloudevents import StampedEvent, publish_form
 from voiceedge.context.database import Database
@@ -79,17 +79,17 @@ class Store:
         before = await self._current(connection, concerned)
         owners = await self._owners(connection, concerned)
         records = dict(before)
-        rows = []
+        rows, published = [], []
         for event in fresh:
-            kept = records.get(event.conversation) or Kept(None, 0, 0)
-            record = kept.record or Conversation.begin(event.conversation, event.time, self._tenant(event))
-            record, sequence = record.apply(event.time, event.data, event.changes), kept.sequence + 1
+            kept = records.get(event.conversation) or self._begun(event)
+            record, sequence = kept.record.apply(event.time, event.data, event.changes), kept.sequence + 1
             records[event.conversation] = Kept(record, sequence, kept.revision)
+            published.append((record.tenant, publish_form(event, self._site, sequence)))
             rows.append(
                 {
                     "event_id": event.id,
                     "conversation_id": event.conversation,
-                    "body": publish_form(event, self._site, sequence).model_dump_json(),
+                    "body": published[-1][1].model_dump_json(),
                     "node": owners.get(event.conversation, self.node),
                     "tenant": record.tenant,
                 }
@@ -97,7 +97,9 @@ class Store:
         records = {name: _written(kept) for name, kept in records.items()}
         if rows:
             await stored.write(connection, records, before)
-            await legs.keep(connection, fresh, self.node)
+            forgotten = {name for name, kept in records.items() if kept.record.forgotten}
+            await legs.keep(connection, fresh, self.node, nameless=forgotten)
+            await deliveries.keep(connection, published)
             await self._add_to_outbox(connection, rows)
         return len(rows), records
 
@@ -109,13 +111,11 @@ class Store:
             return into, {}
         found = await self._current(connection, {visit, into})
         earlier, later = found.get(into), found.get(visit)
-        if earlier is None or earlier.record is None or earlier.record.forgotten:
+        if earlier is None or earlier.record.forgotten:
             raise JoinRefusedError(f"conversation {into} is not known here: nothing can join it.")
-        if later is None or later.record is None:  # its first event is still on its way
-            begun = Conversation.begin(visit, earlier.record.updated_at, earlier.record.tenant)
-            later = _written(Kept(begun, later.sequence if later else 0, later.revision if later else 0))
-            await stored.write(connection, {visit: later}, found)
-        assert later.record  # noqa: S101 - either way
+        if later is None:  # its first event is still on its way
+            later = _written(Kept(Conversation.begin(visit, earlier.record.updated_at, earlier.record.tenant), 0, 0))
+            await stored.write(connection, {visit: later}, [])
         if later.record.tenant != earlier.record.tenant:
             raise JoinRefusedError(
                 f"conversation {into} is another tenant's: nothing of {later.record.tenant} can join it."
@@ -143,10 +143,11 @@ class Store:
         }
         return records | await stored.read(connection, names - records.keys())
 
-    def _tenant(self, event: StampedEvent) -> str:
-        """Whose conversation begins with this event."""
+    def _begun(self, event: StampedEvent) -> Kept:
+        """The conversation that begins with this event; whose it is, is settled with it."""
         called = event.data.called if isinstance(event.data, CallStarted) else ""
-        return event.changes.tenant or self._tenants.get(called, MAIN)
+        tenant = event.changes.tenant or self._tenants.get(called, MAIN)
+        return Kept(Conversation.begin(event.conversation, event.time, tenant), 0, 0)
 
     async def _add_to_outbox(self, connection: AsyncConnection, rows: Sequence[Mapping[str, object]]) -> None:
         """The last thing in a transaction.
@@ -178,7 +179,7 @@ class Store:
         async with self._database.begin() as connection:
             name = (await stored.targets(connection, [conversation_id]))[conversation_id]
             kept = (await stored.read(connection, [name])).get(name)
-        return kept.record if kept and kept.record and not kept.record.forgotten else None
+        return kept.record if kept and not kept.record.forgotten else None
 
     @property
     def _own_pending(self) -> ColumnElement[bool]:
