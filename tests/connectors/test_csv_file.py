@@ -92,7 +92,7 @@ BAD = [
     ("고객명,휴대전화,휴대전화,등급\n", 'line 1 has 2 columns "휴대전화"'),
     ("", 'line 1 has no column "휴대전화"'),
     (HEADER.encode() + b"\n\n\xff\xff,1,2,3\n", "line 4 is neither UTF-8 nor CP949"),
-    (b"x" * (csv_file.LARGEST_FILE + 1), "larger than 20 MB"),
+    (b"x" * (csv_file.LARGEST_FILE + 1), "larger than 4 MB"),
 ]
 
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from voiceedge.appliance.finding import State
 from voiceedge.cli import app
-from voiceedge.config import Config, Flows, Mqtt, Prompts, Recording, Sip, Site, Speech
-from voiceedge.edge import doctor, paths, service
+from voiceedge.config import Config, Connectors, Flows, Mqtt, Prompts, Recording, Sip, Site, Speech
+from voiceedge.edge import connector_check, doctor, paths, service
 from voiceedge.errors import ModelMissingError, NativeError
 from voiceedge.flow.call import Utterance
 
@@ -183,3 +183,20 @@ def test_a_configuration_with_a_mistake_is_the_finding(tmp_path):
     result = CliRunner().invoke(app, ["doctor", "--config", str(path)])
     assert result.exit_code == 1
     assert f"{path}:2: sip.prot: unknown key; did you mean port?" in result.stdout
+
+
+def test_connectors_are_told_with_what_is_wrong_and_whose_secrets_lie_open(config, tmp_path):
+    file, token = tmp_path / "connectors.toml", tmp_path / "token"
+    profile = '[connectors.crm]\nkind = "http"\nurl = "http://crm.example/{phone}"\nfound = {name = "name"}\n'
+    file.write_text(profile + 'bearer_file = "token"\n')
+    config = config.model_copy(update={"connectors": Connectors(file=file)})
+    (finding,) = connector_check.examine(config)
+    assert finding.state is State.BROKEN
+    assert "connectors.crm.bearer_file" in finding.what
+    token.write_text("secret")
+    token.chmod(0o644)
+    well, open_ = connector_check.examine(config)
+    assert (well.state, well.what) == (State.FINE, "crm (http)")
+    assert (open_.state, open_.remedy) == (State.REDUCED, f"chmod 640 {token}")
+    token.chmod(0o600)
+    assert len(list(connector_check.examine(config))) == 1

@@ -14,7 +14,7 @@ from voiceedge.connectors.answers import NotThereError, SystemFailedError
 from voiceedge.connectors.profile import CsvProfile
 from voiceedge.context.pii import canonical
 
-LARGEST_FILE = 20 * 1024 * 1024  # bytes
+LARGEST_FILE = 4 * 1024 * 1024  # bytes, some 100,000 lines: every worker reads it
 MOST_TOLD = 5  # bad lines
 _ENCODINGS = ("utf-8-sig", "cp949")  # as Korean spreadsheets write them
 

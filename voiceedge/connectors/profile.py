@@ -89,8 +89,12 @@ class _Profile(Section):
         yield from ()
 
     def read_once(self) -> Iterator[Path]:
-        """Of these files what is read at the start only."""
+        """Of these files those that are read at the start only …"""
         yield from (file for key, file in self.files() if key == "ca_file")
+
+    def secrets(self) -> Iterator[Path]:
+        """… and those that nobody else may read, which are read for each question."""
+        yield from (file for key, file in self.files() if key != "ca_file")
 
     @model_validator(mode="after")
     def _parameters_exist(self) -> Self:

@@ -16,7 +16,8 @@ from voiceedge.audio.silero import Silero, model_file
 from voiceedge.audio.synthesis import RATE
 from voiceedge.bus.client import Broker, BusRefusedError, connect
 from voiceedge.config import Config
-from voiceedge.edge import keeping, paths, store_check
+from voiceedge.connectors.service import load_profiles
+from voiceedge.edge import connector_check, keeping, paths, store_check
 from voiceedge.edge.front import place
 from voiceedge.edge.serving import read_status
 from voiceedge.errors import BusError, ConfigError, FlowError, ModelMissingError, NativeError, PromptError
@@ -42,6 +43,8 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     yield call_recording(config)
     yield front(config)
     for finding in models(config):
+        yield finding
+    for finding in connector_check.examine(config):
         yield finding
     for finding in flows_and_prompts(config):
         yield finding
@@ -168,7 +171,9 @@ def flows_and_prompts(config: Config) -> Iterator[Finding]:
     else:
         yield broken("voices", "nothing can speak what is not recorded", "apt-get install espeak-ng")
     try:
-        book = FlowBook(config.flows.dir, config.flows.values)
+        book = FlowBook(config.flows.dir, config.flows.values, load_profiles(config.connectors.file))
+    except ConfigError:
+        return  # told already
     except FlowError as error:
         yield broken("flows", str(error), "Correct the files; `voiceedge flow check` shows when they are right")
         return
