@@ -54,20 +54,20 @@ class Chat:
 class ChatMessage:
     """Counted from 1 within its chat. Card numbers are masked in `text`.
 
-    `kind`: `flow` are the flow's words, `text` a person's, `note` tells what happens (an agent came), `offer` offers
-    the telephone, `call` is what is said in a call of the conversation. `digits` are the shortest and longest number
-    that a question takes.
+    `kind`: `flow` are the flow's words, `text` a person's, `note` tells what happens (an agent came), `call` is what is
+    said in a call of the conversation. `digits` are the shortest and longest number that a question takes.
     """
 
     number: int
     at_ms: int
     by: By
-    kind: Literal["flow", "text", "note", "offer", "call"]
+    kind: Literal["flow", "text", "note", "call"]
     text: str
     agent: str | None = None
     step: str | None = None
     buttons: tuple[Button, ...] = ()
     digits: tuple[int, int] | None = None
+    offers_phone: bool = False
 
 
 class ChatError(VoiceEdgeError):

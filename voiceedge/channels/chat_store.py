@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,7 @@ from voiceedge.flow.call import Button
 
 MOST_READ = 500  # messages at once
 
-InputKind = Literal["reply", "look_up", "result"]
+InputKind = Literal["reply", "look_up", "result", "resumed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,9 @@ class ChatStore:
                 rows = [_message_row(change.chat.id, message) for message in change.messages]
                 await connection.execute(insert(chat_messages), rows)
             if change.inputs:
-                await connection.execute(insert(chat_inputs), [_input_row(change.chat.id, one) for one in change.inputs])
+                await connection.execute(
+                    insert(chat_inputs), [_input_row(change.chat.id, one) for one in change.inputs]
+                )
 
         await self._database.attempt(work)
 
@@ -102,19 +104,17 @@ class ChatStore:
         async with self._database.begin() as connection:
             return [_kept(row) for row in await connection.execute(query.order_by(chats.c.began_ms))]
 
-    async def messages(self, chat: str, after: int = 0, kind: str | None = None) -> list[ChatMessage]:
+    async def messages(self, chat: str, after: int = 0) -> list[ChatMessage]:
         query = select(chat_messages).where(chat_messages.c.chat == chat, chat_messages.c.number > after)
-        if kind:
-            query = query.where(chat_messages.c.kind == kind)
         async with self._database.begin() as connection:
             rows = await connection.execute(query.order_by(chat_messages.c.number).limit(MOST_READ))
             return [_message(row) for row in rows]
 
-    async def said_by_flow(self, chat: str, after: int) -> int:
-        """How many messages of the flow came after this one."""
+    async def said_by_flow(self, chat: str, after: int) -> list[int]:
+        """The numbers of the flow's messages after this one."""
         own = chat_messages.c.chat == chat, chat_messages.c.number > after, chat_messages.c.kind == "flow"
         async with self._database.begin() as connection:
-            return int((await connection.execute(select(func.count()).where(*own))).scalar_one())
+            return list(await connection.scalars(select(chat_messages.c.number).where(*own).order_by("number")))
 
     async def inputs(self, chat: str) -> list[Input]:
         query = select(chat_inputs).where(chat_inputs.c.chat == chat).order_by(chat_inputs.c.number)
@@ -152,6 +152,8 @@ def _message_row(chat: str, message: ChatMessage) -> dict[str, Any]:
         extra["buttons"] = [[button.name, button.label, button.quiet] for button in message.buttons]
     if message.digits:
         extra["digits"] = message.digits
+    if message.offers_phone:
+        extra["offers_phone"] = True
     return {
         "chat": chat,
         "number": message.number,
@@ -178,6 +180,7 @@ def _message(row: Row[Any]) -> ChatMessage:
         step=row.step,
         buttons=tuple(Button(*one) for one in extra.get("buttons", ())),
         digits=(digits[0], digits[1]) if digits else None,
+        offers_phone=extra.get("offers_phone", False),
     )
 
 

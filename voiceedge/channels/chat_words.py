@@ -5,7 +5,7 @@ from typing import Literal
 
 Word = Literal[
     "agent", "agent_left", "by_phone", "call", "call_over", "ended", "idle", "kept", "new_flow", "no_taker", "reminder",
-    "secret", "stay", "leave", "transferred", "waiting",
+    "secret", "leave", "transferred", "waiting",
 ]  # fmt: skip
 
 _WORDS: Mapping[str, Mapping[Word, str]] = {
@@ -22,7 +22,6 @@ _WORDS: Mapping[str, Mapping[Word, str]] = {
         "no_taker": "통화에서는 지금 답을 기다리고 있지 않습니다.",
         "reminder": "아직 계신가요? 답을 주시면 이어서 도와드리겠습니다.",
         "secret": "안전을 위해 저장하지 않은 번호입니다. 한 번 더 입력해 주세요.",
-        "stay": "계속 기다리기",
         "leave": "기다리지 않을게요",
         "transferred": "다른 상담원에게 연결하고 있습니다.",
         "waiting": "상담원을 연결하고 있습니다. 잠시만 기다려 주세요.",
@@ -40,7 +39,6 @@ _WORDS: Mapping[str, Mapping[Word, str]] = {
         "no_taker": "The call is not waiting for an answer at the moment.",
         "reminder": "Are you still there? Answer whenever you are ready.",
         "secret": "We did not keep that number, for your safety. Please enter it once more.",
-        "stay": "Keep waiting",
         "leave": "I won't wait",
         "transferred": "You are being connected to somebody else.",
         "waiting": "We are looking for somebody to help you. One moment, please.",

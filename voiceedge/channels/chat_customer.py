@@ -1,0 +1,101 @@
+"""What a customer does in a chat: writes, chooses, leaves."""
+
+import unicodedata
+from functools import partial
+
+from voiceedge.channels import chat_agents
+from voiceedge.channels.chat_life import LiveChat, Told
+from voiceedge.channels.chat_model import LONGEST_MESSAGE, Chat, ChatError, ChatMessage, ChatState
+from voiceedge.channels.chat_words import words
+from voiceedge.context.digital import MessageSent
+from voiceedge.context.identifiers import Kind
+from voiceedge.context.pii import PersonalDataClass, mask, mask_text
+from voiceedge.flow.call import Keyed, Question, QueueResult
+from voiceedge.flow.typed import written
+
+MOST_AHEAD = 5  # answers that may wait for their questions
+MOST_MESSAGES = 1_000  # in one chat
+NEVER_KEPT = frozenset({Kind.CARD, Kind.RESIDENT})
+HIDDEN = frozenset({PersonalDataClass.CARD, PersonalDataClass.SENSITIVE})
+
+
+async def hear(life: LiveChat, text: str) -> ChatMessage:
+    """Something was written. Raises ChatError and StoreError."""
+    text = tidy(text)
+    state = life.chat.state
+    check = partial(_allows, life, state)
+    if state is not ChatState.BOT:
+        shown = mask_text(text, NEVER_KEPT)
+        (message,) = await life.write(life.draft("customer", "text", shown), guard=check)
+        chat = life.chat
+        if state is not ChatState.CALL:  # there the flow of the call tells it
+            sent = MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=shown)
+            life.journal.record(sent)
+    else:
+        shown, answer = _kept(text, life.question)
+        (message,) = await life.write(life.draft("customer", "text", shown), told=[answer], guard=check)
+    _heard(life)
+    return message
+
+
+async def choose(life: LiveChat, number: int, name: str) -> ChatMessage:
+    """The button `name` of the message `number`. Raises ChatError and StoreError."""
+    state, question = life.chat.state, life.question
+
+    def check(chat: Chat) -> None:
+        _allows(life, state, chat)
+        if state is ChatState.BOT and (life.question is not question or life.tape.waiting("reply")):
+            raise ChatError("past", "this question has been answered")
+
+    if state is ChatState.WAITING and name == chat_agents.LEAVE:
+        said = life.draft("customer", "text", words(life.chat.language, "leave"))
+        (message,) = await chat_agents.over(life, QueueResult.LEFT, said, guard=check)
+    else:
+        buttons = question.buttons if question and life.asked == number else ()
+        button = next((one for one in buttons if one.name == name), None)
+        if button is None:
+            raise ChatError("past", "this question has been answered")
+        said = life.draft("customer", "text", button.label)
+        (message,) = await life.write(said, told=[Told("reply", {"choice": name})], guard=check)
+    _heard(life)
+    return message
+
+
+def tidy(text: str) -> str:
+    """What people write, without what nobody sees. Raises ChatError where nothing is left, or too much."""
+    whole = unicodedata.normalize("NFC", text.encode(errors="replace").decode())
+    plain = "".join(one for one in whole if one == "\n" or unicodedata.category(one) not in {"Cc", "Cs"}).strip()
+    if not plain:
+        raise ChatError("empty", "write something first")
+    if len(plain) > LONGEST_MESSAGE:
+        raise ChatError("too_long", f"a message has at most {LONGEST_MESSAGE} characters")
+    return plain
+
+
+def _kept(text: str, question: Question | None) -> tuple[str, Told]:
+    """How it is shown, and what the flow is told. A card number is in the flow's memory alone."""
+    shown = mask_text(text, NEVER_KEPT)
+    class_ = question.class_ if question else PersonalDataClass.NONE
+    if question is None or class_ not in HIDDEN or not _has_number(text, question):
+        return shown, Told("reply", {"text": shown})
+    return mask(text, class_), Told("reply", {"text": text}, secret=class_ is PersonalDataClass.CARD)
+
+
+def _has_number(text: str, question: Question) -> bool:
+    """Whether any of it may be the number asked for, or a part of it."""
+    return any(map(str.isdigit, text)) or isinstance(written(text, question), Keyed)
+
+
+def _allows(life: LiveChat, state: ChatState, chat: Chat) -> None:
+    if chat.state is ChatState.ENDED:
+        raise ChatError("ended", "this chat has ended: begin a new one")
+    if chat.state is not state:
+        raise ChatError("past", "the chat has just changed: try again")
+    if chat.last_number >= MOST_MESSAGES:
+        raise ChatError("too_many", "this chat has grown too long: begin a new one")
+    if life.tape.waiting("reply") >= MOST_AHEAD:
+        raise ChatError("too_fast", "one thing after the other, please", retry_after_s=2.0)
+
+
+def _heard(life: LiveChat) -> None:
+    life.heard_ms, life.reminded = life.now_ms, False

@@ -1,0 +1,203 @@
+"""The chats of this node that are not over: taken up after a restart, looked after, beside their calls."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+import structlog
+
+from voiceedge.bus.backoff import backoff
+from voiceedge.channels import chat_agents, chat_screen
+from voiceedge.channels.chat_life import Around, LiveChat
+from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
+from voiceedge.channels.chat_runs import FlowRuns, given, has_call
+from voiceedge.channels.chat_store import ChatStore, Kept
+from voiceedge.channels.web_chat import WebChat
+from voiceedge.clock import Clock, sleep, timeout
+from voiceedge.context.hub import Missed
+from voiceedge.context.journal import Outgoing
+from voiceedge.context.service import ContextService
+from voiceedge.errors import StoreError
+
+LOOK_EVERY_S = 10.0  # for chats in which nothing happens
+READY_S = 5.0
+PRUNE_EVERY_MS = 3_600_000
+DAY_MS = 86_400_000
+FLUSH_S = 1.0
+MOST_CHANGES = 1_000  # that one who does not read may be behind
+
+log = structlog.get_logger()
+
+
+class LiveChats:
+    """`async with`. Chats that are over are kept for `kept_days`."""
+
+    def __init__(  # noqa: PLR0917 - all of them are always given
+        self,
+        context: ContextService,
+        store: ChatStore,
+        channels: Mapping[str, WebChat],
+        runs: FlowRuns,
+        clock: Clock,
+        kept_days: float,
+    ) -> None:
+        self._context, self._store, self._channels, self._runs, self._clock = context, store, channels, runs, clock
+        self._kept_ms = int(kept_days * DAY_MS)
+        self.outgoing = Outgoing(clock)
+        self.watchers: set[asyncio.Queue[Chat]] = set()
+        self._live: dict[str, LiveChat] = {}
+        self._work: set[asyncio.Task[Any]] = set()
+        self._revived, self._some = asyncio.Event(), asyncio.Event()
+        self._prune_due_ms = 0
+        self._running = AsyncExitStack()
+        self._around = Around(
+            store=store,
+            clock=clock,
+            outgoing=self.outgoing,
+            play=lambda life: runs.play(life, self.waiting_in),
+            changed=self._changed,
+            over=self._over,
+            spawn=self._spawn,
+        )
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            for work in (self.outgoing.drain(self._context.ingest), self._revive(), self._look(), self._follow()):
+                stack.callback(tasks.create_task(work).cancel)
+            self._running = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for life in self.all():
+            await life.leave_flow()
+        if self._work:
+            await asyncio.wait(self._work)
+        await self.outgoing.flushed(FLUSH_S)
+        await self._running.aclose()
+
+    def all(self) -> list[LiveChat]:
+        return list(self._live.values())
+
+    async def find(self, chat: str) -> LiveChat | None:
+        """Raises StoreError while the store is away since the start."""
+        if not self._revived.is_set():
+            try:
+                async with timeout(self._clock, READY_S):
+                    await self._revived.wait()
+            except TimeoutError:
+                raise StoreError("the store is away: chats go on when it is back.") from None
+        return self._live.get(chat)
+
+    def add(self, kept: Kept) -> LiveChat:
+        life = self._live[kept.chat.id] = LiveChat(kept, self._around)
+        self._some.set()
+        return life
+
+    def waiting_in(self, queue: str) -> int:
+        """How many wait for an agent there."""
+        chats = (life.chat for life in self._live.values())
+        return sum(one.queue == queue and one.state is ChatState.WAITING for one in chats)
+
+    def _over(self, life: LiveChat) -> None:
+        self._live.pop(life.chat.id, None)
+
+    def _changed(self, chat: Chat) -> None:
+        for news in self.watchers:
+            if news.qsize() >= MOST_CHANGES:
+                news.get_nowait()
+            news.put_nowait(chat)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._work.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked has been told, or has gone
+
+    async def _revive(self) -> None:
+        delays = backoff()
+        while True:
+            try:
+                for kept in await self._store.open():
+                    await self._take_up(kept)
+            except StoreError as error:
+                log.warning("chats_wait", problem=str(error), effect="they go on when the store is back")
+                await sleep(self._clock, next(delays))
+            else:
+                self._revived.set()
+                return
+
+    async def _take_up(self, kept: Kept) -> None:
+        """Where it was. What has changed its flow begins again, unless an agent is there or awaited."""
+        chat, place = kept.chat, kept.place
+        if chat.id in self._live:
+            return
+        is_same = place.runs > 0 and place.made_of == self._runs.made_of
+        if chat.state is ChatState.CALL:
+            known = await self._context.conversation(chat.conversation)
+            life = self.add(kept)
+            if known is None or not has_call(known):
+                await self._after_call(life)
+        elif is_same or chat.state in chat_agents.WITH_AGENTS:
+            inputs, said = await self._store.inputs(chat.id), await self._store.said_by_flow(chat.id, place.run_after)
+            self.add(kept).go_on(inputs, said)
+        else:
+            life = self.add(kept)
+            await self._begin_again(life, life.note("new_flow"))
+
+    async def _after_call(self, life: LiveChat) -> None:
+        await self._begin_again(life, life.note("call_over"))
+
+    async def _begin_again(self, life: LiveChat, note: ChatMessage) -> None:
+        settings = self._channels.get(life.chat.channel, WebChat())
+        flow = self._runs.flow_of(settings, life.chat.language, linked=True)
+        known = await self._context.conversation(life.chat.conversation)
+        await life.begin(flow.name, given(flow, known), self._runs.made_of, note)
+
+    async def _look(self) -> None:
+        while True:
+            await sleep(self._clock, LOOK_EVERY_S)
+            try:
+                for life in list(self._live.values()):
+                    await self._look_at(life)
+                now_ms = int(self._clock.now().timestamp() * 1000)
+                if now_ms >= self._prune_due_ms:
+                    self._prune_due_ms = now_ms + PRUNE_EVERY_MS
+                    await self._store.prune(now_ms - self._kept_ms)
+            except StoreError as error:
+                log.warning("chats_not_looked_after", problem=str(error))
+
+    async def _look_at(self, life: LiveChat) -> None:
+        """A reminder after half the time that a customer may be silent; the end after all of it."""
+        settings = self._channels.get(life.chat.channel, WebChat())
+        silent_min = (life.now_ms - life.heard_ms) / 60_000
+        if life.chat.state not in {ChatState.BOT, ChatState.AGENT}:
+            return
+        if silent_min >= settings.idle_min:
+            await life.end("idle", word="idle")
+        elif silent_min >= settings.idle_min / 2 and life.question and not life.reminded:
+            life.reminded = True
+            await life.write(life.note("reminder"))
+
+    async def _follow(self) -> None:
+        """Calls of the chats' conversations."""
+        while True:
+            await self._some.wait()
+            try:
+                async with self._context.hub.subscribe(types=chat_screen.FOLLOWED) as subscription:
+                    async for delivery in subscription:
+                        if isinstance(delivery, Missed):
+                            continue
+                        lives = [one for one in self._live.values() if one.chat.conversation == delivery.event.subject]
+                        for life in lives:
+                            if await chat_screen.follow(life, delivery.event, self._runs.flows):
+                                await self._after_call(life)
+            except (StoreError, ChatError) as error:
+                log.warning("calls_not_followed", problem=str(error))
+                await sleep(self._clock, LOOK_EVERY_S)

@@ -1,0 +1,253 @@
+"""The chats of this node: begun by visitors, answered by flows and agents, walked on after a restart.
+
+The store is the truth: what is written is there before anybody sees it, and what a flow was told lies beside it.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Self
+
+from voiceedge.channels import chat_agents, chat_customer, chat_screen
+from voiceedge.channels.chat_house import DAY_MS, LiveChats
+from voiceedge.channels.chat_life import LiveChat
+from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
+from voiceedge.channels.chat_runs import FlowRuns, given, has_call
+from voiceedge.channels.chat_screen import LiveCalls
+from voiceedge.channels.chat_store import Change, ChatStore, FlowPlace, Kept
+from voiceedge.channels.web_chat import WebChat
+from voiceedge.clock import Clock
+from voiceedge.context.cloudevents import new_id
+from voiceedge.context.digital import ConversationClosed, InteractionStarted
+from voiceedge.context.journal import QueueJournal
+from voiceedge.context.record import Conversation, Turn
+from voiceedge.context.service import ContextService
+from voiceedge.errors import LinkError
+
+MOST_OPEN = 2_000  # in this process
+LETTERS = "abcdefghijklmnopqrstuvwxyz"  # digits of an id could pass for somebody's number
+
+
+class ChatService:
+    """`async with ChatService(...) as chats:`. A `ChatDesk`; its methods raise ChatError and StoreError.
+
+    Chats that are over are kept for `kept_days`.
+    """
+
+    def __init__(  # noqa: PLR0917 - all of them are always given
+        self,
+        context: ContextService,
+        channels: Mapping[str, WebChat],
+        runs: FlowRuns,
+        calls: LiveCalls,
+        clock: Clock,
+        kept_days: float,
+    ) -> None:
+        self._context, self._channels, self._runs, self._calls, self._clock = context, channels, runs, calls, clock
+        self._store = ChatStore(context.database)
+        self._live = LiveChats(context, self._store, channels, runs, clock, kept_days)
+        self._beginning = 0
+
+    async def __aenter__(self) -> Self:
+        await self._live.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._live.__aexit__()
+
+    # Visitors.
+
+    def channel(self, name: str) -> WebChat:
+        if settings := self._channels.get(name):
+            return settings
+        raise ChatError("unknown", "there is no such chat")
+
+    async def begin(self, channel: str, language: str, visitor: str) -> tuple[Chat, str]:
+        """A chat of somebody new, and the secret by which they come back to it. `visitor` is a keyed hash."""
+        return await self._begin(channel, language, visitor, _new_name(), None)
+
+    async def open_link(self, channel: str, token: str, language: str, visitor: str) -> tuple[Chat, str]:
+        """The same, of somebody whose conversation goes on here. Raises TokenRefusedError, too."""
+        settings, name = self.channel(channel), _new_name()
+        self._room_for(settings, visitor)
+        resumed = await self._context.continuing.redeem(
+            channel, "link", token, interaction=name, asker=visitor, tenant=settings.tenant
+        )
+        return await self._begin(channel, language, visitor, name, resumed.conversation)
+
+    async def visited(self, chat: str, secret: str) -> Chat:
+        """The visitor's own, by its secret; `unknown` for any other."""
+        kept = await self._kept(chat)
+        if kept is None or not hmac.compare_digest(kept.secret, _hashed(secret)):
+            raise ChatError("unknown", "there is no such chat")
+        return kept.chat
+
+    async def hear(self, chat: str, text: str) -> ChatMessage:
+        """The customer writes."""
+        life = await self._one(chat)
+        message = await chat_customer.hear(life, text)
+        if life.chat.state is ChatState.CALL:
+            with suppress(LinkError):
+                await chat_screen.pass_on(life, self._calls, text=text)
+        return message
+
+    async def choose(self, chat: str, number: int, name: str) -> ChatMessage:
+        """The customer takes the button `name` of the message `number`."""
+        life = await self._one(chat)
+        if life.chat.state is ChatState.CALL:
+            return await chat_screen.choose(life, self._calls, number, name)
+        return await chat_customer.choose(life, number, name)
+
+    async def leave(self, chat: str) -> None:
+        """The customer ends it."""
+        await (await self._one(chat)).end("customer")
+
+    async def rate(self, chat: str, satisfaction: int) -> None:
+        """How content the customer was with a chat that is over, 1 to 5; said once, within a day."""
+        kept = await self._kept(chat)
+        now_ms = self._now_ms
+        if kept is None or kept.chat.ended_ms is None or now_ms - kept.chat.ended_ms > DAY_MS:
+            raise ChatError("past", "this chat can be rated for a day after its end")
+        if kept.chat.satisfaction is not None:
+            raise ChatError("past", "this chat has been rated")
+        await self._store.write(Change(replace(kept.chat, satisfaction=satisfaction)))
+        one = kept.chat
+        closed = ConversationClosed(by=one.channel, outcome=one.outcome, satisfaction=satisfaction)
+        QueueJournal(self._live.outgoing, one.conversation, self._clock).record(closed)
+
+    async def story(self, chat: Chat) -> Sequence[Turn]:
+        """What was said in the conversation before the chat, masked."""
+        known = await self._context.conversation(chat.conversation)
+        turns = known.turns if known else ()
+        return [turn for turn in turns if turn.time.timestamp() * 1000 < chat.began_ms and turn.text]
+
+    async def follow(self, chat: str, after: int) -> AsyncIterator[tuple[Chat, Sequence[ChatMessage]]]:
+        """How it is and every message after the number `after`, now and on each change, to the chat's end."""
+        while True:
+            kept, life = await self._kept(chat), await self._live.find(chat)
+            if kept is None:
+                raise ChatError("unknown", "there is no such chat")
+            news = life.bell.next if life else None
+            now = life.chat if life else kept.chat
+            messages = await self._store.messages(chat, after) if now.last_number > after else []
+            yield now, messages
+            after = messages[-1].number if messages else after
+            if messages and after < now.last_number:
+                continue
+            if news is None or now.state is ChatState.ENDED:
+                return
+            await news.wait()
+
+    # Agents.
+
+    async def chat(self, chat: str) -> Chat:
+        if kept := await self._kept(chat):
+            return kept.chat
+        raise ChatError("unknown", "there is no such chat")
+
+    async def messages(self, chat: str, after: int = 0) -> Sequence[ChatMessage]:
+        return await self._store.messages(chat, after)
+
+    async def waiting(self) -> Sequence[Chat]:
+        chats = [life.chat for life in self._live.all() if life.chat.state is ChatState.WAITING]
+        return sorted(chats, key=lambda one: (one.waiting_since_ms or 0, one.id))
+
+    async def of_agent(self, agent: str) -> Sequence[Chat]:
+        return [life.chat for life in self._live.all() if life.chat.agent == agent]
+
+    async def take(self, chat: str, agent: str, title: str = "") -> Chat:
+        return await chat_agents.take(await self._one(chat), agent, title)
+
+    async def say(self, chat: str, agent: str, text: str) -> ChatMessage:
+        return await chat_agents.say(await self._one(chat), agent, chat_customer.tidy(text))
+
+    async def transfer(
+        self, chat: str, agent: str, *, queue: str | None = None, to_agent: str | None = None, note: str = ""
+    ) -> Chat:
+        return await chat_agents.transfer(await self._one(chat), agent, queue, to_agent, note)
+
+    async def end(self, chat: str, agent: str, outcome: str | None = None) -> Chat:
+        return await chat_agents.done(await self._one(chat), agent, outcome)
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[Chat]]:
+        news: asyncio.Queue[Chat] = asyncio.Queue()
+
+        async def each() -> AsyncIterator[Chat]:
+            while True:
+                yield await news.get()
+
+        self._live.watchers.add(news)
+        try:
+            yield each()
+        finally:
+            self._live.watchers.discard(news)
+
+    # What all of that needs.
+
+    @property
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+    async def _one(self, chat: str) -> LiveChat:
+        if life := await self._live.find(chat):
+            return life
+        if await self._store.find(chat):
+            raise ChatError("ended", "this chat has ended: begin a new one")
+        raise ChatError("unknown", "there is no such chat")
+
+    async def _kept(self, chat: str) -> Kept | None:
+        if life := await self._live.find(chat):
+            return Kept(life.chat, life.place, life.secret, life.visitor)
+        return await self._store.find(chat)
+
+    def _room_for(self, settings: WebChat, visitor: str) -> None:
+        own = sum(life.visitor == visitor for life in self._live.all())
+        if own >= settings.most_from_one_address or len(self._live.all()) + self._beginning >= MOST_OPEN:
+            raise ChatError("too_many", "there are too many chats at the moment", retry_after_s=30.0)
+
+    async def _begin(
+        self, channel: str, language: str, visitor: str, name: str, known: Conversation | None
+    ) -> tuple[Chat, str]:
+        settings = self.channel(channel)
+        self._room_for(settings, visitor)
+        flow = self._runs.flow_of(settings, language, linked=known is not None)
+        now_ms, secret = self._now_ms, secrets.token_urlsafe(32)
+        chat = Chat(
+            id=name,
+            conversation=known.id if known else new_id(self._clock),
+            channel=channel,
+            tenant=settings.tenant,
+            language=flow.header.language,
+            state=ChatState.BOT,
+            began_ms=now_ms,
+            changed_ms=now_ms,
+        )
+        kept = Kept(chat, FlowPlace(flow.name, 0, 0, now_ms), _hashed(secret), visitor)
+        self._beginning += 1
+        try:
+            await self._store.add(kept)
+        finally:
+            self._beginning -= 1
+        life = self._live.add(kept)
+        customer = known.customer if known else None
+        began = InteractionStarted(interaction=name, channel=channel, direction="in", customer=customer)
+        life.journal.record(began, {"tenant": settings.tenant})
+        if known and has_call(known):
+            await chat_screen.begin(life)
+            await chat_screen.catch_up(life, known, self._runs.flows)
+        else:
+            await life.begin(flow.name, given(flow, known), self._runs.made_of)
+        return life.chat, secret
+
+
+def _new_name() -> str:
+    return "".join(secrets.choice(LETTERS) for _ in range(24))
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
