@@ -40,9 +40,13 @@ async def database(site):
 
 
 @contextlib.asynccontextmanager
-async def sweeping(*given):
+async def sweeping(*given, erase_old=None):
     """`sweep_forever`, ended and waited for."""
-    task = asyncio.create_task(keeping.sweep_forever(*given))
+
+    async def nothing():
+        pass
+
+    task = asyncio.create_task(keeping.sweep_forever(*given, erase_old or nothing))
     yield task
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -217,3 +221,17 @@ def test_a_recording_of_which_nothing_was_sealed_is_said_to_be_empty(command):
     assert "empty" in command.lists()
     code, told = command.exports(ID)
     assert (code, "nothing of it was kept" in told, command.to.exists()) == (1, True, False)
+
+
+async def test_old_conversations_are_erased_once_an_hour_whatever_goes_wrong(site, database):
+    clock, sweeps = VirtualClock(), []
+
+    async def erase_old():
+        sweeps.append(clock.now())
+        raise StoreError("the disk is full")
+
+    async with sweeping(site, clock, database, None, erase_old=erase_old):
+        await asleep(clock)
+        await clock.advance(keeping.SWEEP_S)
+        await asleep(clock)
+    assert len(sweeps) == 2

@@ -1,4 +1,4 @@
-"""How long recordings, messages and call-detail records are kept, and under which key: deleted when old."""
+"""How long recordings, messages, call-detail records and conversations are kept, and under which key."""
 
 import asyncio
 import contextlib
@@ -45,9 +45,16 @@ def vault(config: Config) -> Vault | None:
 
 
 async def sweep_forever(
-    config: Config, clock: Clock, database: Database, ingest: Callable[[Sequence[StampedEvent]], Awaitable[None]]
+    config: Config,
+    clock: Clock,
+    database: Database,
+    ingest: Callable[[Sequence[StampedEvent]], Awaitable[None]],
+    erase_old: Callable[[], Awaitable[object]],
 ) -> None:
-    """Delete what is too old, once an hour, and publish of recordings and messages that it was."""
+    """Delete what is too old, once an hour, and publish of recordings and messages that it was.
+
+    `erase_old` does so with conversations (`Retention.sweep`).
+    """
     while True:
         await asyncio.to_thread(sweep, paths.drafts(config))
         if config.recording.keep_days:
@@ -59,6 +66,10 @@ async def sweep_forever(
                 log.warning("deletions_not_published", files=len(events), problem=str(error))
         if config.records.keep_days:
             await _forget_old(database, clock, config.records.keep_days)
+        try:
+            await erase_old()
+        except StoreError as error:
+            log.warning("conversations_not_erased", problem=str(error), effect="it is tried again in an hour")
         await sleep(clock, SWEEP_S)
 
 
