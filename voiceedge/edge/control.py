@@ -12,7 +12,7 @@ from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events import MADE_BY_US
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import commands, counting, keeping, key_room, outbound_room, paths, queue_room
+from voiceedge.edge import commands, continuing_room, counting, keeping, key_room, outbound_room, paths, queue_room
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
@@ -35,6 +35,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         )
 
         connectors = await stack.enter_async_context(Connectors.load(config.connectors.file, clock))
+        continuing = await stack.enter_async_context(continuing_room.opened(config, service, clock))
         orphans = Orphans(service.ingest, clock)
         watching = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(watching.create_task(orphans.watch_forever()).cancel)
@@ -45,13 +46,6 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             orphans.note(head["pid"], head["calls"], events)
             return {}
 
-        async def issue(head: Head, _: bytes) -> Head:
-            return {"token": await service.issue_token(head["conversation"], head["channel"], head["expires_s"])}
-
-        async def redeem(head: Head, _: bytes) -> Head:
-            conversation = await service.redeem_token(head["token"], head["channel"])
-            return {"conversation": conversation.model_dump(mode="json")}
-
         async def health(_head: Head, _payload: bytes) -> Head:
             return asdict(await service.health())
 
@@ -60,14 +54,13 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
 
         handlers: dict[str, Handler] = {
             "ingest": ingest,
-            "issue_token": issue,
-            "redeem_token": redeem,
             "health": health,
             "connectors": look_ups,
         }
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
         keys = Keys(service.database, clock)
         handlers |= {**counting.handlers(caps), **outbound.handlers(), **queue_handlers, **key_room.handlers(keys)}
+        handlers |= continuing.handlers()
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         if config.outbound.mqtt_commands:
             listening = await stack.enter_async_context(asyncio.TaskGroup())
@@ -89,7 +82,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         await stack.enter_async_context(web.served(services, clock, reporter.tell, before))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
-        await keeping.sweep_forever(config, clock, service.database, service.ingest)
+        await keeping.sweep_forever(config, clock, service.database, service.ingest, service.retention.sweep)
 
 
 def _facts(broker_url: str | None) -> Facts:
