@@ -1,13 +1,15 @@
-"""Measure how long an event takes to a subscriber, and that none is lost while the broker is away.
+"""Measure how long events and the API take under 200 conversations, and that no event is lost with the broker away.
 
 The whole service runs as its own processes, with a Mosquitto and a subscriber beside it; this process is what workers
 are to it: 50 of their queues of events, over the link that they use. Two hundred calls are up all the time; whichever
-ends is followed by a new one. First they say what callers say, 100 events a second in all:
+ends is followed by a new one. First they say what callers say, 100 events a second in all, while 40 requests a second
+come over the API: three of four read one of these conversations, the fourth adds a turn to a chat.
 
     event_ms       written down by a worker → handled by a subscriber (`voiceedge.context.follow`)
+    api_ms         request → answer; `api_read_ms` and `api_turn_ms` apart
 
 Then they flood it with 1,000 events a second for a minute. After 20 s the broker is killed, after 40 s it is back, and
-all that waited follows. What has come when nothing comes any more is held against what was written down:
+all that waited follows. What has come when nothing comes any more is held against what was written down and answered:
 
     lost           never handled
     duplicates     handled twice. Delivery is at least once, so this counts what is still there twice after the
@@ -25,7 +27,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
@@ -33,6 +36,7 @@ from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import numpy as np
 import structlog
 from machine import machine
@@ -54,11 +58,13 @@ from voiceedge.edge.link import LinkClient
 FLOWS = Path(__file__).parents[1] / "e2e" / "flows"
 CONVERSATIONS, WORKERS = 200, 50
 TALK_PER_S, FLOOD_PER_S = 100, 1_000
+CHATS, API_PER_S, READS = 20, 40, 3  # so many reads to a turn
 TALK_S, FLOOD_S = 30, 60
 QUICK = 10  # times shorter
 QUESTIONS = 12  # of a call
 TICK_S = 0.01
 INGEST_S = 10.0  # as workers have it
+BEFORE_NS = 10**9  # what is written down so shortly before the broker is killed may wait for it
 STALLED_S = 30.0  # without any event before we give up waiting for the rest
 CLOCK = RealClock()
 
@@ -89,11 +95,15 @@ class Calls:
     def _calls_of(self, worker: Outgoing) -> Iterator[None]:
         """One call after another, an event each time."""
         while True:
-            conversation = f"bench-{next(self._numbers)}"
+            conversation = name_of(next(self._numbers))
             journal = QueueJournal(_Noting(worker, self.sent), conversation, CLOCK)
             for data in story(conversation):
                 journal.record(data, {"intent": "delivery"} if isinstance(data, CallAnswered) else None)
                 yield
+
+
+def name_of(call: int) -> str:
+    return f"bench-{call}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,7 @@ def story(call_id: str) -> Iterator[EventData]:
 
 
 @asynccontextmanager
-async def connected(run_dir: Path) -> Any:
+async def connected(run_dir: Path) -> AsyncIterator[list[Outgoing]]:
     """The workers' queues, each drained over a link of its own as in a worker."""
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -158,6 +168,62 @@ def _sender(link: LinkClient) -> Any:
         await link.request("ingest", body, timeout_s=INGEST_S)
 
     return send
+
+
+# What a channel does
+
+
+@dataclass
+class Channel:
+    """Reads calls and adds turns to chats of its own, by the API; `answers` has the ms of each request by its kind."""
+
+    http: httpx.AsyncClient
+    chats: dict[str, int] = field(default_factory=dict)  # how many events of each are known to be kept
+    answers: list[tuple[str, float]] = field(default_factory=list)
+
+    async def open_chats(self) -> None:
+        for number in range(CHATS):
+            answer = await self.http.post("/conversations", json={"channel": "bench", "reference": f"room-{number}"})
+            answer.raise_for_status()
+            self.chats[answer.json()["id"]] = 1
+
+    async def ask(self, seconds: float) -> None:
+        """As many requests a second as there shall be, however long the answers take."""
+        async with asyncio.TaskGroup() as asking:
+            kinds = itertools.cycle([*["read"] * READS, "turn"])
+            chats = itertools.cycle(list(self.chats))
+            for number in range(int(API_PER_S * seconds)):
+                if next(kinds) == "turn":
+                    asking.create_task(self._turn(next(chats)))
+                else:
+                    asking.create_task(self._read(name_of(1 + number % CONVERSATIONS)))
+                await asyncio.sleep(1 / API_PER_S)
+
+    async def _read(self, conversation: str) -> None:
+        await self._timed("read", self.http.get(f"/conversations/{conversation}"))
+
+    async def _turn(self, chat: str) -> None:
+        text = "주문한 게 아직 안 왔어요. 언제 오나요?"
+        await self._timed("turn", self.http.post(f"/conversations/{chat}/turns", json={"by": "customer", "text": text}))
+        self.chats[chat] += 1
+
+    async def _timed(self, kind: str, request: Awaitable[httpx.Response]) -> None:
+        began = time.monotonic()
+        (await request).raise_for_status()
+        self.answers.append((kind, (time.monotonic() - began) * 1000))
+
+
+@asynccontextmanager
+async def channel(service: RunningService) -> AsyncIterator[Channel]:
+    link = LinkClient(service.directory / "run" / "control.sock")
+    scopes = ["conversations:read", "conversations:write"]
+    wish = {"name": "bench", "tenant": "main", "scopes": scopes, "expires_days": None}
+    key = (await link.request("key_add", wish, timeout_s=INGEST_S))["key"]
+    await link.close()
+    port = service.status["processes"]["control"]["web_port"]
+    url, bearer = f"http://127.0.0.1:{port}/v1", {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=url, headers=bearer, timeout=STALLED_S) as http:
+        yield Channel(http)
 
 
 # What a subscriber does
@@ -207,6 +273,7 @@ class Handled:
     at_ns: int
     source: str
     id: str
+    subject: str
     sequence: int
 
 
@@ -225,7 +292,7 @@ def _subscribe(url: str, connected: Flag, ended: Flag, count: Any, pipe: Pipe) -
     async def run() -> None:
         broker = Broker.from_url(url, Mqtt())
         async for event in follow(broker, CLOCK, lambda report: "connected" in report and connected.set(), seen=seen):
-            events.append(Handled(time.monotonic_ns(), event.source, event.id, int(event.sequence)))
+            events.append(Handled(time.monotonic_ns(), event.source, event.id, event.subject, int(event.sequence)))
             count.value = len(events)
 
     async def until_ended() -> None:
@@ -246,13 +313,22 @@ class Findings:
     """`*_ns` are moments of the monotonic clock."""
 
     sent: dict[str, Sent] = field(default_factory=dict)
+    chats: dict[str, int] = field(default_factory=dict)
+    answers: list[tuple[str, float]] = field(default_factory=list)
     handled: list[Handled] = field(default_factory=list)
     redelivered: int = 0
+    talk_ns: int = 0
     flood_ns: int = 0
     away_ns: tuple[int, int] = (0, 0)
-    over_ns: int = 0
     offered_per_s: float = 0.0
     control_cpu: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def expected(self) -> int:
+        return len(self.sent) + sum(self.chats.values())
+
+    def of_calls(self) -> Iterator[tuple[Handled, Sent]]:
+        return ((event, self.sent[event.id]) for event in self.handled if event.id in self.sent)
 
 
 async def bench(*, seconds_by: int, postgres: bool, console: Console) -> Findings:
@@ -266,25 +342,32 @@ async def bench(*, seconds_by: int, postgres: bool, console: Console) -> Finding
             "mqtt": {"url": broker.url},
             "speech": {"enabled": False},
             "front": {"enabled": False},
-            "web": {"port": 0},
+            "web": {"port": 0, "requests_per_min": 10**6},
         }
         if postgres:
             server = stack.enter_context(PostgresServer())
             settings["store"] = {"url": server.url(server.new_database()), "password_file": str(server.password_file)}
         service = stack.enter_context(RunningService(directory, FLOWS, settings))
         subscriber = stack.enter_context(Subscriber(broker.url))
-        async with connected(directory / "run") as workers:
+        async with connected(directory / "run") as workers, channel(service) as chats:
             calls = Calls(workers)
-            found.sent = calls.sent
-            console.print(f"{CONVERSATIONS} calls at once, {TALK_PER_S} events a second")
+            found.sent, found.chats, found.answers = calls.sent, chats.chats, chats.answers
+
+            async def all_handled() -> None:
+                await subscriber.has(len(calls.sent) + sum(chats.chats.values()))
+
+            await chats.open_chats()
+            calls.say(CONVERSATIONS)
+            await all_handled()
+            console.print(f"{CONVERSATIONS} calls at once: {TALK_PER_S} events and {API_PER_S} requests a second")
             with cpu(service, found.control_cpu, "talk"):
-                await offer(calls, TALK_PER_S, TALK_S / seconds_by)
-                await subscriber.has(len(calls.sent))
+                found.talk_ns = time.monotonic_ns()
+                await asyncio.gather(offer(calls, TALK_PER_S, TALK_S / seconds_by), chats.ask(TALK_S / seconds_by))
+                await all_handled()
             console.print(f"{FLOOD_PER_S} events a second, and the broker away")
             with cpu(service, found.control_cpu, "flood"):
                 await flood(calls, broker, FLOOD_S / seconds_by, found)
-                await subscriber.has(len(calls.sent))
-        found.over_ns = time.monotonic_ns()
+                await all_handled()
         found.handled, found.redelivered = subscriber.handled()
     return found
 
@@ -336,33 +419,36 @@ def cpu(service: RunningService, spent: dict[str, float], name: str) -> Iterator
 
 
 def summary(found: Findings) -> dict[str, Any]:
-    keys = [(event.source, event.id) for event in found.handled]
-    waits = {event.id: (event.at_ns - found.sent[event.id].at_ns) / 1e6 for event in found.handled}
-    talk = [wait for id_, wait in waits.items() if found.sent[id_].at_ns < found.flood_ns]
-    flood = [wait for id_, wait in waits.items() if found.flood_ns <= found.sent[id_].at_ns < found.away_ns[0] - 10**9]
+    keys = {(event.source, event.id) for event in found.handled}
+    waits = [(sent.at_ns, (event.at_ns - sent.at_ns) / 1e6) for event, sent in found.of_calls()]
+    killed_ns, back_ns = found.away_ns
     return {
-        "event_ms": spread(talk),
-        "flood_event_ms": spread(flood),
-        "lost": len(found.sent.keys() - waits.keys()),
-        "duplicates": len(keys) - len(set(keys)),
+        "event_ms": spread([wait for at, wait in waits if found.talk_ns <= at < found.flood_ns]),
+        "api_ms": spread([wait for _, wait in found.answers]),
+        "api_read_ms": spread([wait for kind, wait in found.answers if kind == "read"]),
+        "api_turn_ms": spread([wait for kind, wait in found.answers if kind == "turn"]),
+        "flood_event_ms": spread([wait for at, wait in waits if found.flood_ns <= at < killed_ns - BEFORE_NS]),
+        "lost": found.expected - len(keys),
+        "duplicates": len(found.handled) - len(keys),
         "out_of_order": out_of_order(found),
         "redelivered": found.redelivered,
-        "events": len(found.sent),
+        "events": found.expected,
+        "requests": len(found.answers),
         "conversations": CONVERSATIONS,
         "offered_per_s": round(found.offered_per_s),
-        "broker_away_s": round((found.away_ns[1] - found.away_ns[0]) / 1e9, 1),
-        "caught_up_s": round((max(event.at_ns for event in found.handled) - found.away_ns[1]) / 1e9, 1),
+        "broker_away_s": round((back_ns - killed_ns) / 1e9, 1),
+        "caught_up_s": round((max(event.at_ns for event in found.handled) - back_ns) / 1e9, 1),
         "control_cpu_percent": found.control_cpu,
     }
 
 
 def out_of_order(found: Findings) -> int:
     """The order is the one in which a conversation's events were written down, and so is their number."""
-    wrong, latest = 0, dict.fromkeys({sent.conversation for sent in found.sent.values()}, 0)
+    wrong, latest = 0, Counter[str]()
     for event in found.handled:
-        sent = found.sent[event.id]
-        wrong += event.sequence != sent.number or sent.number <= latest[sent.conversation]
-        latest[sent.conversation] = max(sent.number, latest[sent.conversation])
+        sent = found.sent.get(event.id)
+        wrong += event.sequence <= latest[event.subject] or (sent is not None and sent.number != event.sequence)
+        latest[event.subject] = max(event.sequence, latest[event.subject])
     return wrong
 
 
