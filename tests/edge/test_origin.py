@@ -16,9 +16,9 @@ PLAN = Plan(
 )
 
 
-def origin(plan=PLAN, caller="15881234", **headers):
+def origin(plan=PLAN, caller="15881234", sender="", **headers):
     sent = HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}
-    return origin_of("1000", caller, sent, plan, CONFIGURED)
+    return origin_of("1000", caller, sent, plan, CONFIGURED, sender)
 
 
 def test_our_own_headers_are_read_only_behind_the_front_whatever_the_configuration_says():
@@ -62,3 +62,35 @@ def test_hops_are_a_number_or_nothing(sent, hops):
 def test_an_agents_phone_is_known_by_its_login_whatever_its_from_says():
     call = origin(X_VoiceEdge_Trunk="", X_VoiceEdge_Agent="kim", caller="01099998888").call
     assert (call.agent, call.caller) == ("kim", "201")
+
+
+PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        f"<sip:+821012345678;verstat={PASSED}@carrier;user=phone>",
+        f"<tel:+821012345678;verstat={PASSED.lower()}>",
+        f"<sip:+821012345678%3Bverstat={PASSED}@carrier>",
+    ],
+)
+def test_the_network_says_whether_a_number_is_the_callers(identity):
+    assert origin(X_VoiceEdge_Trunk="own", P_Asserted_Identity=identity).attestation == "passed"
+    assert origin(X_VoiceEdge_Trunk="own", sender=identity.strip("<>")).attestation == "passed"
+    failed = identity.lower().replace("passed", "Failed")
+    assert origin(X_VoiceEdge_Trunk="own", P_Asserted_Identity=failed, sender=identity).attestation == "failed"
+
+
+def test_an_attestation_by_nobody_we_believe_is_none_but_a_bad_one_counts():
+    identity = f"<sip:+821012345678;verstat={PASSED}@carrier>"
+    assert origin(X_VoiceEdge_Trunk="carrier", P_Asserted_Identity=identity, sender=identity).attestation == "none"
+    assert origin(X_VoiceEdge_Trunk="carrier", sender=identity.replace("Passed", "Failed")).attestation == "failed"
+    assert origin(sender="sip:1;verstat=No-TN-Validation@x").attestation == "none"
+
+
+@pytest.mark.parametrize(("trunk", "trusted"), [("own", True), ("carrier", False), ("", False)])
+def test_a_call_of_a_believed_line_says_so_to_its_flow(trunk, trusted):
+    facts = origin(X_VoiceEdge_Trunk=trunk).facts("call", "conversation", "1000")
+    assert (facts.trusted, facts.trunk, facts.attestation) == (trusted, trunk, "none")
+    assert not origin(X_VoiceEdge_Trunk="", X_VoiceEdge_Agent="kim").facts("call", "c", "1000").trusted

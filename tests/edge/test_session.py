@@ -34,6 +34,7 @@ class Leg:
 
     def __init__(self, pipeline, refusal=None):
         self.id, self.caller, self.called, self.headers, self.received_ns = "c1", "01012345678", "1000", {}, 0
+        self.remote_uri = "sip:01012345678@192.0.2.1"
         self.channel = pipeline.channel()
         self.hung_up, self.is_answered, self.code = False, False, 0
         self.ended, self.times, self.is_placed = None, LegTimes(), False

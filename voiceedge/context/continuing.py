@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import select
 
 from voiceedge.clock import Clock
@@ -20,9 +21,12 @@ from voiceedge.context.record import MAIN, Changes, Conversation
 from voiceedge.context.store import Store
 from voiceedge.context.tables import conversations
 from voiceedge.context.tokens import Refusal, TokenRefusedError, Tokens
+from voiceedge.errors import JoinRefusedError
 
 LONGEST_CODE_S = 3600.0
 PHONE = "phone"
+
+log = structlog.get_logger()
 
 Ingest = Callable[[Sequence[StampedEvent]], Awaitable[None]]
 
@@ -93,7 +97,7 @@ class Continuing:
         base = self._config.web.public_url
         return f"{base}/c#{token}" if base else None
 
-    async def redeem(  # noqa: PLR0913 - what a channel knows of a visit
+    async def redeem(
         self,
         channel: str,
         way: Way,
@@ -103,35 +107,58 @@ class Continuing:
         interaction: str = "",
         asker: str = "",
         tenant: str = MAIN,
+        attested: bool = True,
         confirmed: bool = False,
     ) -> Resumed:
         """Open the conversation that `secret` stands for, and make `visit` a part of it.
 
         `secret` is a token (header, link), a PIN, the number called (number), or the caller's number (caller).
         `visit` is the conversation as which the visit began, `interaction` the channel's own name of it; the same visit
-        may ask again where an answer was lost. `asker` is who asks, as a keyed hash: of a number that is attested, or
-        whatever else the channel knows. `confirmed`: the customer said that they had been in touch. Raises
+        may ask again where an answer was lost. `asker` is who asks, as a keyed hash of a number or an address;
+        `attested`: it is really theirs. `confirmed`: the customer said that they had been in touch. Raises
         TokenRefusedError and StoreError.
         """
         try:
-            name, trust = await self._opened(channel, way, secret, visit, asker, tenant, confirmed=confirmed)
-            known = await self._store.conversation(name)
-            if known is None:
-                raise TokenRefusedError(Refusal.UNKNOWN)
+            name, trust = await self._opened(
+                channel, way, secret, visit, asker, tenant, attested=attested, confirmed=confirmed
+            )
+            known = await self._known(name)
+            if visit and visit != known.id:
+                await self._join(visit, known.id)
         except TokenRefusedError as refused:
             if visit and refused.reason is not Refusal.UNCONFIRMED:
                 told = ContinueRefused(interaction=interaction, channel=channel, by=way, reason=refused.reason.value)
                 await self._tell(visit, told)
             raise
-        if visit and visit != known.id:
-            await self._store.join(visit=visit, into=known.id)
         joined = visit if visit != known.id else None
         continued = ConversationContinued(interaction=interaction, channel=channel, by=way, trust=trust, joined=joined)
         await self._tell(known.id, continued)
         return Resumed(await self._store.conversation(known.id) or known, way, trust)
 
+    async def _known(self, name: str) -> Conversation:
+        known = await self._store.conversation(name)
+        if known is None:
+            raise TokenRefusedError(Refusal.UNKNOWN)
+        return known
+
+    async def _join(self, visit: str, into: str) -> None:
+        try:
+            await self._store.join(visit=visit, into=into)
+        except JoinRefusedError as error:
+            log.warning("not_continued", conversation=visit, problem=str(error))
+            raise TokenRefusedError(Refusal.UNKNOWN) from None
+
     async def _opened(  # noqa: PLR0917 - those of redeem
-        self, channel: str, way: Way, secret: str, visit: str | None, asker: str, tenant: str, *, confirmed: bool
+        self,
+        channel: str,
+        way: Way,
+        secret: str,
+        visit: str | None,
+        asker: str,
+        tenant: str,
+        *,
+        attested: bool,
+        confirmed: bool,
     ) -> tuple[str, Trust]:
         match way:
             case "header" | "link":
@@ -139,7 +166,7 @@ class Continuing:
             case "pin":
                 return await self._pins.redeem(secret, channel, asker, tenant, visit), "proved"
             case "number":
-                return await self._by_number(secret, channel, asker, tenant, confirmed=confirmed)
+                return await self._by_number(secret, channel, asker, tenant, attested=attested, confirmed=confirmed)
             case "caller":
                 found = await self.hint(tenant, secret)
                 if found is None:
@@ -149,20 +176,20 @@ class Continuing:
                 return found, "likely"
 
     async def _by_number(
-        self, called: str, channel: str, asker: str, tenant: str, *, confirmed: bool
+        self, called: str, channel: str, asker: str, tenant: str, *, attested: bool, confirmed: bool
     ) -> tuple[str, Trust]:
         """Whoever calls it may have misdialled: it proves something only with the customer's own number."""
         name = await self._numbers.conversation(called, channel, tenant)
         known = await self._store.conversation(name) if name else None
         if name is None or known is None:
             raise TokenRefusedError(Refusal.UNKNOWN)
-        if known.customer is None:
-            if not confirmed:
-                raise TokenRefusedError(Refusal.UNCONFIRMED)
-            return name, "likely"
-        if known.customer != asker:
+        if known.customer not in {None, asker}:
             raise TokenRefusedError(Refusal.UNKNOWN)
-        return name, "proved"
+        if known.customer and attested:
+            return name, "proved"
+        if not confirmed:
+            raise TokenRefusedError(Refusal.UNCONFIRMED)
+        return name, "likely"
 
     async def hint(self, tenant: str, caller: str) -> str | None:
         """The open digital conversation in which a customer with this number was last, `context.hint_s` ago at most."""

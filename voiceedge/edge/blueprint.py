@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 import voiceedge
 from voiceedge import config as configuration
+from voiceedge.channels.file import ChannelsFile, load_channels
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.connectors.profile import Profile
@@ -91,6 +92,7 @@ def draw(config: Config) -> Blueprint:
     """Raises ConfigError for whatever in configuration, plan, flows or machine cannot work."""
     plan = load_plan(config.switch.plan)
     connectors = Connectors.load(config.connectors.file, RealClock()).profiles
+    channels = load_channels(config.channels.file)
     try:
         book = FlowBook(config.flows.dir, config.flows.values, connectors)
     except FlowError as error:
@@ -116,7 +118,7 @@ def draw(config: Config) -> Blueprint:
         ports_each=ports_each,
         code=code,
         fingerprints={
-            name: _fingerprint(config, plan, connectors, code, unread if front else ())
+            name: _fingerprint(config, plan, connectors, channels, code, unread if front else ())
             for name, unread in _UNREAD.items()
         },
         fixed={**fixed, "front.enabled": str(front)},
@@ -160,12 +162,18 @@ def _seats(config: Config, workers: int, ports_each: int) -> int:
     return seats
 
 
-def _fingerprint(
-    config: Config, plan: Plan, connectors: Mapping[str, Profile], code: str, unread: Iterable[str]
+def _fingerprint(  # noqa: PLR0917 - all of them are always given
+    config: Config,
+    plan: Plan,
+    connectors: Mapping[str, Profile],
+    channels: ChannelsFile,
+    code: str,
+    unread: Iterable[str],
 ) -> str:
     read = config.model_dump(mode="json") | {"plan": [plan.model_dump(mode="json"), *_traces_of_secrets(plan)]}
     read["connectors"] = [*((name, profile.model_dump(mode="json")) for name, profile in connectors.items())]
     read["connectors"] += [_trace(file) for profile in connectors.values() for file in profile.read_once()]
+    read["channels"]["content"] = channels.model_dump(mode="json")
     for name in unread:
         section, _, key = name.partition(".")
         if key:

@@ -9,6 +9,7 @@ import structlog
 
 from voiceedge.audio.events import Offset, Onset, Played
 from voiceedge.clock import Clock
+from voiceedge.context.digital import Way
 from voiceedge.context.events import CallTransferred, Journal
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge.dialling import Dialling
@@ -24,6 +25,7 @@ from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.call import (
     CallEnded,
     CallFacts,
+    Continued,
     Dial,
     DialResult,
     Enqueue,
@@ -31,6 +33,7 @@ from voiceedge.flow.call import (
     HandOverTicket,
     Keyed,
     NoInput,
+    NotContinued,
     Question,
     QueueResult,
     RecordAction,
@@ -223,6 +226,12 @@ class LiveCall:
         if self._leg.ended:  # whoever left in between may go on in the other channel all the same
             raise CallEnded
         return ticket
+
+    async def resume(self, way: Way, pin: str = "", *, confirmed: bool = False) -> Continued | NotContinued:
+        found = await self._tickets.resume(self._facts, way, pin, confirmed=confirmed)
+        if self._leg.ended:
+            raise CallEnded
+        return found
 
     async def transfer(self, target: str) -> TransferResult:
         result = await self._refer(target)

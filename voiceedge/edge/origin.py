@@ -1,8 +1,11 @@
 """Where a call came from: what the front says of it, and which of its own headers are to be believed."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
+from voiceedge.flow.call import Attestation, CallFacts
 from voiceedge.sip.headers import address, user_part
 from voiceedge.switch.numbers import is_anonymous
 from voiceedge.switch.outgoing import HOPS_HEADER, TRUNK_HEADER
@@ -14,6 +17,8 @@ IDENTITY_HEADER = "P-Asserted-Identity"  # RFC 3325
 PRIVACY_HEADER = "Privacy"  # RFC 3323
 
 _OURS = "x-voiceedge-"
+_VERSTAT = re.compile(r";verstat=([A-Za-z-]{1,40})", re.IGNORECASE)  # 3GPP TS 24.229, 7.2A.20
+_ATTESTATIONS: Mapping[str, Attestation] = {"tn-validation-passed": "passed", "tn-validation-failed": "failed"}
 _HIDING = frozenset({"id", "user", "header"})
 
 
@@ -31,12 +36,29 @@ class Origin:
     headers: Mapping[str, str]
     hops: int | None = None
     is_hidden: bool = False  # the caller's number is for us and for nobody else
+    is_trusted: bool = False  # it came by a line whose word on numbers is taken
+    attestation: Attestation = "none"  # of the caller's number, by the network (STIR/SHAKEN)
+
+    def facts(self, call_id: str, conversation_id: str, called: str) -> CallFacts:
+        return CallFacts(
+            call_id=call_id,
+            conversation_id=conversation_id,
+            caller=self.call.caller,
+            called=called,
+            headers=self.headers,
+            trunk=self.call.trunk,
+            attestation=self.attestation,
+            trusted=self.is_trusted,
+        )
 
 
-def origin_of(called: str, caller: str, headers: Mapping[str, str], plan: Plan, configured: Iterable[str]) -> Origin:
+def origin_of(  # noqa: PLR0917 - all that is known of an INVITE
+    called: str, caller: str, headers: Mapping[str, str], plan: Plan, configured: Iterable[str], sender: str = ""
+) -> Origin:
     """`headers` as read by `wanted_headers`; `configured` are those that flows may read.
 
-    A plan with trunks says whose headers are believed; without one it is the firewall that does, and all are.
+    A plan with trunks says whose headers are believed; without one it is the firewall that does, and all are. `sender`
+    is the URI of From.
     """
     trunk = headers.get(TRUNK_HEADER, "")
     line = plan.trunks.get(trunk)
@@ -52,5 +74,15 @@ def origin_of(called: str, caller: str, headers: Mapping[str, str], plan: Plan, 
         Incoming(called, caller, trunk, agent),
         {name: value for name, value in headers.items() if name.casefold() in names},
         int(hops) if hops.isascii() and hops.isdigit() and len(hops) <= 3 else None,  # noqa: PLR2004 - up to 255
+        is_trusted=believed and not agent,
+        attestation=_attestation((headers.get(IDENTITY_HEADER, ""), sender), believed=believed),
         is_hidden=bool(_HIDING & {want.strip().casefold() for want in headers.get(PRIVACY_HEADER, "").split(";")}),
     )
+
+
+def _attestation(sources: Iterable[str], *, believed: bool) -> Attestation:
+    """Anybody may say that a number is false; that it is true, only a line that is believed."""
+    found = {_ATTESTATIONS.get(word.lower(), "none") for text in sources for word in _VERSTAT.findall(unquote(text))}
+    if "failed" in found:
+        return "failed"
+    return "passed" if "passed" in found and believed else "none"

@@ -44,7 +44,6 @@ from voiceedge.edge.voice import WorkerVoice
 from voiceedge.edge.voicemail import Mailboxes
 from voiceedge.errors import LegEndedError, NativeError, SipError
 from voiceedge.flow.book import FlowBook, Flows
-from voiceedge.flow.call import CallFacts
 from voiceedge.flow.engine import FlowRun
 from voiceedge.flow.look_up import LookUps, Query, Request
 from voiceedge.sip.events import Ended
@@ -121,15 +120,9 @@ class Session:
         self._run: FlowRun | None = None
         self._is_refused = False
         self._origin = origin or origin_of(
-            leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in
+            leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in, leg.remote_uri
         )
-        self._facts = CallFacts(
-            call_id=leg.id,
-            conversation_id=conversation or new_id(around.clock),
-            caller=self._origin.call.caller,
-            called=leg.called,
-            headers=self._origin.headers,
-        )
+        self._facts = self._origin.facts(leg.id, conversation or new_id(around.clock), leg.called)
         self._journal = around.journal_of(self._facts.conversation_id)
         self._legs = around.legs_of(self._facts.conversation_id)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -82,7 +83,7 @@ async def main(
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, book.reload)
     control, speech = LinkClient(paths.control_socket(config)), LinkClient(paths.speech_socket(config))
     outgoing = Outgoing(clock)
-    key = pseudonym_key(config.site.data_dir)
+    customer_of = functools.partial(_customer, key=pseudonym_key(config.site.data_dir))
     recorder = await _recorder(config)
 
     async def send(events: Sequence[StampedEvent]) -> None:
@@ -116,10 +117,12 @@ async def main(
             lines=lines,
             queues=QueueDesk(control, clock),
             transcripts=Transcripts(ears, lines.spawn) if config.speech.transcribe_talks else None,
-            tickets=TicketOffice(control, clock),
+            tickets=TicketOffice(
+                control, clock, continue_numbers=config.context.continue_numbers, customer_of=customer_of
+            ),
             look_ups=SiteLookUps(http, clock, connectors),
             journal_of=lambda conversation: QueueJournal(outgoing, conversation, clock),
-            customer_of=lambda number: pseudonym(number, key) if any(map(str.isdigit, number)) else None,
+            customer_of=customer_of,
         )
         switchboard = Switchboard(around, group, silero)
         endpoint = SipEndpoint(
@@ -174,6 +177,10 @@ async def main(
             await outgoing.flushed(flush_s)
             renewing.cancel()
             draining.cancel()
+
+
+def _customer(number: str, key: bytes) -> str | None:
+    return pseudonym(number, key) if any(map(str.isdigit, number)) else None
 
 
 async def _renew(caps: LinkCaps, phones: Phones) -> None:

@@ -27,6 +27,7 @@ class CallFacts:
     given: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # slots with a value from the beginning
     answered_by: str = ""  # of a call that we placed by order: person, machine or silence
     channel: str = PHONE  # any other: what is said is read, and answers are typed
+    trunk: str = ""  # of the switch plan, by which it came
     attestation: Attestation = "none"  # of the caller's number, by the network
     trusted: bool = False  # it comes by a line whose word on numbers is taken
 
