@@ -1,6 +1,7 @@
 """The control process: keeps the conversations, sends their events on, and issues the tickets of those that move."""
 
 import asyncio
+import functools
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from urllib.parse import urlsplit
@@ -12,8 +13,19 @@ from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events import MADE_BY_US
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import commands, continuing_room, counting, keeping, key_room, outbound_room, paths, queue_room
+from voiceedge.edge import (
+    chat_room,
+    commands,
+    continuing_room,
+    counting,
+    keeping,
+    key_room,
+    outbound_room,
+    paths,
+    queue_room,
+)
 from voiceedge.edge.link import Handler, Head, LinkServer
+from voiceedge.edge.live_view import ask_workers
 from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
 from voiceedge.edge.orphans import Orphans
@@ -30,12 +42,17 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(ContextService(config.model_copy(update={"mqtt": mqtt}), clock))
         outbound = await stack.enter_async_context(outbound_room.opened(config, service, clock))
+        reloads = [outbound.reload]
         queues, queue_handlers = await stack.enter_async_context(
-            queue_room.opened(config, service, clock, reloaded=outbound.reload)
+            queue_room.opened(config, service, clock, reloaded=lambda: [reload() for reload in reloads])
         )
 
         connectors = await stack.enter_async_context(Connectors.load(config.connectors.file, clock))
         continuing = await stack.enter_async_context(continuing_room.opened(config, service, clock))
+        chats, runs = await stack.enter_async_context(
+            chat_room.opened(config, service, connectors, outbound.service, clock)
+        )
+        reloads.append(runs.reload)
         orphans = Orphans(service.ingest, clock)
         watching = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(watching.create_task(orphans.watch_forever()).cancel)
@@ -78,6 +95,9 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             keys=keys,
             webhooks=sender,
             connectors=connectors,
+            chats=chats,
+            senders=continuing.senders,
+            ask_workers=functools.partial(ask_workers, config),
         )
         await stack.enter_async_context(web.served(services, clock, reporter.tell, before))
         reporter.ready(_facts(service.broker_url))

@@ -63,6 +63,10 @@ class Senders:
             finally:
                 sending.cancel()
 
+    @property
+    def names(self) -> Sequence[str]:
+        return tuple(self._file.sending)
+
     def channel(self, name: str) -> Sending | None:
         return self._file.sending.get(name)
 
