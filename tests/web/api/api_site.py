@@ -93,6 +93,7 @@ async def opened(directory: Path, clock: Clock | None = None, **tables: Any) -> 
         services = Services(
             config=config, clock=clock, context=context, queues=None, outbound=outbound,
             keys=Keys(context.database, clock), webhooks=sender, connectors=None,
+            senders=None, ask_workers=None,
         )  # fmt: skip
         await stack.enter_async_context(serving.served(services, clock, facts.update, {}))
         while "web_port" not in facts:  # noqa: ASYNC110 - told to a plain dictionary
@@ -100,3 +101,8 @@ async def opened(directory: Path, clock: Clock | None = None, **tables: Any) -> 
         site = Site(services, f"http://127.0.0.1:{facts['web_port']}")
         stack.push_async_callback(site.close)
         yield site
+
+
+def holding(directory: Path, text: str) -> list[Path]:
+    """Files in which this stands."""
+    return [path for path in directory.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
