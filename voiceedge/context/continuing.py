@@ -211,10 +211,6 @@ class Continuing:
         async with self._database.begin() as connection:
             return (await connection.execute(query)).scalar_one_or_none()
 
-    async def prune(self) -> None:
-        """Forget PINs that are long over. Raises StoreError."""
-        await self._pins.prune()
-
     async def _tell(self, conversation: str, data: EventData) -> None:
         event = StampedEvent(
             id=new_id(self._clock),

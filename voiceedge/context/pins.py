@@ -29,6 +29,7 @@ from voiceedge.errors import StoreError
 LENGTH = 6
 EVERYBODY = "*"
 CANDIDATES = 20  # with 1,000 PINs alive, all of them are taken once in 10^60
+KEPT_MS = 3_600_000
 _LOCK = "pins"
 
 log = structlog.get_logger()
@@ -85,6 +86,7 @@ class Pins:
             self._hash(pin): pin for pin in (f"{secrets.randbelow(10**LENGTH):06}" for _ in range(CANDIDATES))
         }
         await self._database.lock(connection, [_LOCK])
+        await self._forget(connection)
         alive = select(pins.c.id).where(pins.c.id.in_(candidates), pins.c.expires_at_ms > _ms(self._clock.now()))
         taken = set(await connection.scalars(alive))
         name = next((name for name in candidates if name not in taken), None)
@@ -149,13 +151,12 @@ class Pins:
         ]
         await connection.execute(insert(pin_askers), rows)
 
-    async def prune(self) -> None:
-        """Forget what is over for an hour: until then a customer is told why."""
-        before = _ms(self._clock.now()) - 3_600_000
-        async with self._database.begin() as connection:
-            await connection.execute(delete(pins).where(pins.c.expires_at_ms < before))
-            over = (pin_askers.c.since_ms < before) & (pin_askers.c.locked_until_ms < before)
-            await connection.execute(delete(pin_askers).where(over))
+    async def _forget(self, connection: AsyncConnection) -> None:
+        """What is over for an hour: until then a customer is told why."""
+        before = _ms(self._clock.now()) - KEPT_MS
+        await connection.execute(delete(pins).where(pins.c.expires_at_ms < before))
+        over = (pin_askers.c.since_ms < before) & (pin_askers.c.locked_until_ms < before)
+        await connection.execute(delete(pin_askers).where(over))
 
     def _hash(self, pin: str) -> str:
         return hmac.new(self._key, pin.encode(errors="replace"), hashlib.sha256).hexdigest()
