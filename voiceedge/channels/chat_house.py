@@ -144,6 +144,8 @@ class LiveChats:
             life = self.add(kept)
             if known is None or not has_call(known):
                 await self._after_call(life)
+            else:
+                await chat_screen.catch_up(life, known, self._runs.flows)
         elif is_same or chat.state in chat_agents.WITH_AGENTS:
             inputs, said = await self._store.inputs(chat.id), await self._store.said_by_flow(chat.id, place.run_after)
             self.add(kept).go_on(inputs, said)

@@ -22,6 +22,7 @@ from voiceedge.flow.call import Button, Question, Reply
 from voiceedge.flow.typed import chosen, written
 
 LONGEST_OUTCOME = 64
+MOST_SENT = 20
 NOTHING: Mapping[str, Any] = {}
 BACK: Mapping[str, Any] = {  # with its flow
     "state": ChatState.BOT, "queue": None, "agent": None, "wanted": None, "note": "", "waiting_since_ms": None,
@@ -75,6 +76,8 @@ class LiveChat:
         self.asked = 0  # … and the message it stands in
         self.call: str | None = None  # one of the conversation that goes on …
         self.on_call: tuple[tuple[Button, ...], str] = (), ""  # … and what can be chosen at which of its steps
+        self.hearing = asyncio.Lock()  # one thing after the other of the customer's
+        self.sent: dict[str, ChatMessage] = {}  # the latest, by what the browser calls their sending
         self._around, self._clock = around, around.clock
         self.tape = Tape((), kept.place.run_ms, around.clock)
         self._silent: deque[int] = deque()  # messages that the flow had sent before a restart
@@ -144,6 +147,12 @@ class LiveChat:
             except StoreError as error:
                 log.warning("chat_waits", problem=str(error), effect="it goes on when the store is back")
                 await sleep(self._clock, next(delays))
+
+    def remember(self, sending: str, message: ChatMessage) -> None:
+        if sending:
+            self.sent[sending] = message
+            if len(self.sent) > MOST_SENT:
+                del self.sent[next(iter(self.sent))]
 
     def draft(self, by: By, kind: Any, text: str, **more: Any) -> ChatMessage:
         return ChatMessage(0, 0, by, kind, text, **more)

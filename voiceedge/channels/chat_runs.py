@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import structlog
@@ -25,6 +25,8 @@ from voiceedge.flow.engine import FlowRun
 from voiceedge.flow.look_up import LookUps
 from voiceedge.flow.model import Flow
 from voiceedge.switch.plan import load_plan
+
+LONGEST_VALUE = 500
 
 log = structlog.get_logger()
 
@@ -54,6 +56,11 @@ class FlowRuns:
     @property
     def flows(self) -> Flows:
         return self._book.flows
+
+    def title_of(self, agent: str) -> str:
+        """As customers see an agent."""
+        entry = self._plan.agents.get(agent)
+        return entry.title if entry and entry.title else agent
 
     def flow_of(self, settings: WebChat, language: str, *, linked: bool) -> Flow:
         """Raises ChatError."""
@@ -124,6 +131,12 @@ def given(flow: Flow, conversation: Conversation | None) -> dict[str, Any]:
     """Of what is known, what the flow has slots for, each of the kind that its slot begins as."""
     known = conversation.slots if conversation else {}
     return {name: _value(slot.value, flow, name) for name, slot in known.items() if name in flow.header.slots}
+
+
+def given_values(conversation: Conversation | None, wanted: Collection[str]) -> dict[str, str]:
+    """Of what is known, the slots wanted, as far as an order takes them."""
+    known = conversation.slots if conversation else {}
+    return {name: slot.value for name, slot in known.items() if name in wanted and len(slot.value) <= LONGEST_VALUE}
 
 
 def _value(text: str, flow: Flow, name: str) -> Any:

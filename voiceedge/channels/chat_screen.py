@@ -9,7 +9,7 @@ from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, StepE
 from voiceedge.context.record import Conversation
 from voiceedge.flow.asking import Option, buttons_of
 from voiceedge.flow.book import Flows
-from voiceedge.flow.call import Button
+from voiceedge.flow.call import PHONE, Button
 from voiceedge.flow.model import Flow
 from voiceedge.flow.steps import Ask, Choice
 from voiceedge.flow.words import words_of
@@ -21,8 +21,8 @@ _ASKED = frozenset({"ask", "retry"})
 class LiveCalls(Protocol):
     """The calls of this service, wherever they are."""
 
-    async def typed(self, conversation: str, call: str, step: str, *, text: str | None, choice: str | None) -> bool:
-        """Give it to the call as the customer's answer; False where it waits for none. Raises LinkError."""
+    async def typed(self, call: str, step: str, *, text: str | None, choice: str | None) -> bool:
+        """Give it to the call, named as events name it, as the customer's answer; False where it waits for none."""
 
 
 async def follow(life: LiveChat, event: CloudEvent, flows: Flows) -> bool:
@@ -56,7 +56,8 @@ async def begin(life: LiveChat) -> None:
 
 
 async def catch_up(life: LiveChat, known: Conversation, flows: Flows) -> None:
-    """Show what the voice said last."""
+    """Show what the voice of the call that goes on said last."""
+    life.call = next((one.reference for one in known.channels if one.channel == PHONE and one.ended_at is None), None)
     said = next((turn for turn in reversed(known.turns) if turn.speaker == "voiceedge"), None)
     step = known.journey[-1] if known.journey else None
     if said and step and said.step == step.step:
@@ -71,7 +72,7 @@ async def _show(life: LiveChat, flows: Flows, says: str, flow: str, step: str, k
 
 
 async def choose(life: LiveChat, calls: LiveCalls, number: int, name: str) -> ChatMessage:
-    """The button `name` of the message `number`. Raises ChatError, StoreError and LinkError."""
+    """The button `name` of the message `number`. Raises ChatError and StoreError."""
     buttons, _ = life.on_call
     button = next((one for one in buttons if one.name == name and life.asked == number), None)
     if button is None:
@@ -82,10 +83,9 @@ async def choose(life: LiveChat, calls: LiveCalls, number: int, name: str) -> Ch
 
 
 async def pass_on(life: LiveChat, calls: LiveCalls, *, text: str | None = None, choice: str | None = None) -> None:
-    """To the call. Raises StoreError and LinkError."""
+    """To the call. Raises StoreError."""
     _, step = life.on_call
-    call = life.call or ""
-    if not await calls.typed(life.chat.conversation, call, step, text=text, choice=choice):
+    if not await calls.typed(life.call or "", step, text=text, choice=choice):
         await life.write(life.note("no_taker"))
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 Word = Literal[
-    "agent", "agent_left", "by_phone", "call", "call_over", "ended", "idle", "kept", "new_flow", "no_taker", "reminder",
-    "secret", "leave", "transferred", "waiting",
+    "agent", "agent_left", "by_phone", "call", "call_over", "calling", "ended", "idle", "kept", "leave", "new_flow",
+    "no_taker", "reminder", "secret", "transferred", "waiting",
 ]  # fmt: skip
 
 _WORDS: Mapping[str, Mapping[Word, str]] = {
@@ -15,6 +15,7 @@ _WORDS: Mapping[str, Mapping[Word, str]] = {
         "by_phone": "이 문의는 전화로 도와드릴 수 있습니다. 지금까지의 내용은 그대로 이어집니다.",
         "call": "통화가 연결되어 있습니다. 여기서 고르거나 입력하신 내용은 통화에 바로 전달됩니다.",
         "call_over": "통화가 끝났습니다. 채팅으로 계속 도와드리겠습니다.",
+        "calling": "{number}번으로 곧 전화드리겠습니다.",
         "ended": "상담이 종료되었습니다.",
         "idle": "오랫동안 말씀이 없으셔서 상담을 마칩니다. 언제든지 다시 문의해 주세요.",
         "kept": "메시지를 남겨 두었습니다.",
@@ -32,6 +33,7 @@ _WORDS: Mapping[str, Mapping[Word, str]] = {
         "by_phone": "We can help you with this by phone. Nothing you have told us is lost.",
         "call": "You are on a call. What you choose or type here reaches it at once.",
         "call_over": "The call has ended. We can go on here.",
+        "calling": "We will call you at {number} in a moment.",
         "ended": "The chat has ended.",
         "idle": "We have not heard from you for a while, so this chat ends here. Come back any time.",
         "kept": "Your message has been kept.",

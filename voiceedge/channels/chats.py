@@ -7,8 +7,8 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -16,17 +16,19 @@ from voiceedge.channels import chat_agents, chat_customer, chat_screen
 from voiceedge.channels.chat_house import DAY_MS, LiveChats
 from voiceedge.channels.chat_life import LiveChat
 from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
+from voiceedge.channels.chat_phone import ByPhone, Sparing
 from voiceedge.channels.chat_runs import FlowRuns, given, has_call
 from voiceedge.channels.chat_screen import LiveCalls
 from voiceedge.channels.chat_store import Change, ChatStore, FlowPlace, Kept
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock
 from voiceedge.context.cloudevents import new_id
+from voiceedge.context.continuing import Ticket
 from voiceedge.context.digital import ConversationClosed, InteractionStarted
 from voiceedge.context.journal import QueueJournal
 from voiceedge.context.record import Conversation, Turn
 from voiceedge.context.service import ContextService
-from voiceedge.errors import LinkError
+from voiceedge.switch.outbound.service import OutboundService
 
 MOST_OPEN = 2_000  # in this process
 LETTERS = "abcdefghijklmnopqrstuvwxyz"  # digits of an id could pass for somebody's number
@@ -44,13 +46,17 @@ class ChatService:
         channels: Mapping[str, WebChat],
         runs: FlowRuns,
         calls: LiveCalls,
+        outbound: OutboundService,
         clock: Clock,
+        *,
         kept_days: float,
+        key: bytes,
     ) -> None:
         self._context, self._channels, self._runs, self._calls, self._clock = context, channels, runs, calls, clock
         self._store = ChatStore(context.database)
         self._live = LiveChats(context, self._store, channels, runs, clock, kept_days)
         self._beginning = 0
+        self._by_phone = ByPhone(context, outbound, self._live.outgoing, clock, key, Sparing(clock))
 
     async def __aenter__(self) -> Self:
         await self._live.__aenter__()
@@ -60,6 +66,10 @@ class ChatService:
         await self._live.__aexit__()
 
     # Visitors.
+
+    @property
+    def channels(self) -> Collection[str]:
+        return self._channels.keys()
 
     def channel(self, name: str) -> WebChat:
         if settings := self._channels.get(name):
@@ -86,21 +96,25 @@ class ChatService:
             raise ChatError("unknown", "there is no such chat")
         return kept.chat
 
-    async def hear(self, chat: str, text: str) -> ChatMessage:
-        """The customer writes."""
+    async def hear(self, chat: str, text: str, sending: str = "") -> ChatMessage:
+        """The customer writes; what comes twice under one name of the `sending` is written once."""
         life = await self._one(chat)
-        message = await chat_customer.hear(life, text)
+        async with life.hearing:
+            if known := life.sent.get(sending):
+                return known
+            message = await chat_customer.hear(life, text)
+            life.remember(sending, message)
         if life.chat.state is ChatState.CALL:
-            with suppress(LinkError):
-                await chat_screen.pass_on(life, self._calls, text=text)
+            await chat_screen.pass_on(life, self._calls, text=text)
         return message
 
     async def choose(self, chat: str, number: int, name: str) -> ChatMessage:
         """The customer takes the button `name` of the message `number`."""
         life = await self._one(chat)
-        if life.chat.state is ChatState.CALL:
-            return await chat_screen.choose(life, self._calls, number, name)
-        return await chat_customer.choose(life, number, name)
+        async with life.hearing:
+            if life.chat.state is ChatState.CALL:
+                return await chat_screen.choose(life, self._calls, number, name)
+            return await chat_customer.choose(life, number, name)
 
     async def leave(self, chat: str) -> None:
         """The customer ends it."""
@@ -119,13 +133,23 @@ class ChatService:
         closed = ConversationClosed(by=one.channel, outcome=one.outcome, satisfaction=satisfaction)
         QueueJournal(self._live.outgoing, one.conversation, self._clock).record(closed)
 
+    async def call_me(self, chat: str, number: str) -> None:
+        """Have the customer called: the conversation goes on there."""
+        life = await self._one(chat)
+        shown = await self._by_phone.call(life.chat, self.channel(life.chat.channel), life.visitor, number)
+        await life.write(life.note("calling", number=shown))
+
+    async def phone_code(self, chat: str) -> Ticket:
+        """A PIN, or a number lent for it, with which the customer goes on by phone."""
+        return await self._by_phone.code((await self._one(chat)).chat)
+
     async def story(self, chat: Chat) -> Sequence[Turn]:
         """What was said in the conversation before the chat, masked."""
         known = await self._context.conversation(chat.conversation)
         turns = known.turns if known else ()
         return [turn for turn in turns if turn.time.timestamp() * 1000 < chat.began_ms and turn.text]
 
-    async def follow(self, chat: str, after: int) -> AsyncIterator[tuple[Chat, Sequence[ChatMessage]]]:
+    async def follow(self, chat: str, after: int) -> AsyncGenerator[tuple[Chat, Sequence[ChatMessage]], None]:
         """How it is and every message after the number `after`, now and on each change, to the chat's end."""
         while True:
             kept, life = await self._kept(chat), await self._live.find(chat)
@@ -144,6 +168,10 @@ class ChatService:
 
     # Agents.
 
+    def title_of(self, agent: str) -> str:
+        """As customers see the agent."""
+        return self._runs.title_of(agent)
+
     async def chat(self, chat: str) -> Chat:
         if kept := await self._kept(chat):
             return kept.chat
@@ -160,7 +188,7 @@ class ChatService:
         return [life.chat for life in self._live.all() if life.chat.agent == agent]
 
     async def take(self, chat: str, agent: str, title: str = "") -> Chat:
-        return await chat_agents.take(await self._one(chat), agent, title)
+        return await chat_agents.take(await self._one(chat), agent, title or self.title_of(agent))
 
     async def say(self, chat: str, agent: str, text: str) -> ChatMessage:
         return await chat_agents.say(await self._one(chat), agent, chat_customer.tidy(text))
@@ -215,6 +243,7 @@ class ChatService:
     ) -> tuple[Chat, str]:
         settings = self.channel(channel)
         self._room_for(settings, visitor)
+        language = (known and known.language) or language
         flow = self._runs.flow_of(settings, language, linked=known is not None)
         now_ms, secret = self._now_ms, secrets.token_urlsafe(32)
         chat = Chat(

@@ -43,8 +43,13 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         service = await stack.enter_async_context(ContextService(config.model_copy(update={"mqtt": mqtt}), clock))
         outbound = await stack.enter_async_context(outbound_room.opened(config, service, clock))
         reloads = [outbound.reload]
+
+        def reload() -> None:
+            for one in reloads:
+                one()
+
         queues, queue_handlers = await stack.enter_async_context(
-            queue_room.opened(config, service, clock, reloaded=lambda: [reload() for reload in reloads])
+            queue_room.opened(config, service, clock, reloaded=reload)
         )
 
         connectors = await stack.enter_async_context(Connectors.load(config.connectors.file, clock))
@@ -76,7 +81,13 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         }
         caps = StoreCaps(service.database, pseudonym_key(config.site.data_dir), clock)
         keys = Keys(service.database, clock)
-        handlers |= {**counting.handlers(caps), **outbound.handlers(), **queue_handlers, **key_room.handlers(keys)}
+        handlers |= {
+            **counting.handlers(caps),
+            **outbound.handlers(),
+            **queue_handlers,
+            **key_room.handlers(keys),
+            **customer_room.handlers(service),
+        }
         handlers |= continuing.handlers()
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         if config.outbound.mqtt_commands:

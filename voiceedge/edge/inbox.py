@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock, timeout
-from voiceedge.flow.call import CallEnded, DialResult
+from voiceedge.flow.call import CallEnded, DialResult, Question, Reply
 from voiceedge.sip.events import Event
 from voiceedge.speech.heard import Heard
 
@@ -30,6 +30,14 @@ class Decided:
 
     hearing: int
     heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The question was answered on a screen beside the call."""
+
+    question: Question
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class SentOn:
 # How a call's helpers run side by side with it: in its TaskGroup, so that nothing outlives the call.
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
-Signal = Event | AudioEvent | Fed | Decided | Told | Rung | Seen | SentOn
+Signal = Event | AudioEvent | Fed | Decided | Typed | Told | Rung | Seen | SentOn
 
 
 class Inbox:

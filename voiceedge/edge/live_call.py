@@ -14,7 +14,7 @@ from voiceedge.context.events import CallTransferred, Journal
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.hearing import NOTHING, Hearing
-from voiceedge.edge.inbox import Decided, Inbox, Signal
+from voiceedge.edge.inbox import Decided, Inbox, Signal, Typed
 from voiceedge.edge.keys import KeyCollector
 from voiceedge.edge.queueing import Queueing
 from voiceedge.edge.recordings import CallRecordings
@@ -43,6 +43,7 @@ from voiceedge.flow.call import (
     Voicemail,
     VoicemailResult,
 )
+from voiceedge.flow.typed import chosen, written
 from voiceedge.sip.events import Key
 from voiceedge.sip.leg import Leg
 from voiceedge.speech.heard import Decision, Expectation
@@ -81,6 +82,7 @@ class LiveCall:
         self._voice: Onset | Offset | None = None  # what the caller's voice did last
         self._hearings = 0
         self._spare = NOTHING_SPARE
+        self._question: Question | None = None  # that waits for its answer
 
     @property
     def facts(self) -> CallFacts:
@@ -103,13 +105,32 @@ class LiveCall:
                         self._voice = voice
 
     async def ask(self, question: Question) -> Reply:
-        with self._on_the_line():
-            reply = await self._ask(question)
+        self._question = question
+        try:
+            with self._on_the_line():
+                reply = await self._ask(question)
+        finally:
+            self._question = None
         if isinstance(reply, Keyed):
             self._voice = None  # what was being said meanwhile was meant for this question
             if len(reply.keys) == question.keys.longest:
                 self._expect_spare(question.keys.end, question.between_keys_s)
         return reply
+
+    def typed(self, step: str, text: str | None, choice: str | None) -> bool:
+        """Somebody answers on a screen; False where nothing was asked to which this is an answer."""
+        question = self._question
+        if question is None:
+            return False
+        if choice is None:
+            self._inbox.post(Typed(question, written(text or "", question)))
+            return True
+        buttons = question.buttons if question.name.partition(".")[0] == step else ()
+        for button in buttons:
+            if button.name == choice:
+                self._inbox.post(Typed(question, chosen(button)))
+                return True
+        return False
 
     async def _ask(self, question: Question) -> Reply:
         collector = KeyCollector(question.keys)
@@ -146,6 +167,8 @@ class LiveCall:
                     await self._speaker.stop()
                     if (answer := collector.add(key.key)) is not None:
                         return Keyed(answer)
+                case Typed(question=asked, reply=typed) if asked is question:
+                    return typed
                 case Decided(hearing=number, heard=heard) if number == self._hearings and not collector.keys:
                     hearing.cancel()
                     if (

@@ -18,7 +18,7 @@ from voiceedge.config import Config
 from voiceedge.connectors.answers import Answer
 from voiceedge.context.cloudevents import new_id
 from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
-from voiceedge.context.pii import FEWEST_DIGITS_KEPT_OF, PersonalDataClass, mask
+from voiceedge.context.pii import FEWEST_DIGITS_KEPT_OF, PersonalDataClass, mask, mask_text
 from voiceedge.edge import agent_codes
 from voiceedge.edge.customer import Caller
 from voiceedge.edge.dialling import Dialling
@@ -118,6 +118,7 @@ class Session:
         self._outcome: str | None = None
         self._flow = ""
         self._run: FlowRun | None = None
+        self._call: LiveCall | None = None
         self._is_refused = False
         self._origin = origin or origin_of(
             leg.called, leg.caller, leg.headers, around.plan, around.config.sip.headers_in, leg.remote_uri
@@ -224,6 +225,10 @@ class Session:
             "level_dbov": self._line.level_dbov,
         }
 
+    def typed(self, call: str, step: str, text: str | None, choice: str | None) -> bool:
+        """The customer answers on a screen beside the call, which is named as events name it."""
+        return self._call is not None and mask_text(self._leg.id) == call and self._call.typed(step, text, choice)
+
     async def end(self) -> None:
         with contextlib.suppress(LegEndedError, SipError):
             await self._leg.hang_up(TEMPORARILY_UNAVAILABLE, "ended by command")
@@ -282,7 +287,7 @@ class Session:
         recordings = CallRecordings(
             around.recorder, around.config, leg=leg, facts=self._facts, journal=self._journal, clock=around.clock
         )
-        call = self._live_call(speaker, recordings, helpers)
+        call = self._call = self._live_call(speaker, recordings, helpers)
         look_ups = PatientLookUps(around.look_ups, self.inbox)
         run = self._run = FlowRun(flows, flow, call, self._journal, around.clock, look_ups)
         try:

@@ -44,6 +44,7 @@ from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.tracing import Tracing
 from voiceedge.edge.transcript import Transcripts
+from voiceedge.edge.typing_room import TypedAnswers
 from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
@@ -163,6 +164,7 @@ async def main(
                     lambda: [*switchboard.sessions(), *call_backs.calls()], around.tally, outgoing, connectors
                 ).handlers,
                 **tracing.handlers,
+                **TypedAnswers(switchboard.sessions).handlers,
                 **SendingOn(lines).handlers,
             }
             async with LinkServer(paths.worker_socket(config, reporter.name), handlers):

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 import voiceedge
-from voiceedge.web import api, problems
+from voiceedge.web import api, chat, problems
 from voiceedge.web.guarding import Guarding
 from voiceedge.web.services import Services
 
@@ -21,6 +21,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     api.install(app, services)
+    chat.install(app, services)
     app.add_middleware(Guarding)
     app.mount("/assets", StaticFiles(directory=PAGES), name="assets")
     return app

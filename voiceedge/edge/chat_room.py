@@ -1,0 +1,41 @@
+"""The chats in the control process: their flows, their channels, and the calls beside them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from voiceedge.channels.chat_runs import FlowRuns
+from voiceedge.channels.chats import ChatService
+from voiceedge.channels.file import WEB_CHAT, load_channels
+from voiceedge.channels.web_chat import WebChat
+from voiceedge.clock import Clock
+from voiceedge.config import Config
+from voiceedge.connectors.service import Connectors
+from voiceedge.context.pii import pseudonym_key
+from voiceedge.context.service import ContextService
+from voiceedge.edge.typing_room import WorkerCalls
+from voiceedge.flow.look_up import SiteLookUps
+from voiceedge.switch.outbound.service import OutboundService
+
+
+@asynccontextmanager
+async def opened(
+    config: Config, context: ContextService, connectors: Connectors, outbound: OutboundService, clock: Clock
+) -> AsyncIterator[tuple[ChatService, FlowRuns]]:
+    """The service, and what must be told of a SIGHUP. Raises ConfigError."""
+    channels = load_channels(config.channels.file).channels
+    chats = {name: one for name, one in channels.items() if isinstance(one, WebChat)} or {WEB_CHAT: WebChat()}
+    async with httpx.AsyncClient() as http:
+        runs = FlowRuns(config, context, SiteLookUps(http, clock, connectors), clock)
+        async with ChatService(
+            context,
+            chats,
+            runs,
+            WorkerCalls(config),
+            outbound,
+            clock,
+            kept_days=config.retention.transcripts_days,
+            key=pseudonym_key(config.site.data_dir),
+        ) as service:
+            yield service, runs
