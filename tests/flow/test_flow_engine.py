@@ -245,7 +245,7 @@ async def test_a_number_of_the_wrong_length_is_a_mistake_and_a_lone_zero_still_r
 
 async def test_personal_values_are_masked_in_every_event_and_in_the_clear_in_the_record(flows):
     flows.write(NUMBER.replace("class: none", "class: personal"))
-    for lines in (("123456",), ("일 이 삼 사 오 육", "네"), ("12", "9876543", "")):
+    for lines in (("123456",), ("일 이 삼 사 오 육", "네"), ("12", "9876543", ""), ("사 오 육 칠", "98765", "네")):
         talk = await flows.talk(*lines)
         written = " ".join(event.model_dump_json() for event in talk.events)
         for secret in ("123456", "98765", "일이삼", "일 이 삼"):
