@@ -23,23 +23,24 @@ def ask(
     body: Mapping[str, Any] | None = None,
     *,
     socket_of: Callable[[config.Config], Path] = paths.control_socket,
+    timeout_s: float = ANSWER_S,
 ) -> dict[str, Any]:
-    """Ends the command with what is wrong where the service is away or refuses."""
+    """Ends the command with what is wrong where the service is away or refuses. Bytes are under "payload"."""
     try:
         settings = config.load(config_file)
-        return asyncio.run(_ask(socket_of(settings), request, body or {}))
+        return asyncio.run(_ask(socket_of(settings), request, body or {}, timeout_s))
     except VoiceEdgeError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
 
-async def _ask(socket: Path, request: str, body: Mapping[str, Any]) -> dict[str, Any]:
+async def _ask(socket: Path, request: str, body: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     client = LinkClient(socket)
     try:
-        answer = await client.request(request, body, timeout_s=ANSWER_S)
+        answer = await client.request(request, body, timeout_s=timeout_s)
     finally:
         await client.close()
-    return {key: value for key, value in answer.items() if key not in {"id", "payload"}}
+    return {key: value for key, value in answer.items() if key != "id" and (key != "payload" or value)}
 
 
 def seconds(value: float | None) -> str:

@@ -5,45 +5,43 @@ verified identities are one from then on (the older one), unless somebody has sp
 has verified only hints: it makes nobody a customer, but it is the customer's who alone has it once it is verified.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TypeVar
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock
 from voiceedge.context import people
-from voiceedge.context.cloudevents import new_id
+from voiceedge.context.customer_ledger import (
+    Action,
+    Claim,
+    Decided,
+    Kind,
+    Ledger,
+    check_attributes,
+    plain,
+    read_attributes,
+)
 from voiceedge.context.database import Database
 from voiceedge.context.digital import CustomerIdentified
 from voiceedge.context.digital_tables import customer_trail, customers, identities
 from voiceedge.context.events import EventData
-from voiceedge.context.identifiers import Kind as Identifying
-from voiceedge.context.pii import canonical, mask_text, pseudonym
-from voiceedge.context.record import Slot, without_card
-from voiceedge.context.rows import ms, time_of
+from voiceedge.context.pii import PersonalDataClass, pseudonym
+from voiceedge.context.record import Slot
+from voiceedge.context.rows import time_of
 from voiceedge.context.store import Store
 from voiceedge.errors import CustomerError
 
-Kind = Literal["phone", "email", "chat", "external"]
-Action = Literal["created", "identified", "merged", "split", "kept_apart"]
+__all__ = ["Claim", "Customer", "Customers", "Identity", "Imported", "Kind", "TrailEntry", "plain"]
+
 Note = Callable[[str, EventData], Awaitable[None]]
+Result = TypeVar("Result")
 
-LONGEST_VALUE, LONGEST_ATTRIBUTE, MOST_ATTRIBUTES = 256, 1_000, 100
-LONGEST_SOURCE, LONGEST_WHO = 64, 128
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """That somebody is known by `value`, in the clear; `verified` where they have shown that it is theirs."""
-
-    kind: Kind
-    value: str
-    verified: bool
-    source: str
+IMPORT = "import"
+KINDS: tuple[Kind, ...] = ("external", "phone", "email")  # the columns of a table of customers
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,14 @@ class TrailEntry:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Whose a claim is, None where it only hints; `merged`: it made one customer of two."""
+@dataclass(slots=True)
+class Imported:
+    """How many customers a table made, changed or found as they were; by line, why one was left out."""
 
-    customer: str | None
-    merged: bool = False
+    created: int = 0
+    changed: int = 0
+    same: int = 0
+    problems: dict[int, str] = field(default_factory=dict)
 
 
 class Customers:
@@ -99,12 +99,11 @@ class Customers:
         if known is None:
             raise CustomerError("there is no such conversation")
 
-        async def decide(connection: AsyncConnection) -> Decided:
-            await self.lock(connection, known.tenant)
-            mine = known.customer_id and await people.root(connection, known.tenant, known.customer_id)
-            return await self.decide(connection, known.tenant, claim, mine, who=who)
+        async def decide(connection: AsyncConnection, ledger: Ledger) -> Decided:
+            mine = await people.root(connection, known.tenant, known.customer_id) if known.customer_id else None
+            return await ledger.decide(claim, mine)
 
-        decided = await self._database.attempt(decide)
+        decided = await self._changed(known.tenant, who, decide)
         if decided.customer and (decided.customer != known.customer_id or decided.merged):
             told = CustomerIdentified(customer_id=decided.customer, by=claim.kind, merged=decided.merged)
             await self._note(known.id, told)
@@ -127,30 +126,34 @@ class Customers:
             query = query.where(identities.c.kind == kind)
         query = query.order_by(identities.c.verified.desc(), identities.c.position)
         async with self._database.begin() as connection:
-            roots = [await people.root(connection, tenant, row.customer_id) for row in await connection.execute(query)]
+            rows = (await connection.execute(query)).all()
+            roots = [await people.root(connection, tenant, row.customer_id) for row in rows]
             found = [await self._read(connection, tenant, name) for name in dict.fromkeys(roots) if name]
         return [one for one in found if one]
 
-    async def change(self, tenant: str, customer: str, attributes: Mapping[str, Slot | None]) -> None:
+    async def known_as(self, tenant: str, who: str) -> Sequence[Customer]:
+        """By id, or all who may be known by a number, an address or an id of the site's."""
+        one = await self.read(tenant, who)
+        return [one] if one else await self.hinted(tenant, pseudonym(who, self._key))
+
+    async def change(self, tenant: str, customer: str, attributes: Mapping[str, Slot | None], *, who: str = "") -> None:
         """Set these, or forget those that are None. Raises CustomerError and StoreError."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await self.lock(connection, tenant)
-            await self.set_attributes(connection, await _present(connection, tenant, customer), attributes)
+        async def work(_: AsyncConnection, ledger: Ledger) -> bool:
+            return await ledger.set_attributes(await ledger.present(customer), attributes)
 
-        await self._database.attempt(work)
+        await self._changed(tenant, who, work)
 
     async def merge(self, tenant: str, one: str, other: str, *, who: str, why: str) -> str:
         """Both are the same person: the id of the older one, who stays. Raises CustomerError and StoreError."""
 
-        async def work(connection: AsyncConnection) -> str:
-            await self.lock(connection, tenant)
-            roots = [await _present(connection, tenant, name) for name in (one, other)]
-            if roots[0] == roots[1]:
+        async def work(_: AsyncConnection, ledger: Ledger) -> str:
+            first, second = await ledger.present(one), await ledger.present(other)
+            if first == second:
                 raise CustomerError(f"{one} and {other} are one customer already")
-            return await self._merge(connection, roots[0], roots[1], who, why)
+            return await ledger.merge(first, second, why)
 
-        return await self._database.attempt(work)
+        return await self._changed(tenant, who, work)
 
     async def split(self, tenant: str, customer: str, *, who: str, why: str) -> str:
         """`customer`, who was merged into another, is somebody else again: the id of the other.
@@ -158,19 +161,7 @@ class Customers:
         Their identities and conversations are theirs again, and no rule merges the two any more. Raises CustomerError
         and StoreError.
         """
-
-        async def work(connection: AsyncConnection) -> str:
-            await self.lock(connection, tenant)
-            await _present(connection, tenant, customer)
-            into = (await connection.scalars(select(customers.c.merged_into).where(customers.c.id == customer))).one()
-            if into is None:
-                raise CustomerError(f"{customer} was merged into nobody: name the one who was")
-            await connection.execute(update(customers).where(customers.c.id == customer).values(merged_into=None))
-            first = await _present(connection, tenant, into)
-            await self._trail(connection, first, "split", customer, who, why)
-            return first
-
-        return await self._database.attempt(work)
+        return await self._changed(tenant, who, lambda _, ledger: ledger.split(customer, why))
 
     async def trail(self, tenant: str, customer: str) -> Sequence[TrailEntry]:
         """How this customer, and those who are the same, came to be; the oldest entry first."""
@@ -183,130 +174,40 @@ class Customers:
                 for row in rows
             ]
 
-    async def lock(self, connection: AsyncConnection, tenant: str) -> None:
-        """Customers of a tenant are changed by one at a time: who is who depends on all of them."""
-        await self._database.lock(connection, [f"customers of {tenant}"])
+    async def take(self, tenant: str, rows: Mapping[int, Mapping[str, str]], *, who: str) -> Imported:
+        """Customers of a table of the site's, by line: columns external, phone, email, and any others as attributes.
 
-    async def decide(
-        self, connection: AsyncConnection, tenant: str, claim: Claim, mine: str | None, *, who: str
-    ) -> Decided:
-        """Whose the claim is, where `mine` is whom the person is known to be so far; written down, under `lock`."""
-        value = plain(claim.kind, claim.value)
-        hashed = pseudonym(value, self._key)
-        same = identities.c.tenant == tenant, identities.c.kind == claim.kind, identities.c.hash == hashed
-        rows = (await connection.execute(select(identities).where(*same).order_by(identities.c.position))).all()
-        owner = await _root_of(connection, tenant, [row for row in rows if row.verified])
-        if not claim.verified:
-            if mine:
-                await self._add(connection, tenant, mine, claim, rows)
-            return Decided(mine)
-        if owner is None:
-            return await self._first(connection, tenant, claim, mine, rows, who)
-        if mine is None or mine == owner:
-            return Decided(owner)
-        why = f"{claim.kind} ({claim.source})"
-        if await _were_split(connection, tenant, mine, owner):
-            await self._trail(connection, mine, "kept_apart", owner, who, why)
-            return Decided(mine)
-        return Decided(await self._merge(connection, mine, owner, who, why), merged=True)
+        `external` is the site's own id, theirs for sure; a number or address that a table tells is not verified by
+        that. The same again changes nothing. All in one transaction: give a few hundred at a time. Raises StoreError.
+        """
 
-    async def create(self, connection: AsyncConnection, tenant: str, *, who: str, why: str) -> str:
-        """A new customer, of whom nothing is known yet; under `lock`."""
-        name = new_id(self._clock)
-        row = {"id": name, "tenant": tenant, "attributes": "{}", "created_ms": ms(self._clock.now())}
-        await connection.execute(insert(customers).values(row))
-        await self._trail(connection, name, "created", None, who, why)
-        return name
+        async def work(_: AsyncConnection, ledger: Ledger) -> Imported:
+            result = Imported()
+            for line, row in rows.items():
+                try:
+                    created, changed = await _take(ledger, row)
+                except CustomerError as error:
+                    result.problems[line] = str(error)
+                    continue
+                result.created += created
+                result.changed += changed and not created
+                result.same += not changed and not created
+            return result
 
-    async def set_attributes(
-        self, connection: AsyncConnection, customer: str, attributes: Mapping[str, Slot | None]
-    ) -> bool:
-        """Whether that changed anything; under `lock`."""
-        text = (await connection.scalars(select(customers.c.attributes).where(customers.c.id == customer))).one()
-        before = _attributes(text)
-        after = {name: _keepable(slot) for name, slot in {**before, **attributes}.items() if slot is not None}
-        if len(after) > MOST_ATTRIBUTES or any(len(slot.value) > LONGEST_ATTRIBUTE for slot in after.values()):
-            raise CustomerError(
-                f"a customer has at most {MOST_ATTRIBUTES} attributes of {LONGEST_ATTRIBUTE} characters: send fewer"
-            )
-        if after == before:
-            return False
-        written = json.dumps({name: slot.model_dump(mode="json") for name, slot in after.items()}, ensure_ascii=False)
-        await connection.execute(update(customers).where(customers.c.id == customer).values(attributes=written))
-        return True
+        return await self._changed(tenant, who, work)
 
-    async def _first(  # noqa: PLR0917 - those of decide
-        self,
-        connection: AsyncConnection,
-        tenant: str,
-        claim: Claim,
-        mine: str | None,
-        rows: Sequence[Row[*tuple[object, ...]]],
-        who: str,
-    ) -> Decided:
-        """Nobody has shown this before."""
-        claimants = {await people.root(connection, tenant, row.customer_id) for row in rows} - {None}
-        if mine is None and len(claimants) > 1:
-            return Decided(None)
-        why = f"{claim.kind} ({claim.source})"
-        whose = mine or next(iter(claimants), None) or await self.create(connection, tenant, who=who, why=why)
-        await self._add(connection, tenant, whose, claim, rows)
-        await self._trail(connection, whose, "identified", None, who, why)
-        return Decided(whose)
+    async def _changed(
+        self, tenant: str, who: str, work: Callable[[AsyncConnection, Ledger], Awaitable[Result]]
+    ) -> Result:
+        async def locked(connection: AsyncConnection) -> Result:
+            ledger = Ledger(connection, tenant, self._key, self._clock, who)
+            await ledger.lock(self._database)
+            return await work(connection, ledger)
 
-    async def _add(
-        self,
-        connection: AsyncConnection,
-        tenant: str,
-        whose: str,
-        claim: Claim,
-        rows: Sequence[Row[*tuple[object, ...]]],
-    ) -> None:
-        """Once for each customer."""
-        names = await people.family(connection, tenant, whose)
-        theirs = [row for row in rows if row.customer_id in names]
-        if theirs:
-            if claim.verified:
-                proved = {"verified": True, "source": claim.source[:LONGEST_SOURCE]}
-                await connection.execute(
-                    update(identities).where(identities.c.position == theirs[0].position).values(proved)
-                )
-            return
-        value = plain(claim.kind, claim.value)
-        row = {
-            "customer_id": whose,
-            "tenant": tenant,
-            "kind": claim.kind,
-            "hash": pseudonym(value, self._key),
-            "value": value,
-            "verified": claim.verified,
-            "source": claim.source[:LONGEST_SOURCE],
-            "added_ms": ms(self._clock.now()),
-        }
-        await connection.execute(insert(identities).values(row))
+        return await self._database.attempt(locked)
 
-    async def _merge(self, connection: AsyncConnection, one: str, other: str, who: str, why: str) -> str:
-        query = select(customers.c.id).where(customers.c.id.in_([one, other]))
-        older: str
-        older, younger = (await connection.scalars(query.order_by(customers.c.created_ms, customers.c.id))).all()
-        await connection.execute(update(customers).where(customers.c.id == younger).values(merged_into=older))
-        await self._trail(connection, older, "merged", younger, who, why)
-        return older
-
-    async def _trail(  # noqa: PLR0917 - its columns
-        self, connection: AsyncConnection, customer: str, action: Action, other: str | None, who: str, why: str
-    ) -> None:
-        row = {
-            "at_ms": ms(self._clock.now()),
-            "customer_id": customer,
-            "action": action,
-            "other_id": other,
-            "who": who[:LONGEST_WHO],
-            "why": mask_text(why)[:LONGEST_ATTRIBUTE],
-        }
-        await connection.execute(insert(customer_trail).values(row))
-
-    async def _read(self, connection: AsyncConnection, tenant: str, customer: str) -> Customer | None:
+    @staticmethod
+    async def _read(connection: AsyncConnection, tenant: str, customer: str) -> Customer | None:
         names = await people.family(connection, tenant, customer)
         if not names:
             return None
@@ -318,51 +219,27 @@ class Customers:
         ]
         attributes: dict[str, Slot] = {}
         for name in names:  # what the oldest says counts
-            attributes = {**_attributes(rows[name].attributes), **attributes}
+            attributes = {**read_attributes(rows[name].attributes), **attributes}
         first = rows[names[0]]
         return Customer(first.id, tenant, time_of(first.created_ms), attributes, known, names[1:])
 
 
-def plain(kind: Kind, value: str) -> str:
-    """The value as it is kept. Raises CustomerError where it is none of its kind."""
-    text = canonical(value)
-    good = bool(text) and len(text) <= LONGEST_VALUE and text.isprintable()
-    if kind == "phone":
-        good = good and text.isascii() and text.isdigit() and 3 <= len(text) <= 18  # noqa: PLR2004 - E.164, and extensions
-    elif kind == "email":
-        local, _, domain = text.rpartition("@")
-        good = good and bool(local) and "." in domain.strip(".") and not any(map(str.isspace, text))
-    if not good:
-        raise CustomerError(f"this is no {kind}: give one as people write it, {LONGEST_VALUE} characters at most")
-    return text
-
-
-async def _present(connection: AsyncConnection, tenant: str, customer: str) -> str:
-    found = await people.root(connection, tenant, customer)
-    if found is None:
-        raise CustomerError("there is no such customer")
-    return found
-
-
-async def _root_of(connection: AsyncConnection, tenant: str, rows: Sequence[Row[*tuple[object, ...]]]) -> str | None:
-    return await people.root(connection, tenant, rows[0].customer_id) if rows else None
-
-
-async def _were_split(connection: AsyncConnection, tenant: str, one: str, other: str) -> bool:
-    ours, theirs = [await people.family(connection, tenant, name) for name in (one, other)]
-    trail = customer_trail.c
-    both = or_(
-        trail.customer_id.in_(ours) & trail.other_id.in_(theirs),
-        trail.customer_id.in_(theirs) & trail.other_id.in_(ours),
-    )
-    query = select(trail.position).where(trail.action == "split", both).limit(1)
-    return (await connection.scalars(query)).one_or_none() is not None
-
-
-def _attributes(text: str) -> dict[str, Slot]:
-    return {name: Slot.model_validate(slot) for name, slot in json.loads(text).items()}
-
-
-def _keepable(slot: Slot) -> Slot:
-    """Card numbers are never kept."""
-    return without_card(slot.model_copy(update={"value": mask_text(slot.value, {Identifying.CARD})}))
+async def _take(ledger: Ledger, row: Mapping[str, str]) -> tuple[bool, bool]:
+    """Whether a customer was created, and whether anything was changed. Nothing is written where it raises."""
+    given = {name: value.strip() for name, value in row.items() if value.strip()}
+    claims = [Claim(kind, given[kind], verified=kind == "external", source=IMPORT) for kind in KINDS if kind in given]
+    if not claims:
+        raise CustomerError(f"nobody is named: give {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    for claim in claims:
+        plain(claim.kind, claim.value)
+    attributes = {
+        name: Slot(value=value, personal_data=PersonalDataClass.PERSONAL)
+        for name, value in given.items()
+        if name not in KINDS
+    }
+    found = await ledger.alone(claims[:1] if claims[0].verified else claims)
+    check_attributes(attributes)
+    whose = found or await ledger.create(IMPORT)
+    news = [await ledger.set_attributes(whose, attributes)]  # first, as it may refuse
+    news += [await ledger.add(whose, claim) for claim in claims]
+    return found is None, any(news)

@@ -18,6 +18,7 @@ from voiceedge.edge import (
     commands,
     continuing_room,
     counting,
+    customer_room,
     keeping,
     key_room,
     outbound_room,
