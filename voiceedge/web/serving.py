@@ -12,10 +12,12 @@ import uvicorn
 
 from voiceedge.clock import Clock, sleep
 from voiceedge.web.app import create_app
+from voiceedge.web.desk.room import DeskRoom
 from voiceedge.web.services import Services
 
 AGAIN_S = 10.0  # for a port that is in use
 GOODBYE_S = 2
+UNREAD_MS = 20_000  # whoever takes nothing of what was sent for so long is dropped, by the kernel (RFC 5482)
 LARGEST_MESSAGE = 64 * 1024  # bytes, over a WebSocket
 
 log = structlog.get_logger()
@@ -23,7 +25,11 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def served(
-    services: Services, clock: Clock, tell: Callable[[dict[str, Any]], None], before: Mapping[str, Any]
+    services: Services,
+    clock: Clock,
+    tell: Callable[[dict[str, Any]], None],
+    before: Mapping[str, Any],
+    desks: DeskRoom | None = None,
 ) -> AsyncIterator[None]:
     """Where `web.port` is set. A port in use is tried again and stops nothing; `tell` gets {"web_port"} when open.
 
@@ -32,7 +38,7 @@ async def served(
     if services.config.web.port is None:
         yield
         return
-    server = _Server(_settings(services))
+    server = _Server(_settings(services, desks))
     serving = asyncio.create_task(_serve(server, services, clock, tell, before))
     try:
         yield
@@ -51,10 +57,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _settings(services: Services) -> uvicorn.Config:
+def _settings(services: Services, desks: DeskRoom | None) -> uvicorn.Config:
     web = services.config.web
     return uvicorn.Config(
-        create_app(services),
+        create_app(services, desks),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -99,6 +105,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)  # its connections have it too
         listening.bind((host, port))
         listening.listen(128)
     except OSError:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,11 @@ async def opened(directory: Path, clock: Clock | None = None, **tables: Any) -> 
         sender = Sender(config.web.webhook_targets, key, clock)
         stack.push_async_callback(sender.close)
         context.listeners.append(await stack.enter_async_context(sending(context.database, sender, clock)))
-        services = Services(
-            config=config, clock=clock, context=context, queues=None, outbound=outbound,
-            keys=Keys(context.database, clock), webhooks=sender, connectors=None,
-            senders=None, ask_workers=None,
-        )  # fmt: skip
+        ours = {
+            "config": config, "clock": clock, "context": context, "outbound": outbound,
+            "keys": Keys(context.database, clock), "webhooks": sender,
+        }  # fmt: skip
+        services = Services(**{field.name: ours.get(field.name) for field in fields(Services)})
         await stack.enter_async_context(serving.served(services, clock, facts.update, {}))
         while "web_port" not in facts:  # noqa: ASYNC110 - told to a plain dictionary
             await asyncio.sleep(0.01)

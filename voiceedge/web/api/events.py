@@ -29,7 +29,7 @@ MEDIA_TYPE = "text/event-stream"
 router = APIRouter(tags=["events"], route_class=ApiRoute, responses=refusals(*ALWAYS))
 
 Events = Annotated[Caller, needs(Scope.EVENTS)]
-Cursor = Annotated[str, Header(pattern=r"^[0-9]{1,18}$", description="The id of the last event that was read.")]
+Cursor = Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$", description="The id of the last event that was read.")]
 Types = Annotated[
     list[Annotated[str, Query(max_length=64)]] | None, Query(max_length=50, description="Only these; unset: all.")
 ]
@@ -99,7 +99,7 @@ async def follow_events(
     caller: Events,
     at: Wanted,
     type: Types = None,  # noqa: A002 - its name in the URL
-    last_event_id: Cursor | None = None,
+    last_event_id: Cursor = None,
 ) -> EventStream:
     """Every event of this tenant from now on, or after the one of Last-Event-ID."""
     return EventStream(at, caller.key, tenant=caller.tenant, types=known_types(type), after=last_event_id)
@@ -114,7 +114,7 @@ async def follow_conversation(
     conversation_id: Annotated[models.Identifier, Path()],
     caller: Events,
     at: Wanted,
-    last_event_id: Cursor | None = None,
+    last_event_id: Cursor = None,
 ) -> EventStream:
     """The same of one conversation, whichever conversations it is found to continue."""
     await seen(at, caller, conversation_id, "follow")
