@@ -1,4 +1,4 @@
-"""`voiceedge key`: keys by which other programs use the API (docs/api.md)."""
+"""`voiceedge key`: keys by which other programs use the API (docs/api.md), and the one that signs links."""
 
 import json
 from datetime import UTC, datetime
@@ -56,3 +56,18 @@ def revoke(
 ) -> None:
     """Let keys of this name open nothing any more; within 5 seconds where another node has just seen them."""
     typer.echo(f"{ask(config_file, 'key_revoke', {'name': name})['revoked']} revoked")
+
+
+@key_app.command()
+def rotate(
+    prepare: Annotated[
+        bool, typer.Option(help="Only make the next key, for other nodes to have before one of them signs with it.")
+    ] = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Sign links to conversations with a new key from now on; those under the old one hold until they expire."""
+    if prepare:
+        path = ask(config_file, "token_key_prepare")["path"]
+        typer.echo(f"{path}: copy it to site.data_dir of all nodes, then rotate at each")
+    else:
+        typer.echo(f"links are signed by key {ask(config_file, 'token_key_rotate')['key']} now")

@@ -58,7 +58,8 @@ class Continuing:
         self._clock, self._ingest = clock, ingest
         directory = config.site.data_dir
         self._pseudonym_key = pseudonym_key(directory)
-        self._tokens = Tokens(database, KeyRing(directory, "token", clock), clock)
+        self.keys = KeyRing(directory, "token", clock)
+        self._tokens = Tokens(database, self.keys, clock)
         self._pins = Pins(database, self._pseudonym_key, clock)
         self._numbers = LentNumbers(database, config.context.continue_numbers, clock)
 

@@ -15,7 +15,7 @@ from voiceedge.context.continuing import Ticket
 from voiceedge.context.pii import canonical, pseudonym_key
 from voiceedge.context.record import MAIN, Conversation
 from voiceedge.context.service import ContextService
-from voiceedge.context.tokens import TokenRefusedError
+from voiceedge.context.tokens import LONGEST_S, TokenRefusedError
 from voiceedge.edge.link import Handler, Head
 from voiceedge.flow.call import NotContinued
 
@@ -37,7 +37,13 @@ class ContinuingRoom:
         self.senders = senders
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {"issue_token": self._issue, "redeem_token": self._redeem, "continue": self._continue}
+        return {
+            "issue_token": self._issue,
+            "redeem_token": self._redeem,
+            "continue": self._continue,
+            "token_key_prepare": self._prepare,
+            "token_key_rotate": self._rotate,
+        }
 
     async def _issue(self, head: Head, _: bytes) -> Head:
         wanted = head["channel"]
@@ -117,6 +123,14 @@ class ContinuingRoom:
             "language": known.language,
             "slots": {name: slot.model_dump(mode="json") for name, slot in known.slots.items()},
         }
+
+    async def _prepare(self, _head: Head, _payload: bytes) -> Head:
+        return {"path": str(self._service.continuing.keys.prepare())}
+
+    async def _rotate(self, _head: Head, _payload: bytes) -> Head:
+        key = self._service.continuing.keys.rotate(LONGEST_S)
+        log.info("token_key_rotated", key=key.id)
+        return {"key": key.id}
 
     def _tenant(self, called: str) -> str:
         return self._config.context.tenants.get(called, MAIN)
