@@ -32,6 +32,7 @@ from voiceedge.edge.metrics import serving
 from voiceedge.edge.orphans import Orphans
 from voiceedge.switch.caps import StoreCaps
 from voiceedge.web import serving as web
+from voiceedge.web.desk import room as desk_room
 from voiceedge.web.keys import Keys
 from voiceedge.web.services import Services
 from voiceedge.web.webhooks.sending import Sender, sending
@@ -111,7 +112,8 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             senders=continuing.senders,
             ask_workers=functools.partial(ask_workers, config),
         )
-        await stack.enter_async_context(web.served(services, clock, reporter.tell, before))
+        desks = await stack.enter_async_context(desk_room.opened(services)) if config.web.port is not None else None
+        await stack.enter_async_context(web.served(services, clock, reporter.tell, before, desks))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
         await keeping.sweep_forever(config, clock, service.database, service.ingest, service.retention.sweep)

@@ -1,0 +1,53 @@
+"""Chats at the desk: taken or left to others, read, written in."""
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from voiceedge.channels.chat_model import LONGEST_MESSAGE, ChatError
+from voiceedge.web.desk import rights
+from voiceedge.web.desk.acting import told
+from voiceedge.web.desk.door import Known, Room
+
+LARGEST = 2**31 - 1
+
+router = APIRouter(prefix="/desk/api/chats/{chat}", include_in_schema=False)
+
+
+class Said(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1, max_length=LONGEST_MESSAGE)
+
+
+@router.post("/take", status_code=HTTPStatus.NO_CONTENT)
+async def take(chat: str, asker: Known, room: Room) -> None:
+    try:
+        await room.assigning.accept(chat, asker.name, asker.entry.title or asker.name)
+    except ChatError as error:
+        raise told(error) from None
+
+
+@router.post("/decline", status_code=HTTPStatus.NO_CONTENT)
+async def decline(chat: str, asker: Known, room: Room) -> None:
+    room.assigning.decline(chat, asker.name)
+
+
+@router.get("/messages")
+async def messages(
+    chat: str, asker: Known, room: Room, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0
+) -> list[dict[str, Any]]:
+    found = await rights.own_chat(room, asker, chat)
+    await room.note_reading(asker.session.digest, asker.actor, found.conversation)
+    room.streams.shows(asker.name, found.conversation)
+    return [asdict(message) for message in await room.services.chats.messages(chat, after)]
+
+
+@router.post("/say")
+async def say(chat: str, wish: Said, asker: Known, room: Room) -> dict[str, Any]:
+    try:
+        return asdict(await room.services.chats.say(chat, asker.name, wish.text))
+    except ChatError as error:
+        raise told(error) from None

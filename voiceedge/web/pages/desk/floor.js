@@ -1,0 +1,161 @@
+// The supervisor's view: queues, agents and live contacts; follow one, whisper, the access log, connectors.
+
+import { conversation, get, post } from "./api.js";
+import { el, keyed, now, setClock, timer } from "./dom.js";
+import { attempt } from "./main.js";
+import { Log, entries } from "./talk.js";
+import { toast } from "./toast.js";
+import { moment, t } from "./words.js";
+
+const EVERY_MS = 5000;
+const percent = (part) => (part === null ? "–" : `${Math.round(part * 100)} %`);
+const clock = (seconds) => (seconds ? timer(now() - seconds * 1000) : "–");
+
+function table(heads, body) {
+  return el("table", { class: "plain wide" }, el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))), body);
+}
+
+function part(title, ...children) {
+  return el("section", { class: "card" }, el("h2", {}, title), el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title }, children));
+}
+
+export class Floor {
+  constructor(desk) {
+    this.desk = desk;
+    this.queues = el("tbody");
+    this.agents = el("tbody");
+    this.live = el("ul", { class: "contacts" });
+    this.log = new Log();
+    this.followed = el("div", { class: "followed" }, el("p", { class: "empty" }, t("pick_live")));
+    this.access = el("tbody");
+    this.connectors = el("div");
+    this.element = el("main", { class: "floor" },
+      el("div", { class: "floor-left" },
+        part(t("queues"), table(["queues", "state", "q_waiting", "q_chats", "q_longest", "q_talking", "q_agents", "q_level", "q_handled", "q_abandoned"].map((key) => t(key)), this.queues)),
+        part(t("agents"), table(["agents", "state", "since_when", "chats", "present", "handled", "occupancy"].map((key) => t(key)), this.agents)),
+        el("div", { class: "two" },
+          part(t("access"), el("div", { class: "row" }, el("button", { class: "small", onclick: () => this.askAccess() }, t("access"))), table(["at", "actor", "action", "subject"].map((key) => t(key)), this.access)),
+          part(t("connectors"), this.connectors))),
+      el("div", { class: "floor-right" }, part(t("live"), this.live), el("section", { class: "card grow", "aria-label": t("listen") }, this.followed)));
+  }
+
+  start() {
+    this.stop();
+    this.every = setInterval(() => this.refresh(), EVERY_MS);
+    this.refresh();
+    this.askConnectors();
+  }
+
+  stop() {
+    clearInterval(this.every);
+    this.every = null;
+  }
+
+  async refresh() {
+    if (!this.every || this.asking) return;
+    this.asking = true;
+    await attempt(async () => this.show(await get("/supervisor")));
+    this.asking = false;
+  }
+
+  show(shown) {
+    setClock(shown.now);
+    this.shown = shown;
+    keyed(this.queues, shown.queues, (one) => one.name, () => el("tr"), (row, one) => row.replaceChildren(
+      el("th", { scope: "row" }, one.title || one.name), cell(t(one.open ? "open" : "closed")),
+      number(one.waiting, one.waiting > 0), number(one.chats, one.chats > 0), number(clock(one.longest_wait_s)), number(one.talking),
+      number(Object.entries(one.agents).filter(([state]) => state !== "logged_out").reduce((sum, [, count]) => sum + count, 0)),
+      number(percent(one.today.service_level)), number(one.today.handled), number(one.today.abandoned)));
+    keyed(this.agents, shown.agents, (one) => one.name, () => el("tr"), (row, one) => row.replaceChildren(
+      el("th", { scope: "row" }, one.title || one.name),
+      el("td", {}, el("span", { class: `sign ${one.state}` }, t(one.state)), one.reason ? ` ${t(one.reason)}` : ""),
+      number(clock(one.since_s)), number(one.chats), cell(t(one.present ? "yes" : "no")), number(one.handled), number(percent(one.occupancy))));
+    keyed(this.live, shown.live, (one) => `${one.conversation} ${one.channel} ${one.agent}`, () => el("li", { class: "contact" }, el("button", { class: "open" })), (item, one) => this.fill(item, one));
+  }
+
+  fill(item, one) {
+    const button = item.firstChild;
+    const title = one.agent ? this.title(one.agent) : t("waiting_state");
+    button.onclick = () => this.follow(one);
+    button.setAttribute("aria-current", String(one.conversation === this.at?.conversation));
+    const key = JSON.stringify([one, t("phone")]);
+    if (button.dataset.drawn === key) return;
+    button.dataset.drawn = key;
+    button.replaceChildren(
+      el("span", { class: "row" }, el("span", { class: `badge ${one.channel}` }, t(one.channel)), el("strong", { class: "who" }, one.who || t("unknown_customer")), el("span", { class: "spacer" }), timer(one.since)),
+      el("span", { class: "row quiet" }, el("span", {}, title), one.queue ? el("span", { class: "cut" }, one.queue) : ""));
+  }
+
+  title(agent) {
+    return this.shown.agents.find((one) => one.name === agent)?.title || agent;
+  }
+
+  follow(one) {
+    this.at = one;
+    this.log = new Log();
+    const words = el("input", { maxlength: 500, "aria-label": t("whisper"), placeholder: one.agent ? t("whisper_hint", { name: this.title(one.agent) }) : "" });
+    const whisper = async (event) => {
+      event.preventDefault();
+      const wish = { agent: one.agent, conversation: one.conversation, text: words.value.trim() };
+      if (!wish.text) return;
+      if (await attempt(() => post("/supervisor/whisper", wish))) {
+        words.value = "";
+        toast(t("whispered"));
+      }
+    };
+    this.followed.replaceChildren(
+      el("h2", {}, one.who || t("unknown_customer"), one.agent ? ` · ${this.title(one.agent)}` : ""), this.log.element,
+      one.agent ? el("form", { class: "row whisper-form", onsubmit: whisper }, words, el("button", { class: "primary" }, t("whisper"))) : "");
+    this.show(this.shown);
+    this.changed(one.conversation);
+  }
+
+  async changed(id) {
+    if (!this.every || id !== this.at?.conversation) return;
+    await attempt(async () => {
+      const record = await get(conversation(id));
+      if (id === this.at.conversation) this.log.show(entries(record, this.desk));
+    });
+  }
+
+  async askAccess() {
+    await attempt(async () => {
+      const found = await get("/supervisor/access");
+      this.access.replaceChildren(...found.map((one) => el("tr", {}, cell(moment(one.time, true)), cell(one.actor), cell(one.action), el("td", { class: "cut id" }, one.subject))));
+    });
+  }
+
+  async askConnectors() {
+    await attempt(async () => {
+      const found = await get("/supervisor/connectors");
+      this.connectors.replaceChildren(...(found.length ? found.map((one) => this.connector(one)) : [el("p", { class: "quiet" }, t("none"))]));
+    });
+  }
+
+  connector(one) {
+    const inputs = one.parameters.map((name) => [name, el("input", { "aria-label": `${one.name} ${name}`, placeholder: name, maxlength: 200 })]);
+    const told = el("output", {});
+    const run = async (event) => {
+      event.preventDefault();
+      await attempt(async () => {
+        const values = Object.fromEntries(inputs.map(([name, input]) => [name, input.value]));
+        const answer = await post(`/supervisor/connectors/${encodeURIComponent(one.name)}/try`, { values });
+        told.replaceChildren(el("p", {}, `${t(answer.result)} · ${Math.round(answer.took_ms)} ms ${answer.why}`),
+          el("dl", {}, answer.values.flatMap((value) => [el("dt", {}, value.name), el("dd", {}, value.value ?? "–")])));
+      });
+    };
+    return el("form", { class: "connector", onsubmit: run },
+      el("p", {}, el("strong", {}, one.name), ` ${one.kind} `, el("span", { class: `sign ${one.breaker}` }, one.breaker),
+        ` ${t("asked")} ${one.asked} · ${t("failed_count")} ${one.failed}${one.p95_ms === null ? "" : ` · p95 ${Math.round(one.p95_ms)} ms`}`),
+      one.problem ? el("p", { class: "quiet" }, one.problem) : "",
+      el("div", { class: "row" }, inputs.map(([, input]) => input), el("button", { class: "small", title: t("try_hint") }, t("try_it"))), told);
+  }
+}
+
+function cell(words) {
+  return el("td", {}, words);
+}
+
+function number(value, loud = false) {
+  return el("td", { class: loud ? "number loud" : "number" }, typeof value === "object" ? value : String(value));
+}

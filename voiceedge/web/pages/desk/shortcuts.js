@@ -1,0 +1,42 @@
+// Keys for what an agent does all day: Alt with a letter, so that no typing is disturbed.
+
+import { showHelp } from "./dialogs.js";
+import { t } from "./words.js";
+
+export const KEYS = () => [
+  ["Alt+1 … 9", t("shortcut_select")],
+  ["Alt+Enter", t("take")],
+  ["Alt+T", t("transfer")],
+  ["Alt+K", t("channel")],
+  ["Alt+N", t("note")],
+  ["Alt+W", t("wrap")],
+  ["Alt+M", t("message")],
+  ["Alt+A", t("go_available")],
+  ["Alt+B", t("go_break")],
+  ["Alt+/", t("shortcut_help")],
+];
+
+/** Until the controller that is returned aborts. */
+export function shortcuts(desk) {
+  const controller = new AbortController();
+  const does = {
+    Enter: () => desk.list.take(),
+    KeyT: () => desk.story.act("transfer"),
+    KeyK: () => desk.story.act("channel"),
+    KeyN: () => desk.story.act("note"),
+    KeyW: () => desk.story.act("wrap"),
+    KeyM: () => desk.story.write(),
+    KeyA: () => desk.available(),
+    KeyB: () => desk.toggleState(),
+    Slash: () => showHelp(),
+  };
+  addEventListener("keydown", (event) => {
+    if (!event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    const digit = /^Digit([1-9])$/.exec(event.code);
+    const work = digit ? () => desk.list.choose(Number(digit[1]) - 1) : does[event.code];
+    if (!work) return;
+    event.preventDefault();
+    work();
+  }, { signal: controller.signal });
+  return controller;
+}
