@@ -47,7 +47,7 @@ async def nodes(new_node: NewNode, mosquitto: Mosquitto) -> AsyncIterator[Callab
                 await database.open()
                 stack.push_async_callback(database.close)
                 store = Store(database, "seoul")
-                lease = Lease(database, clock, machine=machine or name, keys="same", lease_s=lease_s)
+                lease = Lease(database, clock, machine=machine or name, keys=lambda: "same", lease_s=lease_s)
                 outbox = Outbox(
                     store,
                     lambda name=name: connect(broker, client_id=name),

@@ -14,6 +14,7 @@ from voiceedge.bus.client import Broker, connect
 from voiceedge.config import Config, Mqtt, Site
 from voiceedge.context.cloudevents import CloudEvent, StampedEvent
 from voiceedge.context.database import FILE
+from voiceedge.context.digital import ConversationContinued
 from voiceedge.context.events import HandedOver
 from voiceedge.context.follow import follow
 from voiceedge.context.journal import Outgoing, QueueJournal
@@ -70,9 +71,10 @@ async def test_a_call_is_remembered_published_and_resumed(config: Config) -> Non
             await service.redeem_token(token, "sms")
         assert caught.value.reason is Refusal.FOREIGN_CHANNEL
         record = await service.redeem_token(token, "web-chat")
+        await until(lambda: len(events) >= len(others) + 2)
         health = await service.health()
     assert record.slots["order"].value == "12345678"
-    assert [event.type for event in events] == [data.type for data in one_of_each()]
+    assert [event.type for event in events] == [*(data.type for data in one_of_each()), ConversationContinued.type]
     assert (health.pending, health.problem, health.published) == (0, None, len(events))
 
 

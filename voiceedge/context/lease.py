@@ -33,9 +33,12 @@ log = structlog.get_logger()
 class Lease:
     """This node's right to publish. `machine` and `keys` are fingerprints: of what it alone has, of what all share."""
 
-    def __init__(self, database: Database, clock: Clock, *, machine: str, keys: str, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, machine: str, keys: Callable[[], str], lease_s: float = LEASE_S
+    ) -> None:
         self._database, self._clock, self._lease_s = database, clock, lease_s
-        self._row = {"name": database.node, "machine": machine, "keys": keys, "seen_at_ms": NOW_MS}
+        self._row = {"name": database.node, "machine": machine, "seen_at_ms": NOW_MS}
+        self._keys = keys
         self._renewed_at = self._unbroken_since = -math.inf
         self._problem = "this node has not reached the database yet"
 
@@ -75,7 +78,7 @@ class Lease:
         return events
 
     async def _seen(self, connection: AsyncConnection) -> bool:
-        row = insert(nodes).values(self._row)
+        row = insert(nodes).values(**self._row, keys=self._keys())
         ours_or_old = (nodes.c.machine == row.excluded.machine) | (nodes.c.seen_at_ms < self._dead_before())
         changes = {name: row.excluded[name] for name in ("machine", "keys", "seen_at_ms")}
         done = await connection.execute(

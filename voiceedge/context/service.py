@@ -179,8 +179,8 @@ class ContextService:
 
     def _new_lease(self) -> Lease:
         directory = self._config.site.data_dir
-        machine, keys = fingerprint(load_key(directory, "node")), keys_fingerprint(directory)
-        return Lease(self.database, self._clock, machine=machine, keys=keys)
+        machine = fingerprint(load_key(directory, "node"))
+        return Lease(self.database, self._clock, machine=machine, keys=lambda: keys_fingerprint(directory))
 
     async def _open(self) -> None:
         try:
