@@ -220,7 +220,7 @@ def plain(kind: Kind, value: str) -> str:
         good = good and bool(local) and "." in domain.strip(".") and not any(map(str.isspace, text))
     if not good:
         raise CustomerError(f"this is no {kind}: give one as people write it, {LONGEST_VALUE} characters at most")
-    return text
+    return text if kind in {"phone", "email"} else value.strip()
 
 
 def check_attributes(attributes: Mapping[str, Slot]) -> None:

@@ -28,7 +28,7 @@ from voiceedge.errors import CursorError, StoreError
 
 PAGE = 500  # events
 QUEUED = 1_000  # events that a subscriber may be behind in memory
-LOOK_S = 1.0  # what other nodes have added is looked for
+LOOK_S = 0.25  # what other nodes have added is looked for, while somebody listens
 AGAIN_S = 1.0
 
 log = structlog.get_logger()
@@ -161,7 +161,8 @@ class Hub:
         """Hand on new events, for ever."""
         while True:
             with suppress(TimeoutError):
-                async with timeout(self._clock, LOOK_S if self._database.shared else None):
+                others = self._database.shared and self._subscriptions
+                async with timeout(self._clock, LOOK_S if others else None):
                     await self._wake.wait()
             self._wake.clear()
             try:

@@ -33,7 +33,12 @@ conversations = Table(
     Index("conversations_started", "tenant", "started_ms"),
     Index("conversations_of_agent", "tenant", "agent", "started_ms"),
     Index("conversations_of_queue", "tenant", "queue", "started_ms"),
+    Index("conversations_of_outcome", "tenant", "outcome", "started_ms"),
     Index("conversations_to_erase", "erased", "started_ms"),
+)
+OPEN = text("ended_ms IS NULL")
+Index(
+    "conversations_open", conversations.c.tenant, conversations.c.started_ms, sqlite_where=OPEN, postgresql_where=OPEN
 )
 
 outbox = Table(

@@ -17,8 +17,10 @@ INDEXES = {
     "conversations_started": ["tenant", "started_ms"],
     "conversations_of_agent": ["tenant", "agent", "started_ms"],
     "conversations_of_queue": ["tenant", "queue", "started_ms"],
+    "conversations_of_outcome": ["tenant", "outcome", "started_ms"],
     "conversations_to_erase": ["erased", "started_ms"],
 }
+OPEN = "conversations_open"
 PORTION = 500
 REFUSAL = "the access log is append-only"
 
@@ -29,6 +31,10 @@ def upgrade() -> None:
     _fill()
     for name, columns in INDEXES.items():
         op.create_index(name, "conversations", columns)
+    still_open = sa.text("ended_ms IS NULL")
+    op.create_index(
+        OPEN, "conversations", ["tenant", "started_ms"], sqlite_where=still_open, postgresql_where=still_open
+    )
     op.add_column("outbox", sa.Column("tenant", sa.String(40), nullable=False, server_default="main"))
     op.create_table("outbox_pruned", sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False))
     op.execute("INSERT INTO outbox_pruned (position) VALUES (0)")
@@ -52,7 +58,7 @@ def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         op.execute("DROP FUNCTION access_log_is_append_only()")
     op.drop_column("outbox", "tenant")
-    for index in INDEXES:
+    for index in (*INDEXES, OPEN):
         op.drop_index(index, "conversations")
     for column in _columns():
         op.drop_column("conversations", column.name)
