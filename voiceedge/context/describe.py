@@ -65,6 +65,39 @@ def asyncapi() -> Json:
                 },
                 "messages": {event.__name__: _ref("messages", event.__name__) for event in EVENTS},
             },
+            "commands": {
+                "address": "voiceedge/{site}/v1/commands/{subject}/{verb}/{command}",
+                "description": (
+                    "A request of the HTTP API, where context.mqtt_commands is on: its body, with conversation_id or "
+                    "call_id where its path has one (docs/api.md)."
+                ),
+                "parameters": {
+                    "site": {"description": "site.name of the configuration."},
+                    "subject": {"enum": ["conversations", "tokens", "calls"]},
+                    "verb": {
+                        "enum": ["open", "read", "change", "turn", "close", "token", "call-back", "resolve", "add"]
+                    },
+                    "command": {
+                        "description": f"Chosen by whoever asks, {CONVERSATION_ID}: done once, answered there."
+                    },
+                },
+                "messages": {"Command": _ref("messages", "Command")},
+            },
+            "answers": {
+                "address": "voiceedge/{site}/v1/answers/{command}",
+                "description": "What the HTTP API would have answered.",
+                "parameters": {
+                    "site": {"description": "site.name of the configuration."},
+                    "command": {"description": "As the command named itself."},
+                },
+                "messages": {"Answer": _ref("messages", "Answer")},
+            },
+            "outboundOrders": {
+                "address": "voiceedge/{site}/v1/commands/outbound/add",
+                "description": "Orders for calls, where outbound.mqtt_commands is on, answered by events.",
+                "parameters": {"site": {"description": "site.name of the configuration."}},
+                "messages": {"OutboundOrder": _ref("messages", "OutboundOrder")},
+            },
             "status": {
                 "address": "voiceedge/{site}/v1/status",
                 "description": "Whether the site is connected; retained, and the site's last will.",
@@ -83,12 +116,16 @@ def asyncapi() -> Json:
         },
         "operations": {
             "publishEvents": _operation("events", retain=False),
+            "publishAnswers": _operation("answers", retain=False),
+            "takeCommands": _operation("commands", retain=False, action="receive"),
+            "takeOutboundOrders": _operation("outboundOrders", retain=False, action="receive"),
             "publishStatus": _operation("status", retain=True),
             "publishNodeStatus": _operation("nodeStatus", retain=True),
         },
         "components": {
             "messages": {
                 **{event.__name__: _message(event) for event in EVENTS},
+                **{name: _plain(name) for name in ("Command", "Answer", "OutboundOrder")},
                 "Status": {
                     "name": "Status",
                     "contentType": "application/json",
@@ -98,6 +135,17 @@ def asyncapi() -> Json:
             "schemas": {
                 "CloudEvent": CloudEvent.model_json_schema(mode="serialization"),
                 **{event.__name__: event.model_json_schema(mode="serialization") for event in EVENTS},
+                "Command": {"type": "object"},
+                "Answer": {
+                    "type": "object",
+                    "properties": {"status": {"type": "integer"}, "body": {}},
+                    "required": ["status", "body"],
+                },
+                "OutboundOrder": {
+                    "type": "object",
+                    "properties": {"number": {"type": "string"}, "campaign": {"type": "string"}},
+                    "required": ["number", "campaign"],
+                },
                 "Status": {
                     "type": "object",
                     "properties": {"state": {"enum": ["online", "offline"]}},
@@ -130,9 +178,14 @@ def _message(event: type[EventData]) -> Json:
     }
 
 
-def _operation(channel: str, *, retain: bool) -> Json:
+def _plain(name: str) -> Json:
+    return {"name": name, "contentType": "application/json", "payload": _ref("schemas", name)}
+
+
+def _operation(channel: str, *, retain: bool, action: str = "send") -> Json:
+    """As seen from us, as AsyncAPI 3 has it."""
     return {
-        "action": "send",
+        "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
         "bindings": {"mqtt": {"qos": 1, "retain": retain, "bindingVersion": "0.2.0"}},
     }

@@ -31,6 +31,7 @@ from voiceedge.edge.member import Facts, Reporter
 from voiceedge.edge.metrics import serving
 from voiceedge.edge.orphans import Orphans
 from voiceedge.switch.caps import StoreCaps
+from voiceedge.web import commanding
 from voiceedge.web import serving as web
 from voiceedge.web.desk import room as desk_room
 from voiceedge.web.keys import Keys
@@ -113,6 +114,9 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             ask_workers=functools.partial(ask_workers, config),
         )
         desks = await stack.enter_async_context(desk_room.opened(services)) if config.web.port is not None else None
+        if config.context.mqtt_commands:
+            obeying = await stack.enter_async_context(asyncio.TaskGroup())
+            stack.callback(obeying.create_task(commanding.follow(services, lambda: service.broker_url)).cancel)
         await stack.enter_async_context(web.served(services, clock, reporter.tell, before, desks))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from pydantic import ValidationError
 
 from voiceedge.context.record import Changes, Conversation
 from voiceedge.switch.outbound.intake import OutboundError
@@ -59,7 +60,8 @@ async def read_call(call_id: Annotated[models.Identifier, Path()], caller: Calls
         order = await at.outbound.show(call_id)
     except OutboundError:
         order = None
-    if order is None or await at.context.archive.read(caller.tenant, order.conversation) is None:
+    about = await at.context.conversation(order.conversation) if order else None
+    if order is None or about is None or about.tenant != caller.tenant:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_call", "there is no such call")
     await at.context.access.note(caller.actor, "read call", order.conversation)
     return _view(order)
@@ -69,14 +71,15 @@ async def _ordered(
     request: Request, wish: models.CallWish, found: Conversation | None, caller: Caller, at: Services
 ) -> models.CallView:
     customer = wish.customer_id or (found.customer_id if found else None)
-    number = wish.number or (await phone_of(at, caller, customer) if customer else None)
+    phone = await phone_of(at, caller, customer) if customer else None
+    number = wish.number or phone
     if number is None:
         told = "number: give one, or a customer or conversation of which a phone number is known"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no_number", told)
     conversation = found.id if found else id_for(request, "conversation", at.clock)
     known = {name: slot.value for name, slot in found.slots.items()} if found else {}
     wanted = at.outbound.slots_of(wish.campaign, wish.flow)
-    order = OrderRequest(
+    order = _order(
         id=id_for(request, "call", at.clock), number=number, campaign=wish.campaign, flow=wish.flow,
         values={name: value for name, value in known.items() if name in wanted} | wish.values,
         not_before=wish.not_before, until=wish.until, priority=wish.priority, conversation=conversation,
@@ -88,6 +91,14 @@ async def _ordered(
     if answer.state == "refused":
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "call_refused", answer.why)
     return _view(await at.outbound.show(answer.id))
+
+
+def _order(**wish: Any) -> OrderRequest:
+    try:
+        return OrderRequest(**wish)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "call_refused", told) from None
 
 
 def _view(order: Order) -> models.CallView:

@@ -1,7 +1,7 @@
 """Customers: who they are known to be, over all channels; one person's data given out, and deleted."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
@@ -19,6 +19,7 @@ from voiceedge.web.services import Services, Wanted
 router = APIRouter(prefix="/customers", tags=["customers"], route_class=ApiRoute, responses=refusals(*ALWAYS))
 
 Reads = Annotated[Caller, needs(Scope.CUSTOMERS_READ)]
+ReadsAll = Annotated[Caller, needs(Scope.CUSTOMERS_READ, Scope.SLOTS_CLEAR)]
 Writes = Annotated[Caller, needs(Scope.CUSTOMERS_WRITE)]
 CustomerId = Annotated[models.Identifier, Path()]
 
@@ -51,6 +52,20 @@ async def find_customers(  # noqa: PLR0917 - each is a field of the search
 async def read_customer(customer_id: CustomerId, caller: Reads, at: Wanted) -> models.CustomerView:
     """One person; also by the id of somebody who turned out to be the same."""
     return _view(await _seen(at, caller, customer_id, "read"), caller)
+
+
+@router.get("/{customer_id}/export", responses=refusals(HTTPStatus.NOT_FOUND))
+async def export_customer(customer_id: CustomerId, caller: ReadsAll, at: Wanted) -> dict[str, Any]:
+    """Everything that is kept of this person, in the clear: for the person."""
+    found = await _seen(at, caller, customer_id, "export")
+    return await at.context.retention.export(caller.tenant, found.id)
+
+
+@router.delete("/{customer_id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
+async def forget_customer(customer_id: CustomerId, caller: Writes, at: Wanted) -> None:
+    """Delete everything that is kept of this person, as they have asked."""
+    found = await _seen(at, caller, customer_id, "erase")
+    await at.context.retention.erase(caller.tenant, found.id)
 
 
 @router.get("/{customer_id}/trail", responses=refusals(HTTPStatus.NOT_FOUND))

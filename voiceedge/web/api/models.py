@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AnyHttpUrl, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from voiceedge.context.cloudevents import CONVERSATION_ID
 from voiceedge.context.digital import Trust, Way
@@ -76,7 +76,7 @@ class CustomerWish(Asked):
     email: Line | None = Field(None, examples=["minji@example.com"])
     chat: Line | None = Field(None, description="Account in a chat, as the channel knows it.")
     external: Line | None = Field(None, description="Id in a system of yours, such as the CRM's.")
-    verified: bool = Field(
+    verified: StrictBool = Field(
         False, description="Whether phone and e-mail were shown to be the customer's: they logged in, or keyed a code."
     )
 
@@ -133,7 +133,7 @@ class CloseWish(Asked):
     )
     outcome: Word | None = None
     note: Note = ""
-    satisfaction: int | None = Field(None, ge=1, le=5)
+    satisfaction: StrictInt | None = Field(None, ge=1, le=5)
     ended_by: Literal["customer", "agent", "flow", "idle"] = "agent"
 
 
@@ -188,9 +188,9 @@ class ConversationPage(Given):
 class TokenWish(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"channel": "phone", "pin": True}]})
     channel: Channel = Field(description="Where the conversation is to go on; phone for a call.")
-    expires_s: float | None = Field(None, ge=1, le=86_400 * 7)
-    pin: bool = Field(False, description="Six digits to key in on the phone.")
-    number: bool = Field(False, description="A number to be called for nothing but this.")
+    expires_s: float | None = Field(None, strict=True, ge=1, le=86_400 * 7)
+    pin: StrictBool = Field(False, description="Six digits to key in on the phone.")
+    number: StrictBool = Field(False, description="A number to be called for nothing but this.")
 
 
 class TokenView(Given):
@@ -247,7 +247,7 @@ class CallWish(Asked):
     )
     not_before: AwareDatetime | None = Field(None, description="Unset: now.", examples=["2026-11-24T10:00:00+09:00"])
     until: AwareDatetime | None = None
-    priority: int = Field(5, ge=1, le=9, description="1 first.")
+    priority: StrictInt = Field(5, ge=1, le=9, description="1 first.")
 
 
 class CallBackWish(Asked):

@@ -52,7 +52,7 @@ async def issue_token(
     return models.TokenView.model_validate(ticket, from_attributes=True)
 
 
-@router.post("/tokens/resolve", responses=refusals(*CHANGING))
+@router.post("/tokens/resolve", responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
 async def resolve_token(request: Request, wish: models.ResolveWish, caller: Tokens, at: Wanted) -> models.ResolvedView:
     """Burn a token that a customer has brought, and take their conversation on in your channel."""
     if wish.conversation_id:
