@@ -37,7 +37,15 @@ steps:
     into: contact
     digits: 11
     next: agent
-  agent: {queue: orders, next: bye, full: later, closed: later, timeout: later, left: later, call_back: later, failed: later}
+  agent:
+    queue: orders
+    next: bye
+    full: later
+    closed: later
+    timeout: later
+    left: later
+    call_back: later
+    failed: later
   later: {hang_up: 나중에 다시 연락해 주세요.}
   bye: {hang_up: 감사합니다.}
 """
@@ -58,9 +66,8 @@ def write(directory: Path, ports: dict[str, int]) -> dict[str, object]:
     flows = directory / "flows"
     flows.mkdir()
     (flows / "help.yaml").write_text(FLOW, encoding="utf-8")
-    plan = [
-        '[queues.orders]\ntitle = "주문·배송"\nannounce_every_s = 5.0\n[desk]\nconnector = "crm"\nanswers = ["안녕하세요."]\n'
-    ]
+    plan = ['[queues.orders]\ntitle = "주문·배송"\nannounce_every_s = 5.0']
+    plan += ['[desk]\nconnector = "crm"\nanswers = ["안녕하세요."]']
     for name, code in CODES.items():
         plan += [f'[agents.{name}]\ntitle = "{TITLES[name]}"\nphone = "sip:{name}@127.0.0.1:{ports.get(name, 9)}"']
         plan += [f'code = "{code}"\nring_s = 15.0\nafter_call_s = 60.0\nmisses = 9']

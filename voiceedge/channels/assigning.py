@@ -1,7 +1,7 @@
 """Chats that wait are offered to agents as callers are: by queue and skills, the longest idle first, one by one."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -53,12 +53,19 @@ class _History:
 
 
 class ChatAssigning:
-    """`changed` is told of each agent to whom something is offered, or no longer."""
+    """`changed` is told of each agent to whom something is offered, or no longer; `taken` is done before the latter."""
 
     def __init__(
-        self, chats: ChatDesk, queues: QueueService, clock: Clock, changed: Callable[[str], None] = lambda _: None
+        self,
+        chats: ChatDesk,
+        queues: QueueService,
+        clock: Clock,
+        *,
+        changed: Callable[[str], None],
+        taken: Callable[[Chat], Awaitable[None]],
     ) -> None:
-        self._chats, self._queues, self._clock, self._changed = chats, queues, clock, changed
+        self._chats, self._queues, self._clock = chats, queues, clock
+        self._changed, self._taken = changed, taken
         self._began = clock.monotonic()
         self._present: dict[str, _Presence] = {}
         self._histories: dict[str, _History] = {}
@@ -93,6 +100,7 @@ class ChatAssigning:
         if chat not in self._offers or self._offers[chat].agent != agent:
             raise ChatError("taken", "this chat is not offered to you any more")
         taken = await self._chats.take(chat, agent, title)
+        await self._taken(taken)
         self._withdraw(chat)
         self._histories.pop(chat, None)
         self._presence(agent).missed = 0

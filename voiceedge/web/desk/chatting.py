@@ -39,8 +39,7 @@ async def decline(chat: str, asker: Known, room: Room) -> None:
 async def messages(
     chat: str, asker: Known, room: Room, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0
 ) -> list[dict[str, Any]]:
-    found = await rights.own_chat(room, asker, chat)
-    await room.note_reading(asker.session.digest, asker.actor, found.conversation)
+    found = await rights.opened_chat(room, asker, chat)
     room.streams.shows(asker.name, found.conversation)
     return [asdict(message) for message in await room.services.chats.messages(chat, after)]
 

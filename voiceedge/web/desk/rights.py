@@ -69,6 +69,8 @@ async def before(room: DeskRoom, asker: Asker) -> AsyncIterator[str]:
         waits = ticket.state is TicketState.WAITING and ticket.queue in asker.entry.queues
         if waits or (mine and mine.ticket == ticket.id):
             yield ticket.conversation
+    for offer in room.assigning.offers_to(asker.name):
+        yield offer.chat.conversation
     for chat in await room.services.chats.waiting():
         if waits_for(chat, asker):
             yield chat.conversation
@@ -115,11 +117,11 @@ async def own(room: DeskRoom, asker: Asker, conversation: str) -> Contact:
     return next((one for one in reversed(contacts) if one.ended_ms is None), contacts[-1])
 
 
-async def own_chat(room: DeskRoom, asker: Asker, chat: str) -> Chat:
+async def opened_chat(room: DeskRoom, asker: Asker, chat: str) -> Chat:
+    """Of a conversation that they may open. Raises Problem and StoreError."""
     try:
         found = await room.services.chats.chat(chat)
     except ChatError:
         raise unknown() from None
-    if found.tenant != asker.entry.tenant or found.agent != asker.name:
-        raise unknown()
+    await opened(room, asker, found.conversation)
     return found

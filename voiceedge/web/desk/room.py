@@ -46,7 +46,7 @@ class DeskRoom:
         self.sessions, self.attempts = Sessions(context.database, clock), Attempts(clock)
         self.contacts, self.coming = Contacts(context.database, clock), Coming(clock)
         self.watching = Watching(queues, context.database, clock)
-        self.assigning = ChatAssigning(services.chats, queues, clock, changed=self._changed)
+        self.assigning = ChatAssigning(services.chats, queues, clock, changed=self._changed, taken=self._taken)
         self.streams = Streams(self._came, self._went)
         self._read: dict[tuple[str, str], float] = {}
 
@@ -122,7 +122,7 @@ class DeskRoom:
             case BridgeEnded.type if agent := data["agent"]:
                 await self.contacts.end(data["call_id"], agent)
                 self._changed(agent)
-            case CallTransferred.type:
+            case CallTransferred.type if data["result"] != "done":  # else they are joined in a moment
                 self.coming.over(data["call_id"])
                 self._changed()
             case CallEnded.type:
@@ -158,12 +158,15 @@ class DeskRoom:
         if agent:
             known[chat.id] = agent
             if before != agent:
-                await self.contacts.begin(agent, chat.conversation, chat.channel, chat.id, chat.queue)
+                await self._taken(chat)
             self._changed(agent)
         elif chat.state is ChatState.WAITING:
             self._changed()
         self.assigning.wake()
         self.streams.conversation_changed(chat.conversation)
+
+    async def _taken(self, chat: Chat) -> None:
+        await self.contacts.begin(chat.agent or "", chat.conversation, chat.channel, chat.id, chat.queue)
 
     def _changed(self, *agents: str) -> None:
         self.streams.desk_changed(*agents)

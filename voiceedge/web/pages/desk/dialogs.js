@@ -53,7 +53,7 @@ export function showTransfer(desk, contact) {
     what.hidden = kind.value !== "number";
   };
   pick();
-  dialog(t("transfer"), [field(t("transfer_to"), kind), who, what, field(t("to_note"), note)], t("transfer"), async () => {
+  dialog(t("transfer"), [field(t("transfer_kind"), kind), who, what, field(t("to_note"), note)], t("transfer"), async () => {
     const to = kind.value === "number" ? number.value.replace(/[^\d+*#]/g, "") : somebody.value;
     if (!to) return false;
     const wish = { kind: kind.value, to, note: note.value.trim() };

@@ -11,8 +11,10 @@ const EVERY_MS = 5000;
 const percent = (part) => (part === null ? "–" : `${Math.round(part * 100)} %`);
 const clock = (seconds) => (seconds ? timer(now() - seconds * 1000) : "–");
 
-function table(heads, body) {
-  return el("table", { class: "plain wide" }, el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))), body);
+/** The first so many columns hold `words`, the others numbers. */
+function table(heads, body, words = heads.length) {
+  const head = heads.map((one, place) => el("th", { scope: "col", class: place < words ? "" : "number" }, t(one)));
+  return el("table", { class: "plain wide" }, el("thead", {}, el("tr", {}, head)), body);
 }
 
 function part(title, ...children) {
@@ -31,10 +33,10 @@ export class Floor {
     this.connectors = el("div");
     this.element = el("main", { class: "floor" },
       el("div", { class: "floor-left" },
-        part(t("queues"), table(["queues", "state", "q_waiting", "q_chats", "q_longest", "q_talking", "q_agents", "q_level", "q_handled", "q_abandoned"].map((key) => t(key)), this.queues)),
-        part(t("agents"), table(["agents", "state", "since_when", "chats", "present", "handled", "occupancy"].map((key) => t(key)), this.agents)),
+        part(t("queues"), table(["queues", "state", "q_waiting", "q_chats", "q_longest", "q_talking", "q_agents", "q_level", "q_handled", "q_abandoned"], this.queues, 2)),
+        part(t("agents"), table(["agents", "state", "present", "since_when", "chats", "handled", "occupancy"], this.agents, 3)),
         el("div", { class: "two" },
-          part(t("access"), el("div", { class: "row" }, el("button", { class: "small", onclick: () => this.askAccess() }, t("access"))), table(["at", "actor", "action", "subject"].map((key) => t(key)), this.access)),
+          part(t("access"), el("div", { class: "row" }, el("button", { class: "small", onclick: () => this.askAccess() }, t("show_access"))), table(["at", "actor", "action", "subject"], this.access)),
           part(t("connectors"), this.connectors))),
       el("div", { class: "floor-right" }, part(t("live"), this.live), el("section", { class: "card grow", "aria-label": t("listen") }, this.followed)));
   }
@@ -61,6 +63,8 @@ export class Floor {
   show(shown) {
     setClock(shown.now);
     this.shown = shown;
+    const taken = shown.live.find((one) => one.agent && one.conversation === this.at?.conversation);
+    if (taken && taken.agent !== this.at.agent) this.follow(taken);
     keyed(this.queues, shown.queues, (one) => one.name, () => el("tr"), (row, one) => row.replaceChildren(
       el("th", { scope: "row" }, one.title || one.name), cell(t(one.open ? "open" : "closed")),
       number(one.waiting, one.waiting > 0), number(one.chats, one.chats > 0), number(clock(one.longest_wait_s)), number(one.talking),
@@ -69,8 +73,12 @@ export class Floor {
     keyed(this.agents, shown.agents, (one) => one.name, () => el("tr"), (row, one) => row.replaceChildren(
       el("th", { scope: "row" }, one.title || one.name),
       el("td", {}, el("span", { class: `sign ${one.state}` }, t(one.state)), one.reason ? ` ${t(one.reason)}` : ""),
-      number(clock(one.since_s)), number(one.chats), cell(t(one.present ? "yes" : "no")), number(one.handled), number(percent(one.occupancy))));
-    keyed(this.live, shown.live, (one) => `${one.conversation} ${one.channel} ${one.agent}`, () => el("li", { class: "contact" }, el("button", { class: "open" })), (item, one) => this.fill(item, one));
+      cell(t(one.present ? "yes" : "no")), number(clock(one.since_s)), number(one.chats), number(one.handled), number(percent(one.occupancy))));
+    this.drawLive();
+  }
+
+  drawLive() {
+    keyed(this.live, this.shown.live, (one) => `${one.conversation} ${one.channel} ${one.agent}`, () => el("li", { class: "contact" }, el("button", { class: "open" })), (item, one) => this.fill(item, one));
   }
 
   fill(item, one) {
@@ -83,7 +91,11 @@ export class Floor {
     button.dataset.drawn = key;
     button.replaceChildren(
       el("span", { class: "row" }, el("span", { class: `badge ${one.channel}` }, t(one.channel)), el("strong", { class: "who" }, one.who || t("unknown_customer")), el("span", { class: "spacer" }), timer(one.since)),
-      el("span", { class: "row quiet" }, el("span", {}, title), one.queue ? el("span", { class: "cut" }, one.queue) : ""));
+      el("span", { class: "row quiet" }, el("span", {}, title), one.queue ? el("span", { class: "cut" }, this.queueTitle(one.queue)) : ""));
+  }
+
+  queueTitle(queue) {
+    return this.shown.queues.find((one) => one.name === queue)?.title || queue;
   }
 
   title(agent) {
@@ -106,7 +118,7 @@ export class Floor {
     this.followed.replaceChildren(
       el("h2", {}, one.who || t("unknown_customer"), one.agent ? ` · ${this.title(one.agent)}` : ""), this.log.element,
       one.agent ? el("form", { class: "row whisper-form", onsubmit: whisper }, words, el("button", { class: "primary" }, t("whisper"))) : "");
-    this.show(this.shown);
+    this.drawLive();
     this.changed(one.conversation);
   }
 

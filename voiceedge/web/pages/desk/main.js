@@ -98,6 +98,7 @@ class Desk {
     this.tabs = this.makeTabs();
     app.replaceChildren(el("div", { class: "desk" }, this.bar, this.body, this.floor?.element ?? null, this.tabs));
     if (this.floor) this.floor.element.hidden = true;
+    this.pane("list");
     this.keys = shortcuts(this);
     this.show(shown);
     this.stream = follow((message) => this.hear(message), (lost) => this.lost(lost));
@@ -129,7 +130,7 @@ class Desk {
       el("div", { class: "state-group" }, this.stateButton, this.stateTimer, this.reasonText),
       el("span", { class: "spacer" }),
       (this.lostSign = el("span", { class: "lost", role: "status", hidden: true }, t("reconnecting"))),
-      el("button", { class: "link small", onclick: showHelp, title: `${t("shortcuts")} (Alt+/)`, "aria-label": t("shortcuts") }, "⌨"),
+      el("button", { class: "link small keys", onclick: showHelp, title: `${t("shortcuts")} (Alt+/)`, "aria-label": t("shortcuts") }, "⌨"),
       el("button", { class: "link small", onclick: reload(() => use(current() === "ko" ? "en" : "ko")) }, t("language")),
       el("button", { class: "link small", "aria-label": t("theme"), title: t("theme"), onclick: () => this.toggleTheme() }, "◐"),
       el("span", { class: "name" }, this.shown.me.title),

@@ -53,10 +53,9 @@ export class Side {
     const { customer } = record;
     const rows = [];
     if (record.intent) rows.push(row(t("intent"), record.intent));
-    if (record.visits.some((visit) => visit.channel === "phone" && visit.party)) {
-      const party = record.visits.findLast((visit) => visit.party).party;
-      rows.push(this.value(t("number"), party, "number:", true));
-    }
+    const party = record.visits.findLast((visit) => visit.channel === "phone" && visit.party)?.party;
+    const isKnown = (customer?.identities ?? []).some((one) => one.kind === "phone" && one.value === party);
+    if (party && !isKnown) rows.push(this.value(t("number"), party, "number:", true));
     for (const one of customer?.identities ?? []) {
       const label = el("span", {}, t(`identity_${one.kind}`), one.verified ? el("span", { class: "sign ok" }, t("verified")) : "");
       rows.push(this.value(label, one.value, `identity:${one.number}`, one.hidden));

@@ -148,10 +148,10 @@ export class Story {
     this.asking = true;
     const contact = this.shownContact;
     await attempt(async () => {
-      const isOwn = contact.chat && (contact.state === "talking" || contact.state === "wrap_up");
+      const isOwn = contact.chat && contact.state !== "offered";
       const record = await get(conversation(contact.conversation));
       const after = this.messages.at(-1)?.number ?? 0;
-      const messages = isOwn && contact.state === "talking" ? await get(chat(contact.chat, `/messages?after=${after}`)) : [];
+      const messages = isOwn ? await get(chat(contact.chat, `/messages?after=${after}`)) : [];
       if (contact.conversation !== this.shownContact?.conversation) return;
       this.record = record;
       this.messages.push(...messages.filter((one) => one.number > after));
