@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage
 from voiceedge.channels.file import WEB_CHAT
 from voiceedge.context.tokens import TokenRefusedError
-from voiceedge.web.chat_door import ChatDoor, CrossOrigin, Door, Own, Visitor, as_problem, remember
+from voiceedge.web.chat_door import ChatDoor, CrossOrigin, Door, Own, Perhaps, Visitor, as_problem, remember
 from voiceedge.web.guarding import HEADERS
 from voiceedge.web.problems import Problem
 from voiceedge.web.services import Services, Wanted
@@ -121,9 +121,14 @@ async def begin(body: Begin, request: Request, at: Wanted, visitor: Visitor) -> 
 
 
 @router.get("/chat/state")
-async def state(at: Wanted, chat: Own) -> dict[str, Any]:
-    """All there is to see; the rest comes by the stream."""
-    return await _state(at, chat)
+async def state(at: Wanted, chat: Perhaps, channel: Annotated[str, Query(pattern=NAME)] = WEB_CHAT) -> dict[str, Any]:
+    """All there is to see, and the rest comes by the stream; where the browser has no chat, how `channel` is called."""
+    if chat:
+        return await _state(at, chat)
+    try:
+        return {"chat": None, "title": at.chats.channel(channel).title}
+    except ChatError as error:
+        raise as_problem(error) from None
 
 
 @router.get("/chat/messages")

@@ -102,16 +102,25 @@ def _guarded(request: Request, door: Door) -> str:
 Visitor = Annotated[str, Depends(_guarded)]
 
 
-async def _chat(request: Request, at: Wanted, _visitor: Visitor) -> Chat:
+async def _chat(request: Request, at: Wanted, _visitor: Visitor) -> Chat | None:
     session = request.headers.get(HEADER) or request.cookies.get(COOKIE, "")
     name, _, secret = session.partition(".")
     try:
-        return await at.chats.visited(name, secret)
-    except ChatError as error:
-        raise as_problem(error) from None
+        return await at.chats.visited(name, secret) if secret else None
+    except ChatError:
+        return None
 
 
-Own = Annotated[Chat, Depends(_chat)]
+Perhaps = Annotated[Chat | None, Depends(_chat)]
+
+
+def _own(chat: Perhaps) -> Chat:
+    if chat is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown", "there is no such chat")
+    return chat
+
+
+Own = Annotated[Chat, Depends(_own)]
 
 
 def as_problem(error: ChatError) -> Problem:
