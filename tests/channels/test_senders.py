@@ -213,6 +213,7 @@ def mail(port: int, **more) -> dict:
         "host": "localhost",
         "port": port,
         "tls": "none",
+        "timeout_s": 60,
         "sender": "보이스몰 <talk@example.com>",
     }
     return settings | more
