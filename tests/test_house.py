@@ -23,6 +23,7 @@ PACKAGE = ROOT / "voiceedge"
 
 # From the top of the house to its ground floor: a room may import those after it, and itself.
 ROOMS = (
+    "client",
     "cli",
     "edge",
     "web",
