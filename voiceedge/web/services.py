@@ -37,7 +37,7 @@ class Services:
     ask_workers: AskWorkers
 
 
-def _of(connection: HTTPConnection) -> Services:
+async def _of(connection: HTTPConnection) -> Services:  # a plain function would be called in a thread
     services: Services = connection.app.state.services
     return services
 
