@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 
-from voiceedge.channels.chat_model import Chat, ChatError
+from voiceedge.channels.chat_model import Chat
 from voiceedge.context.archive import Found, Wanted
 from voiceedge.context.record import Conversation
 from voiceedge.switch.queues.messages import TicketState
@@ -117,11 +117,9 @@ async def own(room: DeskRoom, asker: Asker, conversation: str) -> Contact:
     return next((one for one in reversed(contacts) if one.ended_ms is None), contacts[-1])
 
 
-async def opened_chat(room: DeskRoom, asker: Asker, chat: str) -> Chat:
-    """Of a conversation that they may open. Raises Problem and StoreError."""
-    try:
-        found = await room.services.chats.chat(chat)
-    except ChatError:
-        raise unknown() from None
-    await opened(room, asker, found.conversation)
-    return found
+async def own_chat(room: DeskRoom, asker: Asker, chat: str) -> Contact:
+    """Their part in a chat. Raises Problem where they have none."""
+    contacts = [one for one in await room.contacts.open_of(asker.name) if one.reference == chat]
+    if not contacts:
+        raise unknown()
+    return contacts[0]

@@ -17,7 +17,7 @@ def whole(record: Conversation, customer: Customer | None) -> dict[str, Any]:
         "who": who(record, customer),
         "note": record.note,
         "visits": [visit.model_dump(mode="json", exclude={"reference"}) for visit in record.channels],
-        "turns": [_shown(turn.model_dump(mode="json", exclude={"visit", "decision"})) for turn in record.turns],
+        "turns": [_shown(turn.model_dump(mode="json", exclude={"decision"})) for turn in record.turns],
         "slots": [slot(name, one) for name, one in record.slots.items()],
         "journey": [step.model_dump(mode="json") for step in record.journey],
         "hand_overs": [

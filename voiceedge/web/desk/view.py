@@ -113,6 +113,7 @@ class Drawing:
             "id": contact.id,
             "state": "talking" if contact.ended_ms is None else "wrap_up",
             "queue": _queue(self._room, contact.queue) if contact.queue else None,
+            "began": contact.began_ms,
             "since": contact.began_ms if contact.ended_ms is None else contact.ended_ms,
         }
         if contact.channel == "phone":

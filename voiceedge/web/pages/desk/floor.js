@@ -157,7 +157,7 @@ export class Floor {
       });
     };
     return el("form", { class: "connector", onsubmit: run },
-      el("p", {}, el("strong", {}, one.name), ` ${one.kind} `, el("span", { class: `sign ${one.breaker}` }, one.breaker),
+      el("p", {}, el("strong", {}, one.name), ` ${one.kind} `, el("span", { class: `sign ${one.breaker}` }, t(`breaker_${one.breaker}`)),
         ` ${t("asked")} ${one.asked} · ${t("failed_count")} ${one.failed}${one.p95_ms === null ? "" : ` · p95 ${Math.round(one.p95_ms)} ms`}`),
       one.problem ? el("p", { class: "quiet" }, one.problem) : "",
       el("div", { class: "row" }, inputs.map(([, input]) => input), el("button", { class: "small", title: t("try_hint") }, t("try_it"))), told);

@@ -21,7 +21,7 @@ if (theme) document.documentElement.dataset.theme = theme;
 export function explain(error) {
   if (!(error instanceof Refused)) throw error;
   if (error.status === 401) return showLogin();
-  const known = t(error.code);
+  const known = error.status === 404 ? t("not_yours") : t(error.code);
   toast(known === error.code ? error.message || t("failed") : known, "bad");
 }
 
@@ -176,8 +176,9 @@ class Desk {
   showState() {
     const { state } = this.shown;
     const isBreak = state.state === "break";
-    this.bar.dataset.state = state.state;
-    text(this.stateButton, t(state.state));
+    const shown = state.on_a_call && state.state === "available" ? "talking" : state.state; // sent to them by a colleague
+    this.bar.dataset.state = shown;
+    text(this.stateButton, t(shown));
     this.stateButton.title = isBreak || state.state === "after_call" ? `${t("go_available")} (Alt+A)` : `${t("go_break")} (Alt+B)`;
     this.stateTimer.replaceChildren(timer(state.since));
     const reason = state.reason ? t(state.reason) : "";

@@ -174,8 +174,7 @@ export class Story {
     }
     this.log.note(null);
     if (!this.record) return;
-    const own = this.messages.length ? this.shownContact.chat : null;
-    this.log.show([...entries(this.record, this.desk, own), ...this.messages.map((one) => fromMessage(one, this.desk))]);
+    this.log.show([...entries(this.record, this.desk, this.shownContact), ...this.messages.map((one) => fromMessage(one, this.desk))]);
   }
 }
 
@@ -209,9 +208,10 @@ export class Log {
   }
 }
 
-/** A record as entries of a log: `without` is the chat whose messages are shown in full beside. */
-export function entries(record, desk, without = null) {
-  const found = record.turns.filter((turn) => turn.text && turn.visit !== without).map((turn) => said(turn, desk));
+/** A record as entries of a log; what was written in the contact's chat since it began is shown in full beside. */
+export function entries(record, desk, contact = null) {
+  const isBeside = (turn) => contact?.chat && turn.visit === contact.chat && Date.parse(turn.time) >= contact.began;
+  const found = record.turns.filter((turn) => turn.text && !isBeside(turn)).map((turn) => said(turn, desk));
   const add = (list, words) => found.push(...list.map((one) => line(one.time, words(one))));
   add(record.visits.map((visit) => ({ ...visit, time: visit.started_at })), (one) => t("started", { channel: t(one.channel) }));
   add(record.visits.filter((visit) => visit.ended_at).map((visit) => ({ ...visit, time: visit.ended_at })), (one) => t("ended", { channel: t(one.channel) }));
