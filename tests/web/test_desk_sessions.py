@@ -1,0 +1,79 @@
+"""How long somebody is logged in at the desk, and how often a code may be guessed."""
+
+import pytest
+from sqlalchemy import select
+
+from voiceedge.clock import VirtualClock
+from voiceedge.config import Config
+from voiceedge.context.database import Database
+from voiceedge.context.desk_tables import desk_sessions
+from voiceedge.web.desk.attempts import FORGOTTEN_S, Attempts
+from voiceedge.web.desk.contacts import Contacts
+from voiceedge.web.desk.sessions import IDLE_S, LONGEST_S, Sessions
+
+
+@pytest.fixture
+async def database(tmp_path):
+    database = Database.of(Config.model_validate({"site": {"data_dir": str(tmp_path), "run_dir": str(tmp_path)}}))
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_a_session_ends_by_idleness_by_age_and_by_logging_out(database):
+    clock = VirtualClock()
+    sessions = Sessions(database, clock)
+    idle, busy, left = [await sessions.open("kim") for _ in range(3)]
+    await sessions.close(await sessions.find(left))
+    assert await sessions.find(left) is None
+    for _ in range(int(LONGEST_S / (IDLE_S - 1))):
+        assert (await sessions.find(busy)).agent == "kim"
+        await clock.advance(IDLE_S - 1)
+    assert await sessions.find(idle) is None
+    await clock.advance(IDLE_S - 1)
+    assert await sessions.find(busy) is None
+
+
+async def test_the_database_does_not_know_the_cookie(database):
+    secret = await Sessions(database, VirtualClock()).open("kim")
+    async with database.begin() as connection:
+        (row,) = (await connection.execute(select(desk_sessions))).all()
+    assert secret not in row
+    assert len(secret) >= 43  # 256 bits
+
+
+async def test_codes_are_guessed_five_times_and_then_not_for_a_while():
+    clock = VirtualClock()
+    attempts = Attempts(clock)
+    for _ in range(5):
+        assert attempts.locked_s("kim", "10.0.0.1") == 0
+        attempts.failed("kim", "10.0.0.1")
+    assert attempts.locked_s("kim", "10.0.0.1") == FORGOTTEN_S
+    assert attempts.locked_s("kim", "10.0.0.2") == 0
+    assert attempts.locked_s("lee", "10.0.0.1") == 0
+    await clock.advance(FORGOTTEN_S)
+    assert attempts.locked_s("kim", "10.0.0.1") == 0
+
+
+async def test_many_addresses_do_not_help_nor_do_many_names():
+    attempts = Attempts(VirtualClock())
+    for number in range(20):
+        attempts.failed("kim", f"10.0.0.{number}")
+    assert attempts.locked_s("kim", "10.0.1.1") > 0
+    for number in range(20):
+        attempts.failed(f"agent{number}", "10.9.9.9")
+    assert attempts.locked_s("lee", "10.9.9.9") > 0
+
+
+async def test_a_contact_begins_once_ends_and_is_wrapped_up(database):
+    contacts = Contacts(database, VirtualClock())
+    for _ in range(2):  # events may come twice
+        await contacts.begin("kim", "c1", "phone", "call-1", "orders")
+    (contact,) = await contacts.open_of("kim")
+    assert await contacts.end("call-1", "lee") == set()
+    assert await contacts.end("call-1") == {"kim"}
+    assert await contacts.end("call-1") == set()
+    await contacts.joined("c1", "c0")
+    await contacts.close(contact)
+    assert (await contacts.open_of("kim"), await contacts.has_had("kim", ["c0"])) == ([], True)
+    assert not await contacts.has_had("lee", ["c0"])
