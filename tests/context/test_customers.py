@@ -132,6 +132,14 @@ async def test_the_same_person_who_shows_themselves_twice_at_once_is_one(custome
     assert len(set(found)) == 1
 
 
+async def test_the_same_table_taken_twice_at_once_makes_each_customer_once(customers) -> None:
+    rows = {line: {"phone": f"010-1234-56{line}", "name": f"kim {line}"} for line in range(10, 20)}
+    results = await asyncio.gather(*(customers.take("main", rows, who="test") for _ in range(3)))
+    assert sum(result.created for result in results) == 10
+    for row in rows.values():
+        assert len(await customers.find("main", "phone", row["phone"])) == 1
+
+
 async def test_card_numbers_are_no_attributes(customers) -> None:
     kim = await customers.identify("a", shown("phone", NUMBER), who="test")
     card = Slot(value="4111 1111 1111 1111", personal_data=PersonalDataClass.CARD)

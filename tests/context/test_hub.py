@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from making import CLOCK, stamped, step
+from sqlalchemy import text
 
 from voiceedge.context import hub as hubs
+from voiceedge.context.cloudevents import publish_form
 from voiceedge.context.database import Database
 from voiceedge.context.digital import ConversationContinued
 from voiceedge.context.hub import Delivery, Hub, Missed, Subscription
@@ -150,3 +152,27 @@ async def test_events_of_all_nodes_come_once_and_in_order_while_they_write_at_on
         assert sequences == list(range(1, len(sequences) + 1))
     for node in nodes[1:]:
         await node.close()
+
+
+async def test_what_another_node_is_late_to_commit_is_not_passed_over(new_node: Callable[..., Database]) -> None:
+    late, quick = new_node("late"), new_node("quick")
+    await asyncio.gather(late.open(), quick.open())
+    late_store, quick_store = Store(late, "seoul"), Store(quick, "seoul")
+    async with running(quick) as hub, hub.subscribe() as subscription:
+        async with late.begin() as connection:
+            event = publish_form(step(1, "late"), "seoul", 1)
+            row = {"event_id": event.id, "conversation_id": "late", "body": event.model_dump_json(), "node": "late"}
+            await late_store._add_to_outbox(connection, [row])
+            ingesting = asyncio.create_task(quick_store.ingest([step(2, "quick")]))
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            async with asyncio.timeout(30):
+                while not ingesting.done() and not (await connection.scalars(waits)).one():  # noqa: ASYNC110 - a server's
+                    await asyncio.sleep(0.01)
+            hub.wake()
+            with suppress(TimeoutError):  # what is read now must not be the later one alone
+                async with asyncio.timeout(0.3):
+                    await hub.catch_up(subscription)
+        await ingesting
+        hub.wake()
+        assert [one.event.subject for one in await some(subscription, 2)] == ["late", "quick"]
+    await asyncio.gather(late.close(), quick.close())

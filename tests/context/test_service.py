@@ -78,6 +78,18 @@ async def test_a_call_is_remembered_published_and_resumed(config: Config) -> Non
     assert (health.pending, health.problem, health.published) == (0, None, len(events))
 
 
+async def test_a_caller_whom_the_network_vouches_for_is_a_customer(config: Config) -> None:
+    async with ContextService(config, CLOCK) as service:
+        call = one_of_each()[0]
+        batch = [stamped(call, "a", number="010-1234-5678"), stamped(call, "b"), stamped(call, "c", number="anonymous")]
+        await service.ingest(batch)
+        await service.ingest(batch)  # as after an answer that was lost
+        known = [await service.conversation(name) for name in "abc"]
+        assert [one.customer_id is not None for one in known if one] == [True, False, False]
+        (customer,) = await service.customers.find("main", "phone", "01012345678")
+        assert customer.identities[0].source == "network"
+
+
 async def test_a_stop_lets_the_last_events_out(config: Config) -> None:
     service = ContextService(config, CLOCK)
     await service.start()

@@ -99,7 +99,7 @@ class Archive:
             query = query.where(*await self._of_person(connection, tenant, wanted))
             query = _after(query.order_by(conversations.c.started_ms.desc(), conversations.c.id.desc()), before)
             most = LOOKED_AT if wanted.text else limit
-            rows: Sequence[Row[Any]] = (await connection.execute(query.limit(most + 1))).all()
+            rows: Sequence[Any] = (await connection.execute(query.limit(most + 1))).all()
         further = len(rows) > most
         rows = rows[:most]
         if wanted.text:

@@ -83,7 +83,9 @@ class Changes(Value):
     intent: str | None = None
     outcome: str | None = None
     slots: Mapping[str, Slot] = Field(default_factory=dict)
-    number: WholeText | None = None  # of a leg's far end, in the clear, for its call-detail record only
+    # In the clear, and in no record: of a leg's far end for its call-detail record; of a caller whom the network vouches
+    # for, with the call's first event.
+    number: WholeText | None = None
 
 
 class Interaction(Kept):

@@ -17,9 +17,9 @@ from voiceedge.context.access import AccessLog
 from voiceedge.context.archive import Archive
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.continuing import Continuing
-from voiceedge.context.customers import Customers
+from voiceedge.context.customers import Claim, Customers
 from voiceedge.context.database import Database
-from voiceedge.context.events import EventData
+from voiceedge.context.events import CallStarted, EventData
 from voiceedge.context.gathering import Gathering
 from voiceedge.context.hub import Hub
 from voiceedge.context.keys import KeyRing, fingerprint, keys_fingerprint, load_key
@@ -29,7 +29,7 @@ from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.record import Changes, Conversation
 from voiceedge.context.retention import Retention
 from voiceedge.context.store import Store
-from voiceedge.errors import BusError, StoreError
+from voiceedge.errors import BusError, CustomerError, StoreError
 
 FLUSH_S = 5.0
 log = structlog.get_logger()
@@ -119,8 +119,16 @@ class ContextService:
         await self.stop()
 
     async def ingest(self, batch: Sequence[StampedEvent]) -> None:
-        """Return when the events are on the disk, or raise StoreError. An event that comes twice is kept once."""
+        """Return when the events are on the disk, or raise StoreError. An event that comes twice is kept once.
+
+        Callers whose number the network has vouched for are then known as customers.
+        """
         await self._gathering.ingest(batch)
+        for event in batch:
+            if isinstance(event.data, CallStarted) and event.changes.number:
+                claim = Claim("phone", event.changes.number, verified=True, source="network")
+                with suppress(CustomerError):  # a number of some private kind
+                    await self.customers.identify(event.conversation, claim, who="network")
 
     async def ingest_now(self, batch: Sequence[StampedEvent]) -> None:
         """As `ingest`, for few events of which somebody waits: without waiting for others to come."""

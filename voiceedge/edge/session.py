@@ -144,7 +144,8 @@ class Session:
                     called=self._called,
                     flow=flow,
                     trunk=self._origin.call.trunk or None,
-                )
+                ),
+                {"number": self._facts.caller} if self._facts.attestation == "passed" else None,
             )
             log.info("routed", to=destination.kind, by=destination.by)
             if destination.kind == "reject":
