@@ -83,8 +83,8 @@ class Changes(Value):
     intent: str | None = None
     outcome: str | None = None
     slots: Mapping[str, Slot] = Field(default_factory=dict)
-    # In the clear, and in no record: of a leg's far end for its call-detail record; of a caller whom the network vouches
-    # for, with the call's first event.
+    # In the clear, and in no record: of a leg's far end, for its call-detail record; of a caller for whom the network
+    # vouches, with the call's first event.
     number: WholeText | None = None
 
 
