@@ -96,6 +96,14 @@ async def test_a_call_is_on_the_desk_from_its_ring_to_the_wrap_up_of_whoever_had
             await side.get_by_role("button", name="name 보기").click()
             await expect(side.get_by_text("홍길동")).to_be_visible()
 
+            wish = {"kind": "number", "to": "+19005550100", "note": ""}
+            refused = await page.request.post(
+                f"{site.url}/desk/api/conversations/{conversation}/send_on",
+                data=wish,
+                headers={"X-VoiceEdge-Desk": "1"},
+            )
+            assert (refused.status, (await refused.json())["code"]) == (403, "refused")
+
             other = await site.desk(browser, "lee")
             await page.keyboard.press("Alt+t")
             await page.get_by_label("보낼 곳").select_option("agent")

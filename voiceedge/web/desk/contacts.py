@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from voiceedge.clock import Clock
 from voiceedge.context.database import Database
@@ -11,7 +11,7 @@ from voiceedge.context.desk_tables import desk_contacts as table
 
 LONGEST_REFERENCE = 240
 SHOWN_FOR_MS = 24 * 3_600_000  # one that nobody wraps up is forgotten by then
-MOST_SHOWN = 50
+MOST_SHOWN, MOST_UNDER_WAY = 50, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +75,28 @@ class Contacts:
     async def open_of(self, agent: str) -> list[Contact]:
         """Not wrapped up yet, the oldest first."""
         since = self._now_ms - SHOWN_FOR_MS
-        return await self._read(table.c.agent == agent, table.c.closed_ms.is_(None), table.c.began_ms > since)
+        mine = table.c.agent == agent, table.c.closed_ms.is_(None), table.c.began_ms > since
+        return await self._read(*mine, most=MOST_SHOWN)
+
+    async def find(self, agent: str, reference: str) -> Contact | None:
+        """Theirs in this call or chat, wrapped up or not."""
+        return next(iter(await self._read(table.c.id == _id(agent, reference), most=1)), None)
 
     async def under_way(self) -> list[Contact]:
-        return await self._read(table.c.ended_ms.is_(None))
+        return await self._read(table.c.ended_ms.is_(None), most=MOST_UNDER_WAY)
 
     async def has_had(self, agent: str, conversations: Collection[str]) -> bool:
         which = table.c.agent == agent, table.c.conversation_id.in_(conversations)
         async with self._database.begin() as connection:
             return (await connection.scalars(select(table.c.id).where(*which).limit(1))).first() is not None
 
-    async def _read(self, *which: ColumnElement[bool]) -> list[Contact]:
-        query = select(table).where(*which).order_by(table.c.began_ms).limit(MOST_SHOWN)
+    async def prune(self, older_than_days: float) -> None:
+        before = self._now_ms - int(older_than_days * 86_400_000)
+        async with self._database.begin() as connection:
+            await connection.execute(delete(table).where(table.c.began_ms < before))
+
+    async def _read(self, *which: ColumnElement[bool], most: int) -> list[Contact]:
+        query = select(table).where(*which).order_by(table.c.began_ms).limit(most)
         async with self._database.begin() as connection:
             return [Contact(*row) for row in await connection.execute(query)]
 

@@ -118,8 +118,8 @@ async def own(room: DeskRoom, asker: Asker, conversation: str) -> Contact:
 
 
 async def own_chat(room: DeskRoom, asker: Asker, chat: str) -> Contact:
-    """Their part in a chat. Raises Problem where they have none."""
-    contacts = [one for one in await room.contacts.open_of(asker.name) if one.reference == chat]
-    if not contacts:
+    """Their part in a chat, which may be over. Raises Problem where they have none."""
+    contact = await room.contacts.find(asker.name, chat)
+    if contact is None:
         raise unknown()
-    return contacts[0]
+    return contact

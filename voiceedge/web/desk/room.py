@@ -33,6 +33,7 @@ from voiceedge.web.desk.streams import Streams
 from voiceedge.web.services import Services
 
 AGAIN_S = 2.0
+PRUNE_EVERY_S = 3_600.0
 NOTED_FOR_S = 900.0  # a conversation that stays open at a desk is one reading for so long
 MOST_NOTED = 10_000
 
@@ -86,7 +87,7 @@ class DeskRoom:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for work in (self._follow_events(), self._follow_chats(), self.assigning.run()):
+            for work in (self._follow_events(), self._follow_chats(), self.assigning.run(), self._prune()):
                 group.create_task(work)
 
     async def _follow_events(self) -> None:
@@ -96,7 +97,7 @@ class DeskRoom:
                     await self._reconcile()
                     async for delivery in deliveries:
                         if isinstance(delivery, Missed):
-                            self.streams.desk_changed()
+                            self._changed()
                         else:
                             await self._heard(delivery)
             await sleep(self.services.clock, AGAIN_S)
@@ -110,6 +111,12 @@ class DeskRoom:
         for contact in await self.contacts.under_way():
             if contact.channel == "phone" and contact.reference not in up:
                 await self.contacts.end(contact.reference)
+
+    async def _prune(self) -> None:
+        while True:
+            with suppress(StoreError):  # then the next time
+                await self.contacts.prune(self.services.config.retention.conversations_days)
+            await sleep(self.services.clock, PRUNE_EVERY_S)
 
     async def _heard(self, delivery: Delivery) -> None:
         event, data = delivery.event, delivery.event.data
@@ -136,7 +143,7 @@ class DeskRoom:
                 self.streams.conversation_changed(joined)
                 self._changed()
             case QueueJoined.type | QueueLeft.type:
-                self._changed()
+                self.streams.desk_changed(*self.services.queues.rules.agents_of.get(data["queue"], ()))
 
     async def _follow_chats(self) -> None:
         known: dict[str, str] = {}  # chat to agent
@@ -169,7 +176,8 @@ class DeskRoom:
         await self.contacts.begin(chat.agent or "", chat.conversation, chat.channel, chat.id, chat.queue)
 
     def _changed(self, *agents: str) -> None:
-        self.streams.desk_changed(*agents)
+        """For these agents; for everybody where none is named."""
+        self.streams.desk_changed(*(agents or self.agents))
 
     def _came(self, agent: str) -> None:
         self.assigning.arrived(agent)

@@ -54,9 +54,9 @@ class Streams:
             self._went(agent)
 
     def desk_changed(self, *agents: str) -> None:
-        """What these agents' desks show; supervisors' too, where it is anybody's."""
+        """What these agents' desks show, and so what supervisors see."""
         for stream in self._open:
-            if not agents or stream.agent in agents:
+            if stream.agent in agents:
                 stream.tell("desk")
             if stream.supervises:
                 stream.tell("floor")

@@ -8,6 +8,7 @@ import { toast } from "./toast.js";
 import { moment, t } from "./words.js";
 
 const EVERY_MS = 5000;
+const SOON_MS = 700;
 const percent = (part) => (part === null ? "–" : `${Math.round(part * 100)} %`);
 const clock = (seconds) => (seconds ? timer(now() - seconds * 1000) : "–");
 
@@ -51,6 +52,11 @@ export class Floor {
   stop() {
     clearInterval(this.every);
     this.every = null;
+  }
+
+  /** Soon: several changes that come together are asked for once. */
+  soon() {
+    if (this.every) this.due ??= setTimeout(() => ((this.due = null), this.refresh()), SOON_MS);
   }
 
   async refresh() {

@@ -237,7 +237,7 @@ class Desk {
         this.floor?.changed(message.conversation);
         break;
       case "floor":
-        this.floor?.refresh();
+        this.floor?.soon();
         break;
       case "whisper":
         toast(`${t("whisper_from", { name: message.by })}: ${message.text}`, "whisper", 0);
