@@ -129,13 +129,14 @@ async def converse(
     hand_over: bool = True,
     clock: VirtualClock | None = None,
     call: Any = None,
+    earlier: Mapping[str, str] | None = None,
 ) -> Talk:
     talk, waiting = Talk(), iter(lines)
 
     async def read(question: Question) -> str | None:
         return next(waiting, None)
 
-    simulated = SimulatedCall(read, Screen(talk), transfer=transfer, hand_over=hand_over)
+    simulated = SimulatedCall(read, Screen(talk), transfer=transfer, hand_over=hand_over, earlier=earlier)
     run = FlowRun(flows, flow, call or simulated, talk, clock or VirtualClock(), look_ups or Service())
     talk.outcome = await run.run()
     return talk

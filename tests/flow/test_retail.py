@@ -15,6 +15,8 @@ FLOWS = FlowBook(Path("ivr_flows")).flows
 SHIPPED = Found({"status": "shipped", "carrier": "한빛택배", "arrives": "2026-11-24"})
 MONDAY_NOON = datetime(2026, 11, 23, 3, tzinfo=UTC)
 SUNDAY = datetime(2026, 11, 22, 3, tzinfo=UTC)
+SENT = "sent by sms to the caller"
+EARLIER = {"order_number": "12345", "topic": "배송 문의"}
 
 
 async def call(*lines, look_ups=None, moment=MONDAY_NOON, flow="retail", **more):
@@ -41,7 +43,8 @@ async def test_the_other_states_of_a_delivery(status, words):
 
 async def test_without_the_order_service_the_caller_is_led_to_chat_with_what_was_said():
     talk = await call("1", "12345#", "네 보내 주세요", look_ups=Service(Failed("down")))
-    assert talk.notes == ["hand over to web-chat: 배송 문의 (takes along: order_number, topic)"]
+    assert talk.notes == ["hand over to web-chat: 배송 문의 (takes along: order_number, topic)", SENT]
+    assert "채팅 상담 링크를 문자로 보내 드렸습니다." in talk.said[-2]
     assert talk.outcome.outcome == "served"
 
 
@@ -55,7 +58,7 @@ async def test_an_unknown_order_is_asked_for_again_and_then_led_to_chat():
 
 async def test_a_return_goes_to_chat_with_the_order_number():
     talk = await call("반품하고 싶어요", "12345#", "1")
-    assert talk.notes == ["hand over to web-chat: 교환·반품 문의 (takes along: order_number, topic)"]
+    assert talk.notes == ["hand over to web-chat: 교환·반품 문의 (takes along: order_number, topic)", SENT]
     assert talk.outcome.intent == "return"
 
 
@@ -91,6 +94,35 @@ async def test_opening_hours_and_back_to_the_menu():
 async def test_from_inside_the_number_sub_flow_one_gets_back_to_the_beginning():
     talk = await call("1", "처음으로", "3", "2")
     assert talk.outcome.outcome == "served"
+
+
+async def test_whoever_was_in_a_chat_is_told_of_the_order_without_being_asked_for_it():
+    by_header = await call("continued", "2", earlier=EARLIER)
+    by_number = await call("absent", "continued", "2", earlier=EARLIER)
+    by_caller = await call("absent", "absent", "continued", "네", "2", earlier=EARLIER)
+    by_pin = await call("absent", "absent", "absent", "9", "123456", "continued", "2", earlier=EARLIER)
+    for talk in (by_header, by_number, by_caller, by_pin):
+        assert "앞서 말씀하신 주문 번호 일이삼, 사오번으로 이어서 도와드리겠습니다." in talk.said
+        assert any("한빛택배를 통해 배송 중" in text for text in talk.said)
+        assert "number" not in [step.step for step in talk.steps()]
+
+
+async def test_a_return_goes_on_with_an_agent_and_without_an_order_with_the_menu():
+    returning = await call("continued", earlier=EARLIER | {"topic": "교환·반품 문의"})
+    assert returning.outcome.ended_by == "transfer"
+    assert "교환이나 반품을 이어서" in returning.said[1]
+    assert (await call("continued", "3", "2", earlier={"topic": "일반 상담"})).outcome.outcome == "served"
+
+
+@pytest.mark.parametrize("lines", [("9", "123456", "unknown", "123456", "unknown", "123456", "unknown"), ("9", "*")])
+async def test_a_code_that_leads_nowhere_leads_back_to_the_menu(lines):
+    talk = await call(*lines, "3", "2")
+    assert talk.outcome.outcome == "served"
+
+
+async def test_nobody_is_asked_for_a_code_or_about_a_chat_who_does_not_want_to_continue_one():
+    talk = await call("3", "2")
+    assert [question.name for question in talk.questions] == ["menu", "more"]
 
 
 async def test_the_english_line():

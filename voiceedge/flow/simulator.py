@@ -74,7 +74,7 @@ class SimulatedCall:
         hand_over: bool = True,
         earlier: Mapping[str, str] | None = None,
     ) -> None:
-        """`earlier` are the slots of a conversation that is continued."""
+        """`earlier` are the slots of a conversation that is continued; empty: only a PIN could lead to one."""
         self._earlier = earlier or {}
         self._read, self._screen, self._transfer, self._hand_over = read, screen, transfer, hand_over
         self._facts = facts or CallFacts("simulated", "simulated", caller="01012345678", called="15880000")
@@ -97,6 +97,8 @@ class SimulatedCall:
 
     async def resume(self, way: Way, pin: str = "", *, confirmed: bool = False) -> Continued | NotContinued:
         self._check()
+        if not pin and not self._earlier:
+            return NotContinued.ABSENT
         what = f"continue by {way}{f' {pin}' if pin else ''}"
         if not confirmed and (refused := (await self._becomes(what, _Resumed)).refused):
             return refused
