@@ -39,14 +39,16 @@ class NoWorkers:
 
 
 class Site:
-    def __init__(self, services: Services, url: str) -> None:
-        self.services, self.url = services, url
+    """`tenants` is added to the names of tenants, so that tests who share a service see nothing of each other."""
+
+    def __init__(self, services: Services, url: str, tenants: str = "") -> None:
+        self.services, self.url, self._tenants = services, url, tenants
         self._stack = AsyncExitStack()
 
     async def key(self, *scopes: str, tenant: str = "main", days: float | None = None) -> str:
         """How a new key is written; with all scopes unless some are named."""
         wanted = [Scope(scope) for scope in scopes] or ALL
-        return (await self.services.keys.add("channel", tenant, wanted, days))[1]
+        return (await self.services.keys.add("channel", tenant + self._tenants, wanted, days))[1]
 
     async def client(self, *scopes: str, tenant: str = "main", **options: Any) -> httpx.AsyncClient:
         """As a new key's owner."""

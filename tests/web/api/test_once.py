@@ -53,18 +53,16 @@ async def test_what_was_refused_may_be_sent_again(site: Site):
         assert (await client.post(path, json=body, headers=headers)).json()["code"] == "no_open_visit"
 
 
-async def test_kept_answers_tell_nothing_without_the_key(site: Site, tmp_path: Path):
-    client = await site.client()
-    name = (await client.post("/conversations", json=OPEN)).json()["id"]
-    issued = await client.post(
-        f"/conversations/{name}/tokens", json={"channel": "web-chat"}, headers={"Idempotency-Key": "token"}
-    )
-    again = await client.post(
-        f"/conversations/{name}/tokens", json={"channel": "web-chat"}, headers={"Idempotency-Key": "token"}
-    )
-    token = issued.json()["token"]
-    assert again.json()["token"] == token
-    assert not holding(tmp_path, token)
+async def test_kept_answers_tell_nothing_without_the_key(tmp_path: Path):
+    async with api_site.opened(tmp_path) as site:
+        client = await site.client()
+        name = (await client.post("/conversations", json=OPEN)).json()["id"]
+        path, once = f"/conversations/{name}/tokens", {"Idempotency-Key": "token"}
+        tokens = [
+            (await client.post(path, json={"channel": "web-chat"}, headers=once)).json()["token"] for _ in range(2)
+        ]
+        assert tokens[0] == tokens[1]
+        assert not holding(tmp_path, tokens[0])
 
 
 async def test_what_was_done_before_a_crash_is_not_done_again(tmp_path: Path):
