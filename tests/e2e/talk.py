@@ -11,6 +11,7 @@ import string
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from peer import Peer, PeerCall
@@ -126,6 +127,75 @@ async def talk(
         finally:
             await made.hang_up()
         await made.over()
+
+
+@dataclass
+class Caller:
+    """A call whose conversation may turn out to be a part of an earlier one: what is told of the call alone."""
+
+    peer: PeerCall
+    events: Events
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [data for data in self.events.of(kind) if self.peer.id in {data.get("call_id"), data.get("interaction")}]
+
+    async def until(self, event: str, **fields: object) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            return next((data for data in self.of(event) if fields.items() <= data.items()), None)
+
+        try:
+            return await until(look)  # type: ignore[return-value]
+        except TimeoutError:
+            raise AssertionError(f"no {event} {fields} after {self.steps}") from None
+
+    async def asked(self, step: str, times: int = 1) -> dict[str, Any]:
+        """What the question says, once it has been put so often."""
+        kinds = {"ask", "retry", "confirm"}
+
+        def look() -> list[dict[str, Any]]:
+            steps = [data for data in self.of("step.entered") if data["step"] == step and data["kind"] in kinds]
+            return steps[times - 1 :]
+
+        try:
+            return (await until(look))[0]
+        except TimeoutError:
+            raise AssertionError(f"{step} was not asked {times} times: {self.steps}") from None
+
+    async def press(self, keys: str) -> None:
+        for key in keys:
+            await self.peer.press(key)
+
+    @property
+    def steps(self) -> list[str]:
+        return [data["step"] for data in self.of("step.entered")]
+
+    @property
+    def said(self) -> str:
+        return "\n".join(data["says"] for data in self.of("step.entered") if data["says"])
+
+
+@asynccontextmanager
+async def calling(
+    service: RunningService,
+    number: str = "1000",
+    *,
+    user: str,
+    line: str = "127.0.0.1",
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[Caller]:
+    """Over, and known to be over, when the block ends."""
+    async with service.events() as events, Peer(host=line, user=user) as peer:
+        name = "".join(secrets.choice(string.ascii_letters) for _ in range(24))  # no digits: those may be masked
+        placed = await peer.invite(service.uri(number), headers=headers, call_id=name)
+        response = await placed.final()
+        assert response.status == 200, response.first
+        caller = Caller(placed, events)
+        try:
+            yield caller
+        finally:
+            if not any(request.method == "BYE" for request in placed.requests):
+                await placed.bye()
+        await caller.until("call.ended")
 
 
 def now_ns() -> int:

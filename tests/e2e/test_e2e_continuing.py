@@ -1,17 +1,13 @@
 """Calls that continue a chat: by PIN, by a token that came along, by the caller's number; and one that only says so."""
 
-import secrets
 import shutil
-import string
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from peer import Peer, PeerCall
-from service import Events, RunningService
-from talk import until
+import talk
+from service import RunningService
 
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
@@ -85,26 +81,6 @@ class House:
         return await self.control.request("issue_token", wish, timeout_s=30)
 
 
-@dataclass
-class Call:
-    peer: PeerCall
-    events: Events
-
-    def of(self, kind: str) -> list[dict]:
-        return [data for data in self.events.of(kind) if self.peer.id in {data.get("call_id"), data.get("interaction")}]
-
-    async def until(self, event: str, **fields: object) -> dict:
-        return await until(lambda: next((data for data in self.of(event) if fields.items() <= data.items()), None))
-
-    async def press(self, keys: str) -> None:
-        for key in keys:
-            await self.peer.press(key)
-
-    @property
-    def steps(self) -> list[str]:
-        return [data["step"] for data in self.of("step.entered")]
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     directory = tmp_path_factory.mktemp("continuing")
@@ -129,20 +105,8 @@ async def house(running: RunningService) -> AsyncIterator[House]:
     await control.close()
 
 
-@asynccontextmanager
-async def calling(house: House, headers: dict[str, str] | None = None, line: str = OWN, caller: str = CALLER):
-    async with house.service.events() as events, Peer(host=line, user=caller) as peer:
-        name = "".join(secrets.choice(string.ascii_letters) for _ in range(24))  # no digits: those may be masked
-        placed = await peer.invite(house.service.uri("1000"), headers=headers, call_id=name)
-        response = await placed.final()
-        assert response.status == 200, response.first
-        call = Call(placed, events)
-        try:
-            yield call
-        finally:
-            if not any(request.method == "BYE" for request in placed.requests):
-                await placed.bye()
-        await call.until("call.ended")
+def calling(house: House, headers: dict[str, str] | None = None, line: str = OWN, caller: str = CALLER):
+    return talk.calling(house.service, user=caller, line=line, headers=headers)
 
 
 async def test_who_keys_the_pin_of_a_chat_is_not_asked_again_what_was_said_there(house: House) -> None:
