@@ -1,7 +1,7 @@
 """What a customer does in a chat: writes, chooses, leaves."""
 
 import unicodedata
-from functools import partial
+from contextlib import suppress
 
 from voiceedge.channels import chat_agents
 from voiceedge.channels.chat_life import LiveChat, Told
@@ -19,11 +19,26 @@ NEVER_KEPT = frozenset({Kind.CARD, Kind.RESIDENT})
 HIDDEN = frozenset({PersonalDataClass.CARD, PersonalDataClass.SENSITIVE})
 
 
+class _ChangedError(Exception):
+    """The chat is in another state than a moment ago."""
+
+
 async def hear(life: LiveChat, text: str) -> ChatMessage:
     """Something was written. Raises ChatError and StoreError."""
     text = tidy(text)
+    while True:
+        with suppress(_ChangedError):
+            return await _hear(life, text)
+
+
+async def _hear(life: LiveChat, text: str) -> ChatMessage:
     state = life.chat.state
-    check = partial(_allows, life, state)
+
+    def check(chat: Chat) -> None:
+        _allows(life, chat)
+        if chat.state is not state:
+            raise _ChangedError
+
     if state is not ChatState.BOT:
         shown = mask_text(text, NEVER_KEPT)
         (message,) = await life.write(life.draft("customer", "text", shown), guard=check)
@@ -43,8 +58,9 @@ async def choose(life: LiveChat, number: int, name: str) -> ChatMessage:
     state, question = life.chat.state, life.question
 
     def check(chat: Chat) -> None:
-        _allows(life, state, chat)
-        if state is ChatState.BOT and (life.question is not question or life.tape.waiting("reply")):
+        _allows(life, chat)
+        answered = life.question is not question or life.tape.waiting("reply")
+        if chat.state is not state or (state is ChatState.BOT and answered):
             raise ChatError("past", "this question has been answered")
 
     if state is ChatState.WAITING and name == chat_agents.LEAVE:
@@ -86,11 +102,9 @@ def _has_number(text: str, question: Question) -> bool:
     return any(map(str.isdigit, text)) or isinstance(written(text, question), Keyed)
 
 
-def _allows(life: LiveChat, state: ChatState, chat: Chat) -> None:
+def _allows(life: LiveChat, chat: Chat) -> None:
     if chat.state is ChatState.ENDED:
         raise ChatError("ended", "this chat has ended: begin a new one")
-    if chat.state is not state:
-        raise ChatError("past", "the chat has just changed: try again")
     if chat.last_number >= MOST_MESSAGES:
         raise ChatError("too_many", "this chat has grown too long: begin a new one")
     if life.tape.waiting("reply") >= MOST_AHEAD:

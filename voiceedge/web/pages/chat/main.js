@@ -172,7 +172,7 @@ async function post(path, body) {
     if (trouble.dataset.problem !== "lost") complain(null);
   } catch (error) {
     const code = error instanceof Refused ? error.code : "not_sent";
-    if (code === "past") return;
+    if (code === "past" && path === "/chat/choices") return; // the question has been answered meanwhile
     complain(["too_fast", "too_long"].includes(code) ? code : "not_sent");
     throw error;
   }
