@@ -147,10 +147,10 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def new_database(self) -> str:
-        """Its name: an empty database that no other test uses."""
+    def new_database(self, template: str = "template0") -> str:
+        """Its name: a database that no other test uses, empty, or a copy of the one named `template`."""
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def remove(self) -> None:

@@ -26,8 +26,8 @@ async def test_the_migrations_make_the_tables_that_queries_use(database: Databas
         assert await connection.run_sync(differences) == []
 
 
-async def test_nodes_that_start_at_the_same_moment_make_the_tables_once(new_database: Callable[..., Database]) -> None:
-    nodes = [new_database(f"node-{number}") for number in range(4)]
+async def test_nodes_that_start_at_the_same_moment_make_the_tables_once(new_empty: Callable[..., Database]) -> None:
+    nodes = [new_empty(f"node-{number}") for number in range(4)]
     if not nodes[0].shared:
         nodes = nodes[:1]
     await asyncio.gather(*(node.open() for node in nodes))

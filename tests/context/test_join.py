@@ -147,7 +147,7 @@ STEPS = st.lists(
 
 @given(story=STEPS)
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_in_whatever_order_they_are_joined_each_step_is_in_one_record(
     story: list[tuple], new_database: Callable[..., Database]
