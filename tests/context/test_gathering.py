@@ -7,7 +7,7 @@ from making import step
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.gathering import Gathering
+from voiceedge.context.gathering import MOST, Gathering
 from voiceedge.errors import StoreError
 
 
@@ -83,3 +83,19 @@ async def test_who_has_waited_for_the_turn_before_does_not_wait_for_others_too()
     disk_is_free.set()
     await asyncio.wait_for(asyncio.gather(first, second), 5)
     assert kept == [["a"], ["b"]]
+
+
+async def test_no_transaction_grows_with_how_many_wait() -> None:
+    clock, kept = VirtualClock(), []
+
+    async def keep(batch: Sequence[int]) -> None:
+        await asyncio.sleep(0)
+        kept.append(list(batch))
+
+    gathering: Gathering[int] = Gathering(keep, clock, gather_s=0.1)
+    batches = [range(first, first + 200) for first in range(0, 2_000, 200)]
+    bringing = asyncio.gather(*(gathering.ingest(batch) for batch in batches))
+    while not bringing.done():
+        await clock.advance(0.1)
+    assert [number for batch in kept for number in batch] == list(range(2_000))
+    assert max(map(len, kept)) <= MOST

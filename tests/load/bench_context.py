@@ -476,7 +476,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")
     options = parser.parse_args()
     console = Console(stderr=True)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    quiet = structlog.make_filtering_bound_logger(logging.ERROR)  # calls tell of themselves, and of waiting
+    structlog.configure(wrapper_class=quiet, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     load = os.getloadavg()
     found = asyncio.run(bench(seconds_by=QUICK if options.quick else 1, postgres=options.postgres, console=console))
     result = summary(found) | {

@@ -10,6 +10,9 @@ from voiceedge.errors import StoreError
 Item = TypeVar("Item")
 
 GATHER_S = 0.15  # that an event may wait for others; whoever brings it gathers the next ones meanwhile
+# Kept together, beyond the first batch. After a time without a commit more has come than could be kept before those who
+# brought it give up waiting, and bring all of it once more.
+MOST = 500
 
 
 class _Turn(Generic[Item]):
@@ -38,6 +41,8 @@ class Gathering(Generic[Item]):
     async def ingest(self, batch: Sequence[Item]) -> None:
         """Return when they are kept. Where a turn fails as a whole, each tries its own, and raises its error."""
         turn = self._turn
+        if turn.batches and sum(map(len, turn.batches)) + len(batch) > MOST:
+            turn = self._turn = _Turn()
         if not turn.batches:
             turn.ends_at = self._clock.monotonic() + self._gather_s
         turn.batches.append(batch)
@@ -51,7 +56,8 @@ class Gathering(Generic[Item]):
         try:
             if (rest_s := turn.ends_at - self._clock.monotonic()) > 0:  # else the turn before took that long
                 await sleep(self._clock, rest_s)
-            self._turn = _Turn()
+            if self._turn is turn:
+                self._turn = _Turn()
             await self._keep([item for batch in turn.batches for item in batch])
             turn.is_kept = True
         except StoreError:
