@@ -28,6 +28,7 @@ from voiceedge.context.digital import ConversationClosed, InteractionStarted
 from voiceedge.context.journal import QueueJournal
 from voiceedge.context.record import Conversation, Turn
 from voiceedge.context.service import ContextService
+from voiceedge.context.tokens import Refusal, TokenRefusedError
 from voiceedge.switch.outbound.service import OutboundService
 
 MOST_OPEN = 2_000  # in this process
@@ -81,12 +82,28 @@ class ChatService:
         return await self._begin(channel, language, visitor, _new_name(), None)
 
     async def open_link(self, channel: str, token: str, language: str, visitor: str) -> tuple[Chat, str]:
-        """The same, of somebody whose conversation goes on here. Raises TokenRefusedError, too."""
+        """The same, of somebody whose conversation goes on here: in `channel`, or in the chat that the token is for.
+
+        Raises TokenRefusedError, too.
+        """
+        others = [other for other in self._channels if other != channel]
+        for own in (channel, *others):
+            if opened := await self._opened(own, token, language, visitor):
+                return opened
+        raise TokenRefusedError(Refusal.FOREIGN_CHANNEL)
+
+    async def _opened(self, channel: str, token: str, language: str, visitor: str) -> tuple[Chat, str] | None:
+        """None where the token is for another channel."""
         settings, name = self.channel(channel), _new_name()
         self._room_for(settings, visitor)
-        resumed = await self._context.continuing.redeem(
-            channel, "link", token, interaction=name, asker=visitor, tenant=settings.tenant
-        )
+        try:
+            resumed = await self._context.continuing.redeem(
+                channel, "link", token, interaction=name, asker=visitor, tenant=settings.tenant
+            )
+        except TokenRefusedError as refused:
+            if refused.reason is Refusal.FOREIGN_CHANNEL:
+                return None
+            raise
         return await self._begin(channel, language, visitor, name, resumed.conversation)
 
     async def visited(self, chat: str, secret: str) -> Chat:

@@ -12,7 +12,7 @@
   const label = own.dataset.label ?? (korean ? "채팅 상담" : "Chat");
 
   const host = document.createElement("div");
-  const root = host.attachShadow({ mode: "closed" }); // its styles and the shop's do not meet
+  const root = host.attachShadow({ mode: "open" }); // its styles and the shop's do not meet
   const style = new CSSStyleSheet();
   style.replaceSync(`
     button { position: fixed; right: 1rem; bottom: 1rem; z-index: 2147483000; min-height: 52px; padding: 0 1.3rem;

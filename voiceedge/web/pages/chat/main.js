@@ -126,9 +126,13 @@ function hint() {
 }
 
 function linked(up) {
-  clearTimeout(lostTimer);
-  if (up) { if (trouble.dataset.problem === "lost") complain(null); }
-  else lostTimer = setTimeout(() => complain("lost"), 1_500);
+  if (up) {
+    clearTimeout(lostTimer);
+    lostTimer = null;
+    if (trouble.dataset.problem === "lost") complain(null);
+  } else {
+    lostTimer ??= setTimeout(() => complain("lost"), 1_500); // a moment's silence is no matter
+  }
 }
 
 function complain(name) {
@@ -158,12 +162,8 @@ async function send() {
 }
 
 async function choose(number, name, group) {
-  for (const button of group.querySelectorAll("button")) button.disabled = true;
-  try {
-    await post("/chat/choices", { message: number, name });
-  } catch {
-    for (const button of group.querySelectorAll("button")) button.disabled = false;
-  }
+  view.hold(group, true);
+  await post("/chat/choices", { message: number, name }).catch(() => view.hold(group, false));
 }
 
 async function post(path, body) {

@@ -96,10 +96,16 @@ export function showButtons(item, message, choose) {
   if (isAtEnd(160)) toEnd();
 }
 
-// The choices of questions that are answered go; who had one of them in focus goes on from the talk itself.
+// Choices that are on their way. Who had one of them in focus goes on from the talk itself.
+export function hold(group, on) {
+  if (on && group.contains(document.activeElement)) log.focus({ preventScroll: true });
+  for (const button of group.querySelectorAll("button")) button.disabled = on;
+}
+
+// The choices of questions that are answered go.
 export function hideButtons() {
   for (const group of list.querySelectorAll(".buttons")) {
-    if (group.contains(document.activeElement)) log.focus({ preventScroll: true });
+    hold(group, true);
     group.remove();
   }
 }
