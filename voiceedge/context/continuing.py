@@ -1,8 +1,10 @@
 """Conversations that go on elsewhere: what a customer is given for it, and what it opens, once and for one channel."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import select
@@ -105,6 +107,7 @@ class Continuing:
         secret: str,
         *,
         visit: str | None = None,
+        who: str | None = None,
         interaction: str = "",
         asker: str = "",
         tenant: str = MAIN,
@@ -114,14 +117,15 @@ class Continuing:
         """Open the conversation that `secret` stands for, and make `visit` a part of it.
 
         `secret` is a token (header, link), a PIN, the number called (number), or the caller's number (caller).
-        `visit` is the conversation as which the visit began, `interaction` the channel's own name of it; the same visit
-        may ask again where an answer was lost. `asker` is who asks, as a keyed hash of a number or an address;
-        `attested`: it is really theirs. `confirmed`: the customer said that they had been in touch. Raises
+        `visit` is the conversation as which the visit began, `interaction` the channel's own name of it. Under the name
+        `who`, 64 characters at most, or else as the same visit, one who has lost the answer may ask again. `asker` is
+        who asks, as a keyed hash of a number or an address; `attested`: it is really theirs. `confirmed`: the customer
+        said that they had been in touch. Raises
         TokenRefusedError and StoreError.
         """
         try:
             name, trust = await self._opened(
-                channel, way, secret, visit, asker, tenant, attested=attested, confirmed=confirmed
+                channel, way, secret, who or visit, asker, tenant, attested=attested, confirmed=confirmed
             )
             known = await self._known(name)
             if visit and visit != known.id:
@@ -133,7 +137,7 @@ class Continuing:
             raise
         joined = visit if visit != known.id else None
         continued = ConversationContinued(interaction=interaction, channel=channel, by=way, trust=trust, joined=joined)
-        await self._tell(known.id, continued)
+        await self._tell(known.id, continued, asked=f"{who or visit} {way}" if who or visit else "")
         return Resumed(await self._store.conversation(known.id) or known, way, trust)
 
     async def _known(self, name: str) -> Conversation:
@@ -154,7 +158,7 @@ class Continuing:
         channel: str,
         way: Way,
         secret: str,
-        visit: str | None,
+        who: str | None,
         asker: str,
         tenant: str,
         *,
@@ -163,9 +167,9 @@ class Continuing:
     ) -> tuple[str, Trust]:
         match way:
             case "header" | "link":
-                return await self._tokens.redeem(secret, channel, visit, tenant), "proved"
+                return await self._tokens.redeem(secret, channel, who, tenant), "proved"
             case "pin":
-                return await self._pins.redeem(secret, channel, asker, tenant, visit), "proved"
+                return await self._pins.redeem(secret, channel, asker, tenant, who), "proved"
             case "number":
                 return await self._by_number(secret, channel, asker, tenant, attested=attested, confirmed=confirmed)
             case "caller":
@@ -212,9 +216,11 @@ class Continuing:
         async with self._database.begin() as connection:
             return (await connection.execute(query)).scalar_one_or_none()
 
-    async def _tell(self, conversation: str, data: EventData) -> None:
+    async def _tell(self, conversation: str, data: EventData, asked: str = "") -> None:
+        """Once for what was `asked`, where that has a name."""
+        told_by = hashlib.sha256(f"{conversation} {data.type} {asked}".encode()).digest()[:16]
         event = StampedEvent(
-            id=new_id(self._clock),
+            id=str(UUID(bytes=told_by, version=4)) if asked else new_id(self._clock),
             time=self._clock.now(),
             conversation=conversation,
             type=data.type,

@@ -13,7 +13,7 @@ pins = Table(
     Column("channel", String(64), nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("redeemed_at_ms", BigInteger),
-    Column("redeemed_by", String(64)),  # the visit, which may ask again where our answer was lost
+    Column("redeemed_by", String(64)),  # who may ask again where our answer was lost
     Column("tenant", String(40), nullable=False),
 )
 

@@ -96,20 +96,20 @@ class Pins:
         await connection.execute(insert(pins).values(id=name, **its))
         return candidates[name]
 
-    async def redeem(self, pin: str, channel: str, asker: str, tenant: str, visit: str | None = None) -> str:
-        """Burn the PIN and return its conversation's id. The same `visit` may ask again. Raises TokenRefusedError."""
+    async def redeem(self, pin: str, channel: str, asker: str, tenant: str, who: str | None = None) -> str:
+        """Burn the PIN and return its conversation's id. The same `who` may ask again. Raises TokenRefusedError."""
         conversation, refusal, locks = await self._database.attempt(
-            lambda connection: self._redeem(connection, pin, channel, asker, tenant, visit)
+            lambda connection: self._redeem(connection, pin, channel, asker, tenant, who)
         )
         if locks:
-            who = "everybody" if EVERYBODY in locks else locks[0]
-            log.warning("pins_locked", asker=who, reason="too many wrong PINs")
+            locked = "everybody" if EVERYBODY in locks else locks[0]
+            log.warning("pins_locked", asker=locked, reason="too many wrong PINs")
         if refusal:
             raise TokenRefusedError(refusal)
         return conversation
 
     async def _redeem(  # noqa: PLR0917 - all of them are always given
-        self, connection: AsyncConnection, pin: str, channel: str, asker: str, tenant: str, visit: str | None
+        self, connection: AsyncConnection, pin: str, channel: str, asker: str, tenant: str, who: str | None
     ) -> tuple[str, Refusal | None, list[str]]:
         now_ms, name = _ms(self._clock.now()), self._hash(pin)
         await self._database.lock(connection, [_LOCK])
@@ -121,14 +121,15 @@ class Pins:
         burning = update(pins).where(
             *its,
             pins.c.channel == channel,
-            or_(usable, pins.c.redeemed_by == (visit or "")),
+            or_(usable, pins.c.redeemed_by == (who or "")),
             literal(not locked),
         )
-        burnt = (await connection.execute(burning.values(redeemed_at_ms=now_ms, redeemed_by=visit))).rowcount == 1
+        burnt = (await connection.execute(burning.values(redeemed_at_ms=now_ms, redeemed_by=who))).rowcount == 1
         limits = {asker: EACH, EVERYBODY: TOGETHER}
-        after = {who: counts[who].after(limits[who], now_ms, failed=not burnt and not locked) for who in counts}
+        failed = not burnt and not locked
+        after = {one: count.after(limits[one], now_ms, failed=failed) for one, count in counts.items()}
         await self._count(connection, after)
-        locks = [who for who in after if after[who].locked_until_ms > now_ms >= counts[who].locked_until_ms]
+        locks = [one for one in after if after[one].locked_until_ms > now_ms >= counts[one].locked_until_ms]
         if locked:
             return "", Refusal.LOCKED, []
         if burnt and known:

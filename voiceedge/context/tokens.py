@@ -60,8 +60,8 @@ class Tokens:
             await connection.execute(insert(tokens).values(row))
         return f"{key.id}.{token_id}.{_signature(key, token_id)}"
 
-    async def redeem(self, token: str, channel: str, visit: str | None = None, tenant: str = MAIN) -> str:
-        """Burn the token and return its conversation's id. The same `visit` may ask again.
+    async def redeem(self, token: str, channel: str, who: str | None = None, tenant: str = MAIN) -> str:
+        """Burn the token and return its conversation's id. The same `who` may ask again.
 
         A refusal burns nothing. Raises TokenRefusedError.
         """
@@ -69,12 +69,12 @@ class Tokens:
         now_ms = int(self._clock.now().timestamp() * 1000)
         unused = tokens.c.redeemed_at_ms.is_(None)
         usable = unused & (tokens.c.expires_at_ms > now_ms)
-        if visit:
-            usable |= tokens.c.redeemed_by == visit
+        if who:
+            usable |= tokens.c.redeemed_by == who
         its = tokens.c.id == token_id, tokens.c.tenant == tenant
         burning = update(tokens).where(*its, tokens.c.channel == channel, usable)
         async with self._database.begin() as connection:
-            burnt = await connection.execute(burning.values(redeemed_at_ms=now_ms, redeemed_by=visit))
+            burnt = await connection.execute(burning.values(redeemed_at_ms=now_ms, redeemed_by=who))
             known = (await connection.execute(select(tokens).where(*its))).one_or_none()
         if known is None:
             raise TokenRefusedError(Refusal.UNKNOWN)

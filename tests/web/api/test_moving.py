@@ -4,6 +4,10 @@ from datetime import timedelta
 
 import pytest
 from api_site import Site
+from sqlalchemy import func, select
+
+from voiceedge.context.tables import outbox
+from voiceedge.errors import StoreError
 
 OPEN = {
     "channel": "kakao",
@@ -31,6 +35,30 @@ async def test_a_token_opens_the_conversation_once_in_its_channel(any_site: Site
     assert again.json()["code"] == "token_used"
     made_up = await client.post("/tokens/resolve", json={**here, "token": "x.y.z"})
     assert made_up.json()["code"] == "token_unknown"
+
+
+async def test_a_token_whose_answer_was_lost_opens_under_the_same_idempotency_key_again(
+    any_site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    client, context = await any_site.client(), any_site.services.context
+    name = (await client.post("/conversations", json=OPEN)).json()["id"]
+    token = (await client.post(f"/conversations/{name}/tokens", json={"channel": "line"})).json()["token"]
+    wish = {"token": token, "channel": "line", "reference": "line-1"}
+
+    async def away(_: object) -> None:
+        raise StoreError("away for a moment")
+
+    with monkeypatch.context() as for_a_moment:
+        for_a_moment.setattr(context, "ingest_now", away)
+        lost = await client.post("/tokens/resolve", json=wish, headers={"Idempotency-Key": "one"})
+    assert lost.status_code == 503
+    other = await client.post("/tokens/resolve", json=wish, headers={"Idempotency-Key": "another"})
+    assert other.json()["code"] == "token_used"
+    again = await client.post("/tokens/resolve", json=wish, headers={"Idempotency-Key": "one"})
+    assert (again.status_code, again.json()["conversation"]["id"]) == (200, name)
+    async with context.database.begin() as connection:
+        query = select(func.count()).where(outbox.c.conversation_id == name, outbox.c.body.contains("continued"))
+        assert (await connection.execute(query)).scalar_one() == 1
 
 
 async def test_a_visit_that_was_opened_before_its_token_came_becomes_a_part(site: Site):

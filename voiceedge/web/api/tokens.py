@@ -11,6 +11,7 @@ from voiceedge.context.tokens import TokenRefusedError
 from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals
 from voiceedge.web.api.door import ApiRoute, Caller, needs
+from voiceedge.web.api.once import id_for
 from voiceedge.web.api.reading import seen, view
 from voiceedge.web.api.telling import Told, tell
 from voiceedge.web.keys import Scope
@@ -59,8 +60,8 @@ async def resolve_token(request: Request, wish: models.ResolveWish, caller: Toke
         await seen(at, caller, wish.conversation_id, "join")
     try:
         resumed = await at.context.continuing.redeem(
-            wish.channel, "link", wish.token, visit=wish.conversation_id, interaction=wish.reference,
-            tenant=caller.tenant,
+            wish.channel, "link", wish.token, visit=wish.conversation_id, who=id_for(request, "resolve", at.clock),
+            interaction=wish.reference, tenant=caller.tenant,
         )  # fmt: skip
     except TokenRefusedError as error:
         reason = error.reason.value
