@@ -1,7 +1,7 @@
 """The chats of this node that are not over: taken up after a restart, looked after, beside their calls."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -10,11 +10,12 @@ import structlog
 from voiceedge.bus.backoff import backoff
 from voiceedge.channels import chat_agents, chat_screen
 from voiceedge.channels.chat_life import Around, LiveChat
-from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
+from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
 from voiceedge.channels.chat_runs import FlowRuns, given, has_call
 from voiceedge.channels.chat_store import ChatStore, Kept
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock, sleep, timeout
+from voiceedge.context.cloudevents import CloudEvent
 from voiceedge.context.hub import Missed
 from voiceedge.context.journal import Outgoing
 from voiceedge.context.service import ContextService
@@ -125,7 +126,8 @@ class LiveChats:
         while True:
             try:
                 for kept in await self._store.open():
-                    await self._take_up(kept)
+                    if kept.chat.id not in self._live:
+                        await self._revive_one(self.add(kept))
             except StoreError as error:
                 log.warning("chats_wait", problem=str(error), effect="they go on when the store is back")
                 await sleep(self._clock, next(delays))
@@ -133,24 +135,39 @@ class LiveChats:
                 self._revived.set()
                 return
 
-    async def _take_up(self, kept: Kept) -> None:
+    async def _revive_one(self, life: LiveChat) -> None:
+        try:
+            await self._guarded(life, self._take_up(life))
+        except StoreError:
+            self._over(life)
+            await life.leave_flow()
+            raise
+
+    async def _guarded(self, life: LiveChat, work: Awaitable[None]) -> None:
+        """What is wrong with one chat ends that one, and is no matter of the others. Raises StoreError."""
+        try:
+            await work
+        except StoreError:
+            raise
+        except Exception:
+            if life.chat.state is not ChatState.ENDED:
+                log.exception("chat_failed", chat=life.chat.id)
+                await life.end("failed", "failed")
+
+    async def _take_up(self, life: LiveChat) -> None:
         """Where it was. What has changed its flow begins again, unless an agent is there or awaited."""
-        chat, place = kept.chat, kept.place
-        if chat.id in self._live:
-            return
+        chat, place = life.chat, life.place
         is_same = place.runs > 0 and place.made_of == self._runs.made_of
         if chat.state is ChatState.CALL:
             known = await self._context.conversation(chat.conversation)
-            life = self.add(kept)
             if known is None or not has_call(known):
                 await self._after_call(life)
             else:
                 await chat_screen.catch_up(life, known, self._runs.flows)
         elif is_same or chat.state in chat_agents.WITH_AGENTS:
             inputs, said = await self._store.inputs(chat.id), await self._store.said_by_flow(chat.id, place.run_after)
-            self.add(kept).go_on(inputs, said)
+            life.go_on(inputs, said)
         else:
-            life = self.add(kept)
             await self._begin_again(life, life.note("new_flow"))
 
     async def _after_call(self, life: LiveChat) -> None:
@@ -167,7 +184,7 @@ class LiveChats:
             await sleep(self._clock, LOOK_EVERY_S)
             try:
                 for life in list(self._live.values()):
-                    await self._look_at(life)
+                    await self._guarded(life, self._look_at(life))
                 now_ms = int(self._clock.now().timestamp() * 1000)
                 if now_ms >= self._prune_due_ms:
                     self._prune_due_ms = now_ms + PRUNE_EVERY_MS
@@ -198,8 +215,11 @@ class LiveChats:
                             continue
                         lives = [one for one in self._live.values() if one.chat.conversation == delivery.event.subject]
                         for life in lives:
-                            if await chat_screen.follow(life, delivery.event, self._runs.flows):
-                                await self._after_call(life)
-            except (StoreError, ChatError) as error:
+                            await self._guarded(life, self._follow_one(life, delivery.event))
+            except StoreError as error:
                 log.warning("calls_not_followed", problem=str(error))
                 await sleep(self._clock, LOOK_EVERY_S)
+
+    async def _follow_one(self, life: LiveChat, event: CloudEvent) -> None:
+        if await chat_screen.follow(life, event, self._runs.flows):
+            await self._after_call(life)
