@@ -71,7 +71,11 @@ class ChatMessage:
 
 
 class ChatError(VoiceEdgeError):
-    """It cannot be done. `code`: unknown, ended, taken, not_yours, too_many, too_fast, too_long, past, no_phone."""
+    """It cannot be done.
+
+    `code`: unknown, ended, elsewhere, past, taken, not_yours, empty, too_long, too_many, too_fast, no_flow, no_phone,
+    bad_number.
+    """
 
     def __init__(self, code: str, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
+import structlog
+
 from voiceedge.channels import chat_agents, chat_customer, chat_screen
 from voiceedge.channels.chat_house import DAY_MS, LiveChats
 from voiceedge.channels.chat_life import LiveChat
@@ -33,6 +35,8 @@ from voiceedge.switch.outbound.service import OutboundService
 
 MOST_OPEN = 2_000  # in this process
 LETTERS = "abcdefghijklmnopqrstuvwxyz"  # digits of an id could pass for somebody's number
+
+log = structlog.get_logger()
 
 
 class ChatService:
@@ -241,9 +245,12 @@ class ChatService:
     async def _one(self, chat: str) -> LiveChat:
         if life := await self._live.find(chat):
             return life
-        if await self._store.find(chat):
+        kept = await self._store.find(chat)
+        if kept is None:
+            raise ChatError("unknown", "there is no such chat")
+        if kept.chat.state is ChatState.ENDED:
             raise ChatError("ended", "this chat has ended: begin a new one")
-        raise ChatError("unknown", "there is no such chat")
+        raise ChatError("elsewhere", "this chat is at another node", retry_after_s=2.0)
 
     async def _kept(self, chat: str) -> Kept | None:
         if life := await self._live.find(chat):
@@ -251,9 +258,15 @@ class ChatService:
         return await self._store.find(chat)
 
     def _room_for(self, settings: WebChat, visitor: str) -> None:
-        own = sum(life.visitor == visitor for life in self._live.all())
-        if own >= settings.most_from_one_address or len(self._live.all()) + self._beginning >= MOST_OPEN:
-            raise ChatError("too_many", "there are too many chats at the moment", retry_after_s=30.0)
+        lives = self._live.all()
+        if sum(life.visitor == visitor for life in lives) >= settings.most_from_one_address:
+            remedy = "name proxies before us in web.trusted_proxies, or raise the channel's most_from_one_address"
+            log.warning("chat_refused", reason="too many from one address", remedy=remedy)
+        elif len(lives) + self._beginning >= MOST_OPEN:
+            log.warning("chat_refused", reason="too many chats", open=len(lives))
+        else:
+            return
+        raise ChatError("too_many", "there are too many chats at the moment", retry_after_s=30.0)
 
     async def _begin(
         self, channel: str, language: str, visitor: str, name: str, known: Conversation | None

@@ -30,6 +30,9 @@ def written(line: str, question: Question) -> Reply:
     for button in question.buttons:
         if _plain(button.label) == _plain(text):
             return replace(chosen(button), transcript=text)
+    bare = _BETWEEN_DIGITS.sub("", text)
+    if re.fullmatch(r"[0-9*#]+", bare):
+        return Keyed(bare.removesuffix(question.keys.end) or bare, typed=True)  # as a whole: nobody cuts it short
     if number := _figures(text, question.expectation):
         return Keyed(number, typed=True)
     reply = interpret(text, question)
@@ -37,13 +40,10 @@ def written(line: str, question: Question) -> Reply:
 
 
 def _figures(text: str, expectation: Expectation) -> str | None:
-    """A number of the length asked for, with or without words about it: 1234-5678, 주문 번호는 12345입니다."""
+    """A number of the length asked for, with words about it: 주문 번호는 12345입니다."""
     rule = expectation.digits
     if rule is None:
         return None
-    bare = _BETWEEN_DIGITS.sub("", text)
-    if bare.isascii() and bare.isdigit():
-        return bare if rule.shortest <= len(bare) <= rule.longest else None
     figures = "".join(character for character in text if character.isascii() and character.isdigit())
     return figures if figures in digit_strings(text, expectation.language, rule) else None
 

@@ -23,6 +23,7 @@ WRITES_PER_MIN = 30  # of one chat
 CODES = {
     "unknown": HTTPStatus.NOT_FOUND,
     "no_flow": HTTPStatus.SERVICE_UNAVAILABLE,
+    "elsewhere": HTTPStatus.SERVICE_UNAVAILABLE,
     "too_many": HTTPStatus.TOO_MANY_REQUESTS,
     "too_fast": HTTPStatus.TOO_MANY_REQUESTS,
     "too_long": HTTPStatus.UNPROCESSABLE_ENTITY,
