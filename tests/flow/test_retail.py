@@ -129,3 +129,10 @@ async def test_the_english_line():
     talk = await call("where is my order", "1 2 3 4 5", "yes", "no", flow="english")
     assert any("should arrive on November twenty fourth" in text for text in talk.said)
     assert (await call("agent", flow="english", transfer=TransferResult.BUSY)).outcome.outcome == "chat"
+
+
+async def test_a_key_is_told_by_the_words_it_stands_for_and_a_number_as_it_is():
+    talk = await call("1", "12345#", "2")
+    assert [(turn.value, turn.transcript) for turn in talk.turns()] == [
+        ("delivery", "배송 조회"), ("12345", None), ("done", "아니요"),
+    ]  # fmt: skip

@@ -95,7 +95,8 @@ class StepEntered(EventData):
 class TurnHeard(EventData):
     """An answer, or the lack of one; in a talk with an agent, something either of them said (`step` talk, no `flow`).
 
-    `value` and `transcript` are masked as the slot's class demands.
+    `transcript` is what was said or written, or of a key the words of the choice it stands for. It and `value` are
+    masked as the slot's class demands.
     """
 
     type: ClassVar[str] = "voiceedge.turn.heard"

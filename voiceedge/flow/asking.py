@@ -215,7 +215,8 @@ class Asking:
             case Keyed(keys=keys):
                 decision = "accept" if answer else "reject"
                 by = "text" if reply.typed else "keys"
-                self._record(by=by, decision=decision, value=value or _masked(keys, class_))
+                meant = _label(answer.option.choice) if answer and answer.option else None
+                self._record(by=by, decision=decision, value=value or _masked(keys, class_), transcript=meant)
             case Heard():
                 self._record(
                     by="text" if reply.typed else "speech",
