@@ -16,6 +16,7 @@ from voiceedge.flow.words import words_of
 
 FOLLOWED = frozenset(event.type for event in (CallStarted, CallAnswered, StepEntered, TurnHeard, CallEnded))
 _ASKED = frozenset({"ask", "retry"})
+_WAITING = _ASKED | {"confirm"}
 
 
 class LiveCalls(Protocol):
@@ -56,11 +57,11 @@ async def begin(life: LiveChat) -> None:
 
 
 async def catch_up(life: LiveChat, known: Conversation, flows: Flows) -> None:
-    """Show what the voice of the call that goes on said last."""
+    """Show what the voice of the call that goes on asks; what it only said is in the story."""
     life.call = next((one.reference for one in known.channels if one.channel == PHONE and one.ended_at is None), None)
     said = next((turn for turn in reversed(known.turns) if turn.speaker == "voiceedge"), None)
     step = known.journey[-1] if known.journey else None
-    if said and step and said.step == step.step:
+    if said and step and said.step == step.step and step.kind in _WAITING:
         await _show(life, flows, said.text, step.flow, step.step, step.kind)
 
 

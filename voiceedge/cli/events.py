@@ -25,6 +25,7 @@ from voiceedge.context.digital import (
     InteractionStarted,
     LinkSent,
     MessageSent,
+    NoteAdded,
 )
 from voiceedge.context.events import (
     AgentStateChanged,
@@ -87,6 +88,7 @@ KINDS = {
     ConversationContinued.type: ("continued", "bold magenta", "by {channel}, {by}  {trust}"),
     ContinueRefused.type: ("kept apart", "magenta", "by {channel}, {by}: {reason}"),
     ContextChanged.type: ("noted", "cyan", "{by}: {intent}"),
+    NoteAdded.type: ("note", "cyan", "{by} {to}: {text}"),
     ConversationClosed.type: ("closed", "bold", "{by}: {outcome} {satisfaction}"),
     CustomerIdentified.type: ("customer", "cyan", "{customer_id} by {by}"),
     ConversationErased.type: ("erased", "red", "by {why}"),

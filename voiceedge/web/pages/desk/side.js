@@ -65,7 +65,7 @@ export class Side {
   }
 
   drawSlots(record) {
-    const rows = record.slots.map((one) => this.value(one.name, one.value, `slot:${one.name}`, one.hidden));
+    const rows = record.slots.map((one) => this.value(one.name, plain(one.value), `slot:${one.name}`, one.hidden));
     this.parts.slots.replaceChildren(rows.length ? el("dl", {}, rows) : el("p", { class: "quiet" }, t("no_slots")));
   }
 
@@ -130,6 +130,16 @@ export class Side {
   openEarlier(id) {
     this.desk.story.showEarlier(id);
     this.desk.pane("story");
+  }
+}
+
+/** What another system told is a record of values: as lines. */
+function plain(value) {
+  try {
+    const told = value.startsWith("{") ? Object.entries(JSON.parse(value)) : [];
+    return told.map(([name, one]) => `${name}: ${typeof one === "object" ? JSON.stringify(one) : one}`).join("\n") || value;
+  } catch {
+    return value;
   }
 }
 

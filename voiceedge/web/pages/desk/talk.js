@@ -217,7 +217,7 @@ export function entries(record, desk, contact = null) {
   add(record.visits.filter((visit) => visit.ended_at).map((visit) => ({ ...visit, time: visit.ended_at })), (one) => t("ended", { channel: t(one.channel) }));
   add(record.continuations, (one) => t("continued", { channel: t(one.channel), by: t(`by_${one.by}`) }));
   add(record.hand_overs, (one) => `${t("handed_over", { channel: t(one.channel) })} ${one.reason}`);
-  add(record.links, (one) => t(one.result === "sent" ? "link_note" : "link_failed", { via: t(one.via) }));
+  add(record.links, (one) => t(one.result !== "sent" ? "link_failed" : one.channel === "phone" ? "code_note" : "link_note", { via: t(one.via) }));
   found.push(...record.notes.map((one) => note(one, desk)));
   return found;
 }
