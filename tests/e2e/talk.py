@@ -166,6 +166,12 @@ class Caller:
             await self.peer.press(key)
 
     @property
+    def conversation(self) -> str:
+        """Of which the call is a part, by what is known of it so far."""
+        names = [event["subject"] for event in self.events.all if event["data"].get("call_id") == self.peer.id]
+        return str(names[-1])
+
+    @property
     def steps(self) -> list[str]:
         return [data["step"] for data in self.of("step.entered")]
 
