@@ -1,7 +1,6 @@
 """What a customer is given to go on elsewhere, and what it opens: once, for one channel, and for no guesser."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +58,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(store: Store, database: Database, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(store: Store, database: Database, tmp_path: Path) -> Site:
     clock = VirtualClock()
     config = Config.model_validate(
         {
@@ -74,7 +73,7 @@ async def site(store: Store, database: Database, tmp_path: Path) -> AsyncIterato
         told.extend(events)
         await store.ingest(events)
 
-    yield Site(Continuing(store, database, config, clock, ingest), store, clock, pseudonym_key(tmp_path), told)
+    return Site(Continuing(store, database, config, clock, ingest), store, clock, pseudonym_key(tmp_path), told)
 
 
 async def test_a_ticket_holds_what_was_asked_for_and_each_opens_the_conversation_once(site: Site) -> None:
@@ -179,6 +178,22 @@ async def test_a_conversation_of_another_tenant_does_not_exist(site: Site) -> No
     for way, secret in (("header", ticket.token), ("pin", ticket.pin), ("number", ticket.number), ("caller", KIM)):
         assert await site.refusal(way, secret, asker, tenant="other", confirmed=True) is Refusal.UNKNOWN
     assert (await site.continuing.redeem("phone", "pin", ticket.pin, asker="a")).trust == "proved"  # nothing was burnt
+
+
+async def test_what_is_issued_is_of_the_conversations_own_tenant(site: Site) -> None:
+    chat = await site.chat(caller=None, tenant="shop")
+    ticket = await site.continuing.issue(chat, "phone", pin=True, number=True)
+    more = {"asker": "a", "confirmed": True}
+    for way, secret in (("header", ticket.token), ("pin", ticket.pin), ("number", ticket.number)):
+        assert await site.refusal(way, secret, **more) is Refusal.UNKNOWN
+        resumed = await site.continuing.redeem("phone", way, secret, tenant="shop", **more)
+        assert resumed.conversation.id == chat
+
+
+async def test_what_was_issued_before_its_conversation_was_kept_opens_nothing_of_another_tenant(site: Site) -> None:
+    ticket = await site.continuing.issue("chat-1", "phone", pin=True)
+    await site.chat(tenant="shop")
+    assert await site.refusal("pin", ticket.pin) is Refusal.UNKNOWN
 
 
 async def test_a_number_is_lent_to_one_conversation_and_opens_it_for_its_customer_alone(site: Site) -> None:
