@@ -50,10 +50,12 @@ class Site:
         journal = type("Journal", (), {"record": staticmethod(lambda event, _=None: told.append(event))})
         return await self.office.hand_over(facts, replace(WISH, **wish), journal), told
 
-    async def chat(self, caller: str | None = KIM) -> str:
+    async def chat(self, caller: str | None = KIM, tenant: str = "main") -> str:
         name, customer = new_id(CLOCK), pseudonym(caller, self.key) if caller else None
         data = InteractionStarted(interaction=name, channel="web-chat", direction="in", customer=customer)
-        changes = Changes.model_validate({"customer": customer, "slots": {"order": {"value": "12345"}}})
+        changes = Changes.model_validate(
+            {"customer": customer, "slots": {"order": {"value": "12345"}}, "tenant": tenant}
+        )
         event = StampedEvent(
             id=new_id(CLOCK), time=CLOCK.now(), conversation=name, type=data.type, data=data, changes=changes
         )
@@ -152,6 +154,16 @@ async def test_a_call_continues_by_pin_and_by_number(site: Site) -> None:
     assert await site.office.resume(replace(lent, trusted=False), "number", "") is NotContinued.UNCONFIRMED
     assert await site.office.resume(replace(lent, attestation="failed"), "number", "") is NotContinued.UNKNOWN
     assert (await site.office.resume(lent, "number", "")).trust == "proved"
+
+
+async def test_a_call_to_a_customer_is_of_the_tenant_of_its_conversation(site: Site) -> None:
+    """The number called is the customer's, and says nothing."""
+    order = await site.chat(None, "shop")
+    calling = replace(FACTS, conversation_id=order, called=KIM, trusted=False)
+    ticket, _ = await site.hand_over(calling, channel="phone")
+    assert await site.office.resume(FACTS, "pin", ticket.pin) is NotContinued.UNKNOWN
+    other = await site.service.continuing.issue(await site.chat(None, "shop"), "phone", pin=True)
+    assert isinstance(await site.office.resume(calling, "pin", other.pin), Continued)
 
 
 async def test_an_ordinary_call_has_nothing_to_continue_and_nothing_is_told_of_it(site: Site) -> None:

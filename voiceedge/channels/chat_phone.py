@@ -81,7 +81,9 @@ class ByPhone:
     async def code(self, chat: Chat) -> Ticket:
         """What the customer is asked for when calling, to go on there. Raises ChatError and StoreError."""
         self.sparing.take(f"code {chat.id}", CODES_OF_A_CHAT)
-        ticket = await self.context.continuing.issue(chat.conversation, PHONE, pin=True, number=True)
+        ticket = await self.context.continuing.issue(
+            chat.conversation, PHONE, pin=True, number=True, tenant=chat.tenant
+        )
         sent = LinkSent(interaction=chat.id, channel=PHONE, via=chat.channel, address=None, result="sent")
         QueueJournal(self.outgoing, chat.conversation, self.clock).record(sent)
         return ticket

@@ -75,11 +75,12 @@ class Continuing:
         number: bool = False,
         tenant: str = MAIN,
     ) -> Ticket:
-        """What opens `conversation` in `channel`, and there only, each once.
+        """What opens `conversation` in `channel`, and there only, each once, for its own tenant.
 
         A PIN and a number live `context.pin_s`, or `expires_s`, an hour at most. Where all numbers are lent, there is a
-        PIN in place of one. Raises StoreError.
+        PIN in place of one. `tenant` is whose it is if nothing is kept of it yet. Raises StoreError.
         """
+        tenant = await self.tenant_of(conversation, tenant)
         lives_s = self._config.context.hand_over_s if expires_s is None else expires_s
         code_s = min(self._config.context.pin_s if expires_s is None else expires_s, LONGEST_CODE_S)
         now = self._clock.now()
@@ -94,6 +95,11 @@ class Continuing:
             number=lent,
             link=self.link(token),
         )
+
+    async def tenant_of(self, conversation: str, otherwise: str = MAIN) -> str:
+        """Whose it is; `otherwise` where nothing is kept of it yet."""
+        known = await self._store.conversation(conversation)
+        return known.tenant if known else otherwise
 
     def link(self, token: str) -> str | None:
         """None where the site has no pages that customers reach. The token is in no server's log: it is a fragment."""
@@ -120,14 +126,13 @@ class Continuing:
         `visit` is the conversation as which the visit began, `interaction` the channel's own name of it. Under the name
         `who`, 64 characters at most, or else as the same visit, one who has lost the answer may ask again. `asker` is
         who asks, as a keyed hash of a number or an address; `attested`: it is really theirs. `confirmed`: the customer
-        said that they had been in touch. Raises
-        TokenRefusedError and StoreError.
+        said that they had been in touch. Raises TokenRefusedError and StoreError.
         """
         try:
             name, trust = await self._opened(
                 channel, way, secret, who or visit, asker, tenant, attested=attested, confirmed=confirmed
             )
-            known = await self._known(name)
+            known = await self._known(name, tenant)
             if visit and visit != known.id:
                 await self._join(visit, known.id)
         except TokenRefusedError as refused:
@@ -140,9 +145,9 @@ class Continuing:
         await self._tell(known.id, continued, asked=f"{who or visit} {way}" if who or visit else "")
         return Resumed(await self._store.conversation(known.id) or known, way, trust)
 
-    async def _known(self, name: str) -> Conversation:
+    async def _known(self, name: str, tenant: str) -> Conversation:
         known = await self._store.conversation(name)
-        if known is None:
+        if known is None or known.tenant != tenant:
             raise TokenRefusedError(Refusal.UNKNOWN)
         return known
 

@@ -96,7 +96,8 @@ class ContinuingRoom:
         return {"conversation": conversation.model_dump(mode="json")}
 
     async def _continue(self, head: Head, _: bytes) -> Head:
-        tenant, continuing = self._tenant(head["called"]), self._service.continuing
+        continuing = self._service.continuing
+        tenant = await continuing.tenant_of(head["visit"], self._tenant(head["called"]))
         if head["way"] == "caller" and not head["confirmed"]:
             found = await continuing.hint(tenant, head["secret"])
             return {"refused": NotContinued.UNCONFIRMED if found else NotContinued.ABSENT}
@@ -133,6 +134,7 @@ class ContinuingRoom:
         return {"key": key.id}
 
     def _tenant(self, called: str) -> str:
+        """Of a call that came in, before anything of it is kept."""
         return self._config.context.tenants.get(called, MAIN)
 
 

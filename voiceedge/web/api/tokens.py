@@ -45,7 +45,7 @@ async def issue_token(
     """Something by which the customer goes on in `channel`: a link or token, and for the phone a PIN or a number."""
     found = await seen(at, caller, conversation_id, "token")
     ticket = await at.context.continuing.issue(
-        found.id, wish.channel, expires_s=wish.expires_s, pin=wish.pin, number=wish.number, tenant=caller.tenant
+        found.id, wish.channel, expires_s=wish.expires_s, pin=wish.pin, number=wish.number
     )
     visit = found.channels[-1].reference if found.channels else ""
     sent = LinkSent(interaction=visit, channel=wish.channel, via="api", address=None, result="sent")

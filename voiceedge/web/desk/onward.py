@@ -37,11 +37,11 @@ async def go_on(conversation: str, wish: Elsewhere, asker: Known, room: Room) ->
     if room.services.senders.channel(wish.channel):
         return await _sent(room, asker, record, contact, wish)
     if wish.channel == PHONE:
-        ticket = await _issued(room, asker, record, PHONE)
+        ticket = await _issued(room, record, PHONE)
         found: dict[str, Any] = {"pin": ticket.pin, "number": ticket.number}
         expires = ticket.code_expires_at
     elif wish.channel == WEB_CHAT and room.services.config.web.public_url:
-        ticket = await _issued(room, asker, record, WEB_CHAT)
+        ticket = await _issued(room, record, WEB_CHAT)
         found, expires = {"link": ticket.link}, ticket.expires_at
     else:
         raise Problem(HTTPStatus.NOT_FOUND, "not_found", "there is no such channel")
@@ -50,11 +50,9 @@ async def go_on(conversation: str, wish: Elsewhere, asker: Known, room: Room) ->
     return {**found, "expires_at": expires.isoformat()}
 
 
-async def _issued(room: DeskRoom, asker: Asker, record: Conversation, channel: str) -> Ticket:
+async def _issued(room: DeskRoom, record: Conversation, channel: str) -> Ticket:
     codes = channel == PHONE
-    return await room.services.context.continuing.issue(
-        record.id, channel, pin=codes, number=codes, tenant=asker.entry.tenant
-    )
+    return await room.services.context.continuing.issue(record.id, channel, pin=codes, number=codes)
 
 
 async def _sent(
@@ -68,7 +66,7 @@ async def _sent(
     if not to and isinstance(settings, Sms):
         known = await view.customer_of(room, asker.entry.tenant, record)
         to = await elsewhere.number_of(room, record, known)
-    ticket = await _issued(room, asker, record, channel)
+    ticket = await _issued(room, record, channel)
     sent = await senders.put(
         ticket,
         via=wish.channel,
