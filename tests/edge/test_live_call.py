@@ -15,7 +15,7 @@ from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
 from voiceedge.edge.live_call import LiveCall
 from voiceedge.edge.speaker import Speaker
-from voiceedge.flow.call import CallEnded, Keyed, KeyRule, NoInput, Question, Utterance
+from voiceedge.flow.call import Button, CallEnded, Keyed, KeyRule, NoInput, Question, Utterance
 from voiceedge.sip.events import Ended, Key
 from voiceedge.speech.evidence import PhraseScore, WhisperEvidence
 from voiceedge.speech.heard import Decision, Expectation, Heard, Phrase
@@ -223,3 +223,22 @@ async def test_the_end_of_the_leg_ends_whatever_is_being_done(line):
         await asked
     with pytest.raises(CallEnded):
         await line.call.ask(question())
+
+
+async def test_what_is_tapped_or_typed_on_a_screen_answers_and_silences_the_prompt(line):
+    buttons = (Button("yes", "네"),)
+    asked = await asking(line, buttons=buttons)
+    await line.goes_on(0.1)
+    assert not line.is_silent(0.04)
+    assert not line.call.typed("another", None, "yes")  # a button of a question that is over
+    assert line.call.typed("q", None, "yes")
+    assert not line.call.typed("q", None, "no")
+    await line.goes_on(0.1)
+    reply = asked.result()
+    assert (reply.value, reply.typed) == ("yes", True)
+    assert line.is_silent(0.04)
+    assert not line.call.typed("q", "네", None)  # nothing is asked now
+    asked = await asking(line, buttons=buttons)
+    assert line.call.typed("q", "2", None)
+    await line.goes_on(0.1)
+    assert asked.result() == Keyed("2", typed=True)
