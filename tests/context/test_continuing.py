@@ -53,8 +53,8 @@ class Site:
             await self.continuing.redeem(channel, way, secret, asker=asker, **more)
         return caught.value.reason
 
-    async def wrong(self, times: int, asker: str = "asker") -> list[Refusal]:
-        return [await self.refusal("pin", "no pin", asker) for _ in range(times)]
+    async def wrong(self, times: int, asker: str = "asker", **more) -> list[Refusal]:
+        return [await self.refusal("pin", "no pin", asker, **more) for _ in range(times)]
 
 
 @pytest.fixture
@@ -128,14 +128,26 @@ async def test_a_few_mistakes_over_a_long_time_lock_nobody_out(site: Site) -> No
         await site.clock.advance(EACH.window_s)
 
 
-async def test_guesses_from_many_numbers_stop_all_for_a_while(site: Site) -> None:
+async def test_guesses_from_many_numbers_stop_all_whose_number_is_not_sure_for_a_while(site: Site) -> None:
     chat = await site.chat()
-    pin = (await site.continuing.issue(chat, "phone", pin=True, expires_s=3600)).pin
+    pin, other = [(await site.continuing.issue(chat, "phone", pin=True, expires_s=3600)).pin for _ in range(2)]
     for number in range(TOGETHER.failures // 4):
-        await site.wrong(4, asker=f"number-{number}")
-    assert await site.refusal("pin", pin, "honest") is Refusal.LOCKED
+        await site.wrong(4, asker=f"number-{number}", attested=False)
+    assert await site.refusal("pin", pin, "honest", attested=False) is Refusal.LOCKED
+    assert (await site.continuing.redeem("phone", "pin", other, asker="sure")).conversation.id == chat
     await site.clock.advance(TOGETHER.lock_s)
-    assert (await site.continuing.redeem("phone", "pin", pin, asker="honest")).conversation.id == chat
+    resumed = await site.continuing.redeem("phone", "pin", pin, asker="honest", attested=False)
+    assert resumed.conversation.id == chat
+
+
+async def test_guesses_in_one_channel_shut_no_other(site: Site) -> None:
+    chat = await site.chat()
+    pins = {name: (await site.continuing.issue(chat, name, pin=True)).pin for name in ("phone", "web-chat")}
+    for number in range(TOGETHER.failures // 4):
+        await site.wrong(4, asker=f"address-{number}", channel="web-chat")
+    assert await site.refusal("pin", pins["web-chat"], "honest", "web-chat") is Refusal.LOCKED
+    resumed = await site.continuing.redeem("phone", "pin", pins["phone"], asker="honest", attested=False)
+    assert resumed.conversation.id == chat
 
 
 async def test_right_and_wrong_pins_are_looked_up_by_the_same_statements(site: Site, database: Database) -> None:

@@ -174,7 +174,8 @@ class Continuing:
             case "header" | "link":
                 return await self._tokens.redeem(secret, channel, who, tenant), "proved"
             case "pin":
-                return await self._pins.redeem(secret, channel, asker, tenant, who), "proved"
+                sure = attested and channel == PHONE  # elsewhere people are known by addresses, which are cheap
+                return await self._pins.redeem(secret, channel, asker, tenant, who, sure=sure), "proved"
             case "number":
                 return await self._by_number(secret, channel, asker, tenant, attested=attested, confirmed=confirmed)
             case "caller":

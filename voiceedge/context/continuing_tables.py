@@ -17,7 +17,7 @@ pins = Table(
     Column("tenant", String(40), nullable=False),
 )
 
-# Who has named wrong PINs, as a keyed hash, and since when they are counted; "*" is everybody.
+# Who has named wrong PINs, as a keyed hash, and since when they are counted; "*" and a channel: all in it.
 pin_askers = Table(
     "pin_askers",
     metadata,

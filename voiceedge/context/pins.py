@@ -1,9 +1,11 @@
 """PINs: six digits that stand for a conversation for some minutes, and what keeps anybody from guessing them.
 
 ```
- wrong PINs of one asker      5 within 15 minutes → that asker is locked for 30 minutes
- wrong PINs of all together 100 within 10 minutes → everybody is, for 10 minutes
+ wrong PINs of one asker       5 within 15 minutes → that asker is locked for 30 minutes
+ wrong PINs in one channel   100 within 10 minutes → that channel is, for 10 minutes
 ```
+Whoever asks from a number that is surely theirs is not counted with the others, nor locked with them: numbers are not
+to be had by the hundred, and nobody must be able to shut them out by guessing elsewhere.
 With n PINs alive, n of a million guesses are right: a hundred guesses find one of 10 with a chance of 1 in 1000.
 Right or wrong, locked or not, a PIN is looked up by the same statements.
 """
@@ -11,6 +13,7 @@ Right or wrong, locked or not, a PIN is looked up by the same statements.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,9 +30,10 @@ from voiceedge.context.tokens import Refusal, TokenRefusedError
 from voiceedge.errors import StoreError
 
 LENGTH = 6
-EVERYBODY = "*"
+EVERYBODY = "*"  # and the channel
 CANDIDATES = 20  # with 1,000 PINs alive, all of them are taken once in 10^60
 KEPT_MS = 3_600_000
+LONGEST_ASKER = 64
 _LOCK = "pins"
 
 log = structlog.get_logger()
@@ -96,24 +100,35 @@ class Pins:
         await connection.execute(insert(pins).values(id=name, **its))
         return candidates[name]
 
-    async def redeem(self, pin: str, channel: str, asker: str, tenant: str, who: str | None = None) -> str:
-        """Burn the PIN and return its conversation's id. The same `who` may ask again. Raises TokenRefusedError."""
+    async def redeem(
+        self, pin: str, channel: str, asker: str, tenant: str, who: str | None = None, *, sure: bool = False
+    ) -> str:
+        """Burn the PIN and return its conversation's id. The same `who` may ask again.
+
+        `sure`: `asker` stands for a number that is theirs. Raises TokenRefusedError and StoreError.
+        """
+        limits = {asker: EACH} if sure else {asker: EACH, f"{EVERYBODY} {channel}"[:LONGEST_ASKER]: TOGETHER}
         conversation, refusal, locks = await self._database.attempt(
-            lambda connection: self._redeem(connection, pin, channel, asker, tenant, who)
+            lambda connection: self._redeem(connection, pin, channel, limits, tenant, who)
         )
         if locks:
-            locked = "everybody" if EVERYBODY in locks else locks[0]
-            log.warning("pins_locked", asker=locked, reason="too many wrong PINs")
+            log.warning("pins_locked", asker=locks[-1], channel=channel, reason="too many wrong PINs")
         if refusal:
             raise TokenRefusedError(refusal)
         return conversation
 
     async def _redeem(  # noqa: PLR0917 - all of them are always given
-        self, connection: AsyncConnection, pin: str, channel: str, asker: str, tenant: str, who: str | None
+        self,
+        connection: AsyncConnection,
+        pin: str,
+        channel: str,
+        limits: Mapping[str, Limit],
+        tenant: str,
+        who: str | None,
     ) -> tuple[str, Refusal | None, list[str]]:
         now_ms, name = _ms(self._clock.now()), self._hash(pin)
         await self._database.lock(connection, [_LOCK])
-        counts = await self._counts(connection, asker)
+        counts = await self._counts(connection, limits)
         locked = any(count.locked_until_ms > now_ms for count in counts.values())
         its = pins.c.id == name, pins.c.tenant == tenant
         known = (await connection.execute(select(pins).where(*its))).one_or_none()
@@ -125,7 +140,6 @@ class Pins:
             literal(not locked),
         )
         burnt = (await connection.execute(burning.values(redeemed_at_ms=now_ms, redeemed_by=who))).rowcount == 1
-        limits = {asker: EACH, EVERYBODY: TOGETHER}
         failed = not burnt and not locked
         after = {one: count.after(limits[one], now_ms, failed=failed) for one, count in counts.items()}
         await self._count(connection, after)
@@ -136,13 +150,13 @@ class Pins:
             return known.conversation_id, None, locks
         return "", _refusal(known, channel), locks
 
-    async def _counts(self, connection: AsyncConnection, asker: str) -> dict[str, _Count]:
-        query = select(pin_askers).where(pin_askers.c.asker.in_([asker, EVERYBODY]))
+    async def _counts(self, connection: AsyncConnection, askers: Collection[str]) -> dict[str, _Count]:
+        query = select(pin_askers).where(pin_askers.c.asker.in_(askers))
         known = {
             row.asker: _Count(row.failures, row.since_ms, row.locked_until_ms)
             for row in await connection.execute(query)
         }
-        return {who: known.get(who, _Count()) for who in (asker, EVERYBODY)}
+        return {who: known.get(who, _Count()) for who in askers}
 
     async def _count(self, connection: AsyncConnection, counts: dict[str, _Count]) -> None:
         await connection.execute(delete(pin_askers).where(pin_askers.c.asker.in_(list(counts))))
