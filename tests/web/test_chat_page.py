@@ -79,6 +79,23 @@ async def test_a_restart_of_control_is_a_short_silence(browser, at):
     assert len(after) == len(set(after)), "something is there twice"
 
 
+async def test_what_was_written_while_the_line_was_down_comes_in_its_place(browser, at):
+    browser.expect("net::ERR_FAILED")
+    page = await browser.open(f"{at.url}/chat", PHONE)
+    await page.route("**/chat/stream", lambda route: route.abort())
+    await page.get_by_role("button", name="상담 시작하기").click()
+    await page.get_by_text("다시 연결하고 있습니다").wait_for()
+    for text in ("배송 조회", "12345"):
+        await page.get_by_role("textbox", name="메시지").fill(text)
+        await page.get_by_role("button", name="보내기").click()
+        await page.locator(".message.customer", has_text=text).wait_for()
+    assert await page.get_by_text("주문 번호를 입력해").count() == 0
+    await page.unroute("**/chat/stream")
+    await page.get_by_text("한빛택배").wait_for()
+    shown = await page.locator("#messages .message").evaluate_all("all => all.map((one) => Number(one.dataset.number))")
+    assert shown == list(range(1, len(shown) + 1))
+
+
 async def test_enter_that_ends_a_syllable_does_not_send(browser, at):
     page = await begin(browser, at)
     await page.get_by_role("button", name="배송 조회").wait_for()

@@ -12,7 +12,8 @@ const embedded = window.parent !== window;
 const channel = asked.get("channel") ?? "web-chat";
 const token = location.pathname === "/c" && location.hash.length > 1 ? decodeURIComponent(location.hash.slice(1)) : null;
 
-let chat = null, last = 0, stop = () => {}, open = null, sending = null, lostTimer = null, writingTimer = null;
+// `last` is what the stream has brought: messages that we sent come back sooner, and those before them may be under way.
+let chat = null, last = 0, shown = new Set(), stop = () => {}, open = null, sending = null, lostTimer = null, writingTimer = null;
 
 // Beginning.
 
@@ -57,10 +58,11 @@ function show(told) {
   speak(told.chat.language);
   view.clear();
   last = 0;
+  shown = new Set();
   find("start").hidden = true;
   find("log").hidden = false;
   view.showStory(told.story);
-  for (const message of told.messages) take(message);
+  for (const message of told.messages) heard("message", message);
   update(told.chat);
   view.toEnd();
   stop();
@@ -71,15 +73,17 @@ function show(told) {
 // What comes.
 
 function heard(event, data) {
-  if (event === "message") take(data);
+  if (event === "message") { last = Math.max(last, data.number); take(data); }
   else if (event === "state") update(data);
   else if (event === "gone") { stop(); showStart("start_title", "start_text", "begin"); }
 }
 
 function take(message) {
-  if (message.number <= last) return;
-  last = message.number;
+  if (shown.has(message.number)) return;
+  const isLate = shown.size > 0 && Math.max(...shown) > message.number;
+  shown.add(message.number);
   const item = view.showMessage(message, () => openPhone(chat));
+  if (isLate) return; // what it asked has been answered since
   const answered = message.by === "customer" || (message.kind !== "note" && open);
   if (message.by === "customer" || message.kind !== "note") { view.hideButtons(); open = null; }
   if (message.buttons.length || message.digits) open = message;

@@ -47,7 +47,8 @@ function speaker(message) {
 }
 
 export function showMessage(message, offer) {
-  const before = list.lastElementChild;
+  const after = [...list.children].find((one) => Number(one.dataset.number) > message.number) ?? null;
+  const before = after ? after.previousElementSibling : list.lastElementChild;
   const item = element("li", `message ${message.by} ${message.kind}`);
   item.dataset.number = message.number;
   const who = speaker(message);
@@ -77,7 +78,7 @@ export function showMessage(message, offer) {
     item.append(button);
   }
   const below = isAtEnd();
-  list.append(item);
+  list.insertBefore(item, after);
   if (below || message.by === "customer") toEnd();
   return item;
 }
