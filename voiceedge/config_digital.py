@@ -88,6 +88,12 @@ class Web(Section):
         (), description="Addresses of proxies whose X-Forwarded-For is believed.", examples=[["127.0.0.1"]]
     )
     most_connections: int = Field(1000, ge=10, description="Connections at once; more are refused with 503.")
+    connections_of_one: int = Field(
+        200,
+        ge=5,
+        description="… and of one address (of IPv6, one /64), unless it is a trusted proxy: more are closed. An office "
+        "with many desks behind one address needs some three for each.",
+    )
     requests_per_min: int = Field(600, ge=1, description="Requests a minute of one API key, or of one visitor.")
     webhook_targets: tuple[Annotated[str, AfterValidator(origin)], ...] = Field(
         (),

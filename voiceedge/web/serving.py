@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,11 +12,11 @@ import uvicorn
 from voiceedge.clock import Clock, sleep
 from voiceedge.web.app import create_app
 from voiceedge.web.desk.room import DeskRoom
+from voiceedge.web.listening import Punctual, listen
 from voiceedge.web.services import Services
 
 AGAIN_S = 10.0  # for a port that is in use
 GOODBYE_S = 2
-UNREAD_MS = 20_000  # whoever takes nothing of what was sent for so long is dropped, by the kernel (RFC 5482)
 LARGEST_MESSAGE = 64 * 1024  # bytes, over a WebSocket
 
 log = structlog.get_logger()
@@ -61,6 +60,7 @@ def _settings(services: Services, desks: DeskRoom | None) -> uvicorn.Config:
     web = services.config.web
     return uvicorn.Config(
         create_app(services, desks),
+        http=Punctual,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -86,7 +86,7 @@ async def _serve(
     port, problem = web.port or before.get("web_port", 0), ""
     while True:
         try:
-            listening = _listen(web.host, port)
+            listening = listen(web.host, port, web)
         except OSError as error:
             if problem != (problem := error.strerror or str(error)):
                 remedy = "give web.port a port, and web.host an address, that is free on this machine"
@@ -98,18 +98,3 @@ async def _serve(
     log.info("web_served", host=web.host, port=port)
     tell({"web_port": port})
     await server.serve([listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sets TCP_NODELAY: else each answer's body waits 40 ms for an acknowledgement.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)  # its connections have it too
-        listening.bind((host, port))
-        listening.listen(128)
-    except OSError:
-        listening.close()
-        raise
-    return listening

@@ -12,7 +12,7 @@ import pytest
 import websockets
 from api_site import Site, opened
 
-from voiceedge.web import serving
+from voiceedge.web import listening
 
 OPEN = {"channel": "kakao", "reference": "room-1", "intent": "delivery"}
 WAIT_S = 20
@@ -127,7 +127,7 @@ async def test_a_websocket_needs_a_key_with_the_scope(site: Site):
 
 @pytest.mark.parametrize("kind", ["sse", "websocket"])
 async def test_who_never_reads_is_dropped_and_harms_nobody(tmp_path, monkeypatch, kind: str):
-    monkeypatch.setattr(serving, "UNREAD_MS", 1_000)
+    monkeypatch.setattr(listening, "UNREAD_MS", 1_000)
     async with opened(tmp_path) as site:
         client, key = await site.client(), await site.key("events", "conversations:read")
         name = (await client.post("/conversations", json=OPEN)).json()["id"]
