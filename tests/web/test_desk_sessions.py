@@ -8,7 +8,6 @@ from voiceedge.config import Config
 from voiceedge.context.database import Database
 from voiceedge.context.desk_tables import desk_sessions
 from voiceedge.web.desk.attempts import FORGOTTEN_S, Attempts
-from voiceedge.web.desk.contacts import Contacts
 from voiceedge.web.desk.sessions import IDLE_S, LONGEST_S, Sessions
 
 
@@ -63,17 +62,3 @@ async def test_many_addresses_do_not_help_nor_do_many_names():
     for number in range(20):
         attempts.failed(f"agent{number}", "10.9.9.9")
     assert attempts.locked_s("lee", "10.9.9.9") > 0
-
-
-async def test_a_contact_begins_once_ends_and_is_wrapped_up(database):
-    contacts = Contacts(database, VirtualClock())
-    for _ in range(2):  # events may come twice
-        await contacts.begin("kim", "c1", "phone", "call-1", "orders")
-    (contact,) = await contacts.open_of("kim")
-    assert await contacts.end("call-1", "lee") == set()
-    assert await contacts.end("call-1") == {"kim"}
-    assert await contacts.end("call-1") == set()
-    await contacts.joined("c1", "c0")
-    await contacts.close(contact)
-    assert (await contacts.open_of("kim"), await contacts.has_had("kim", ["c0"])) == ([], True)
-    assert not await contacts.has_had("lee", ["c0"])

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock
 from voiceedge.context.database import Database
@@ -30,32 +32,45 @@ class Contact:
 
 
 class Contacts:
-    """Its methods raise StoreError while the store is away. Telling the same twice does no harm."""
+    """Its methods raise StoreError while the store is away.
+
+    Telling the same twice, late, or by two nodes at once does no harm: it goes by when it happened, `at_ms`.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    async def begin(self, agent: str, conversation: str, channel: str, reference: str, queue: str | None) -> None:
+    async def begin(  # noqa: PLR0917 - all of them are always given
+        self, agent: str, conversation: str, channel: str, reference: str, queue: str | None, at_ms: int
+    ) -> None:
         """The agent talks with the customer, perhaps once more."""
         contact = _id(agent, reference)
         row = {
             "id": contact, "agent": agent, "conversation_id": conversation, "channel": channel,
-            "reference": reference[:LONGEST_REFERENCE], "queue": queue, "began_ms": self._now_ms,
+            "reference": reference[:LONGEST_REFERENCE], "queue": queue, "began_ms": at_ms,
         }  # fmt: skip
-        async with self._database.begin() as connection:
-            again = update(table).where(table.c.id == contact).values(ended_ms=None, closed_ms=None)
-            if not (await connection.execute(again)).rowcount:
-                await connection.execute(insert(table).values(row))
+        await self._database.attempt(lambda connection: self._begin(connection, row))
 
-    async def end(self, reference: str, agent: str | None = None) -> set[str]:
+    @staticmethod
+    async def _begin(connection: AsyncConnection, row: dict[str, Any]) -> None:
+        its = table.c.id == row["id"]
+        if (await connection.execute(select(table.c.id).where(its))).first() is None:
+            await connection.execute(insert(table).values(row))
+            return
+        again = update(table).where(its, table.c.ended_ms < row["began_ms"])
+        await connection.execute(again.values(began_ms=row["began_ms"], ended_ms=None, closed_ms=None))
+
+    async def end(self, reference: str, at_ms: int, agent: str | None = None) -> set[str]:
         """That agent's, or everybody's, part in a call or chat is over; whose it was."""
-        which = [table.c.reference == reference[:LONGEST_REFERENCE], table.c.ended_ms.is_(None)]
+        which = [
+            table.c.reference == reference[:LONGEST_REFERENCE], table.c.ended_ms.is_(None), table.c.began_ms <= at_ms,
+        ]  # fmt: skip
         if agent is not None:
             which.append(table.c.agent == agent)
         async with self._database.begin() as connection:
             agents = set((await connection.scalars(select(table.c.agent).where(*which))).all())
             if agents:
-                await connection.execute(update(table).where(*which).values(ended_ms=self._now_ms))
+                await connection.execute(update(table).where(*which).values(ended_ms=at_ms))
         return agents
 
     async def close(self, contact: Contact) -> None:

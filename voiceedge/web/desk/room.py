@@ -21,6 +21,7 @@ from voiceedge.context.events import (
 )
 from voiceedge.context.hub import Delivery, Missed
 from voiceedge.context.pii import mask_text
+from voiceedge.context.rows import ms
 from voiceedge.errors import StoreError
 from voiceedge.switch.plan import AgentEntry, Desk
 from voiceedge.switch.queues.messages import AgentChange, AgentState
@@ -91,15 +92,20 @@ class DeskRoom:
                 group.create_task(work)
 
     async def _follow_events(self) -> None:
+        after = None  # the last event that was dealt with
         while True:
-            with suppress(StoreError):
-                async with self.services.context.hub.subscribe() as deliveries:
+            try:
+                async with self.services.context.hub.subscribe(after=after) as deliveries:
+                    after = after or str(deliveries.position)
                     await self._reconcile()
                     async for delivery in deliveries:
                         if isinstance(delivery, Missed):
                             self._changed()
                         else:
                             await self._heard(delivery)
+                        after = delivery.cursor
+            except StoreError as error:
+                log.warning("desk_behind", problem=str(error), effect="desks are told when the store is back")
             await sleep(self.services.clock, AGAIN_S)
 
     async def _reconcile(self) -> None:
@@ -110,7 +116,7 @@ class DeskRoom:
         up = {mask_text(call["call_id"]) for answer in answers.values() for call in answer.get("calls", ())}
         for contact in await self.contacts.under_way():
             if contact.channel == "phone" and contact.reference not in up:
-                await self.contacts.end(contact.reference)
+                await self.contacts.end(contact.reference, ms(self.services.clock.now()))
 
     async def _prune(self) -> None:
         while True:
@@ -119,22 +125,22 @@ class DeskRoom:
             await sleep(self.services.clock, PRUNE_EVERY_S)
 
     async def _heard(self, delivery: Delivery) -> None:
-        event, data = delivery.event, delivery.event.data
+        event, data, at_ms = delivery.event, delivery.event.data, ms(delivery.event.time)
         self.streams.conversation_changed(event.subject)
         match event.type:
             case BridgeStarted.type if agent := data["agent"]:
-                await self.contacts.begin(agent, event.subject, "phone", data["call_id"], data["queue"])
+                await self.contacts.begin(agent, event.subject, "phone", data["call_id"], data["queue"], at_ms)
                 self.coming.over(data["call_id"])
                 self._changed(agent)
             case BridgeEnded.type if agent := data["agent"]:
-                await self.contacts.end(data["call_id"], agent)
+                await self.contacts.end(data["call_id"], at_ms, agent)
                 self._changed(agent)
             case CallTransferred.type if data["result"] != "done":  # else they are joined in a moment
                 self.coming.over(data["call_id"])
                 self._changed()
             case CallEnded.type:
                 self.coming.over(data["call_id"])
-                self._changed(*await self.contacts.end(data["call_id"]))
+                self._changed(*await self.contacts.end(data["call_id"], at_ms))
             case AgentStateChanged.type:
                 self.assigning.wake()
                 self._changed(data["agent"])
@@ -160,7 +166,7 @@ class DeskRoom:
         agent = chat.agent if chat.state is ChatState.AGENT else None
         before = known.pop(chat.id, None)
         if before and before != agent:
-            await self.contacts.end(chat.id, before)
+            await self.contacts.end(chat.id, chat.changed_ms, before)
             self._changed(before)
         if agent:
             known[chat.id] = agent
@@ -173,7 +179,8 @@ class DeskRoom:
         self.streams.conversation_changed(chat.conversation)
 
     async def _taken(self, chat: Chat) -> None:
-        await self.contacts.begin(chat.agent or "", chat.conversation, chat.channel, chat.id, chat.queue)
+        agent = chat.agent or ""
+        await self.contacts.begin(agent, chat.conversation, chat.channel, chat.id, chat.queue, chat.changed_ms)
 
     def _changed(self, *agents: str) -> None:
         """For these agents; for everybody where none is named."""
