@@ -16,6 +16,7 @@ from voiceedge.context.database import Database
 from voiceedge.context.events import BridgeEnded, BridgeStarted
 from voiceedge.context.service import ContextService
 from voiceedge.errors import StoreError
+from voiceedge.web.desk import chatting
 from voiceedge.web.desk.contacts import Contact, Contacts
 from voiceedge.web.desk.room import AGAIN_S, DeskRoom
 
@@ -185,3 +186,19 @@ async def test_events_that_came_while_the_store_was_away_are_not_missed(
         await floor.told(ended("call-1"), started("call-2"))
         await floor.clock.advance(AGAIN_S)
         await floor.until(("call-1", True), ("call-2", False))
+
+
+async def test_an_agent_reads_a_chat_while_it_is_theirs_and_no_longer(floor: Floor) -> None:
+    now_ms = int(floor.clock.now().timestamp() * 1000)
+    floor.messages = [
+        ChatMessage(number, now_ms + 10 * number, "customer", "text", f"text {number}") for number in range(1, 6)
+    ]
+    asker = SimpleNamespace(name="kim", actor="agent:kim", session=SimpleNamespace(digest="d"))
+
+    async def read() -> list[int]:
+        return [one["number"] for one in await chatting.messages("chat-1", asker, floor.room)]
+
+    await floor.room.contacts.begin("kim", "c1", "web-chat", "chat-1", "orders", now_ms + 20)
+    assert await read() == [2, 3, 4, 5]
+    await floor.room.contacts.end("chat-1", now_ms + 40)
+    assert await read() == [2, 3, 4]

@@ -12,7 +12,7 @@ from voiceedge.web.desk import rights
 from voiceedge.web.desk.acting import told
 from voiceedge.web.desk.door import Known, Room
 
-LARGEST = 2**31 - 1
+LARGEST, LARGEST_MS = 2**31 - 1, 2**62
 
 router = APIRouter(prefix="/desk/api/chats/{chat}", include_in_schema=False)
 
@@ -39,14 +39,15 @@ async def decline(chat: str, asker: Known, room: Room) -> None:
 async def messages(
     chat: str, asker: Known, room: Room, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0
 ) -> list[dict[str, Any]]:
-    """In full since they have the chat. What was written before stands in the story, masked as its slots demand."""
+    """In full for as long as they have the chat. All else stands in the story, masked as its slots demand."""
     contact = await rights.own_chat(room, asker, chat)
     await room.note_reading(asker.session.digest, asker.actor, contact.conversation_id)
     try:
         found = await room.services.chats.messages(chat, after)
     except ChatError as error:
         raise told(error) from None
-    return [asdict(message) for message in found if message.at_ms >= contact.began_ms]
+    until_ms = LARGEST_MS if contact.ended_ms is None else contact.ended_ms
+    return [asdict(message) for message in found if contact.began_ms <= message.at_ms <= until_ms]
 
 
 @router.post("/say")
