@@ -6,6 +6,7 @@ import { showChannel, showNote, showTransfer, showWrapUp } from "./dialogs.js";
 import { attempt } from "./main.js";
 import { moment, t } from "./words.js";
 
+const NEAR_PX = 60; // from the end, and it is looked at
 const ACTIONS = [["transfer", "T"], ["channel", "K"], ["note", "N"], ["wrap", "W"]];
 
 export class Story {
@@ -54,8 +55,9 @@ export class Story {
 
   /** Show this contact's conversation; null: nothing. */
   contact(contact) {
+    const taken = contact?.state !== this.shownContact?.state;
     const changed = contact?.conversation !== this.shownContact?.conversation || contact?.chat !== this.shownContact?.chat;
-    const advanced = contact?.last_number !== this.shownContact?.last_number || contact?.state !== this.shownContact?.state;
+    const advanced = taken || contact?.last_number !== this.shownContact?.last_number;
     this.shownContact = contact;
     this.none.hidden = contact !== null;
     this.full.hidden = contact === null;
@@ -68,6 +70,7 @@ export class Story {
       this.earlier = null;
       this.box.value = this.drafts.get(contact.chat) ?? "";
     }
+    if (changed || taken) this.log.toEnd();
     if (changed || advanced) this.refresh();
   }
 
@@ -119,6 +122,7 @@ export class Story {
     if (sent) {
       this.drafts.delete(contact.chat);
       if (this.shownContact?.chat === contact.chat) this.box.value = "";
+      this.log.toEnd();
       this.refresh();
     }
   }
@@ -136,6 +140,7 @@ export class Story {
   async showEarlier(id) {
     await attempt(async () => {
       this.earlier = await get(conversation(id));
+      this.log.toEnd();
       this.draw();
     });
   }
@@ -185,6 +190,24 @@ export class Log {
     this.top = el("div", { class: "log-note" });
     this.element = el("div", { class: "log-frame" }, this.top, this.list);
     this.keys = [];
+    this.follows = true; // shows the newest, until somebody scrolls up
+    this.lastTop = 0;
+    this.list.addEventListener("scroll", () => this.scrolled());
+    new ResizeObserver(() => this.follows && this.toEnd()).observe(this.list);
+  }
+
+  /** Only who scrolls up wants to stay there: a list that became smaller has not been scrolled. */
+  scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.list;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_PX) this.follows = true;
+    else if (scrollTop < this.lastTop) this.follows = false;
+    this.lastTop = scrollTop;
+  }
+
+  toEnd() {
+    this.follows = true;
+    this.list.scrollTop = this.list.scrollHeight;
+    this.lastTop = this.list.scrollTop;
   }
 
   clear() {
@@ -200,11 +223,12 @@ export class Log {
     items.sort((one, other) => one.at - other.at);
     const keys = items.map((one) => one.key);
     const grows = this.keys.every((key, place) => keys[place] === key);
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
+    const top = this.list.scrollTop;
     if (!grows) this.clear();
     this.list.append(...items.slice(this.keys.length).map((one) => one.make()));
-    if (atEnd || !grows || !this.keys.length) this.list.scrollTop = this.list.scrollHeight;
     this.keys = keys;
+    if (this.follows) this.toEnd();
+    else this.list.scrollTop = top;
   }
 }
 
