@@ -17,7 +17,7 @@ from voiceedge.context.events import BridgeEnded, BridgeStarted
 from voiceedge.context.service import ContextService
 from voiceedge.errors import StoreError
 from voiceedge.web.desk import chatting
-from voiceedge.web.desk.contacts import Contact, Contacts
+from voiceedge.web.desk.contacts import MOST_SHOWN, Contact, Contacts
 from voiceedge.web.desk.room import AGAIN_S, DeskRoom
 
 NOW_MS = int(VirtualClock().now().timestamp() * 1000)
@@ -86,6 +86,16 @@ async def test_what_is_told_late_opens_nothing_again_and_ends_nothing_later(both
     assert await late.end("call-1", NOW_MS + 10) == set()
     (contact,) = await late.open_of("kim")
     assert (contact.began_ms, contact.ended_ms) == (NOW_MS + 20, None)
+
+
+async def test_what_goes_on_is_shown_however_much_waits_to_be_wrapped_up(contacts: Contacts) -> None:
+    await begin(contacts, "long talk", NOW_MS - 1)
+    for number in range(MOST_SHOWN + 5):
+        await begin(contacts, f"call-{number}", NOW_MS + number)
+        await contacts.end(f"call-{number}", NOW_MS + number)
+    await begin(contacts, "present", NOW_MS + 1_000)
+    shown = [one.reference for one in await contacts.open_of("kim")]
+    assert (shown[0], shown[1], shown[-2:]) == ("long talk", "call-7", [f"call-{MOST_SHOWN + 4}", "present"])
 
 
 class Floor:

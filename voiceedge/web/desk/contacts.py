@@ -88,17 +88,19 @@ class Contacts:
             await connection.execute(moved.values(conversation_id=into))
 
     async def open_of(self, agent: str) -> list[Contact]:
-        """Not wrapped up yet, the oldest first."""
+        """Not wrapped up yet, the oldest first; of very many those under way, and the latest of the others."""
         since = self._now_ms - SHOWN_FOR_MS
         mine = table.c.agent == agent, table.c.closed_ms.is_(None), table.c.began_ms > since
-        return await self._read(*mine, most=MOST_SHOWN)
+        latest = table.c.ended_ms.is_not(None), table.c.began_ms.desc()
+        found = await self._read(*mine, order=latest, most=MOST_SHOWN)
+        return sorted(found, key=lambda one: one.began_ms)
 
     async def find(self, agent: str, reference: str) -> Contact | None:
         """Theirs in this call or chat, wrapped up or not."""
-        return next(iter(await self._read(table.c.id == _id(agent, reference), most=1)), None)
+        return next(iter(await self._read(table.c.id == _id(agent, reference), order=(), most=1)), None)
 
     async def under_way(self) -> list[Contact]:
-        return await self._read(table.c.ended_ms.is_(None), most=MOST_UNDER_WAY)
+        return await self._read(table.c.ended_ms.is_(None), order=(table.c.began_ms,), most=MOST_UNDER_WAY)
 
     async def has_had(self, agent: str, conversations: Collection[str]) -> bool:
         which = table.c.agent == agent, table.c.conversation_id.in_(conversations)
@@ -110,8 +112,10 @@ class Contacts:
         async with self._database.begin() as connection:
             await connection.execute(delete(table).where(table.c.began_ms < before))
 
-    async def _read(self, *which: ColumnElement[bool], most: int) -> list[Contact]:
-        query = select(table).where(*which).order_by(table.c.began_ms).limit(most)
+    async def _read(
+        self, *which: ColumnElement[bool], order: Collection[ColumnElement[Any]], most: int
+    ) -> list[Contact]:
+        query = select(table).where(*which).order_by(*order).limit(most)
         async with self._database.begin() as connection:
             return [Contact(*row) for row in await connection.execute(query)]
 
