@@ -1,4 +1,4 @@
-"""How long somebody is logged in at the desk, and how often a code may be guessed."""
+"""How long somebody is logged in at the desk, and whom they have talked with."""
 
 import pytest
 from sqlalchemy import select
@@ -7,7 +7,6 @@ from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
 from voiceedge.context.database import Database
 from voiceedge.context.desk_tables import desk_sessions
-from voiceedge.web.desk.attempts import FORGOTTEN_S, Attempts
 from voiceedge.web.desk.sessions import IDLE_S, LONGEST_S, Sessions
 
 
@@ -39,26 +38,3 @@ async def test_the_database_does_not_know_the_cookie(database):
         (row,) = (await connection.execute(select(desk_sessions))).all()
     assert secret not in row
     assert len(secret) >= 43  # 256 bits
-
-
-async def test_codes_are_guessed_five_times_and_then_not_for_a_while():
-    clock = VirtualClock()
-    attempts = Attempts(clock)
-    for _ in range(5):
-        assert attempts.locked_s("kim", "10.0.0.1") == 0
-        attempts.failed("kim", "10.0.0.1")
-    assert attempts.locked_s("kim", "10.0.0.1") == FORGOTTEN_S
-    assert attempts.locked_s("kim", "10.0.0.2") == 0
-    assert attempts.locked_s("lee", "10.0.0.1") == 0
-    await clock.advance(FORGOTTEN_S)
-    assert attempts.locked_s("kim", "10.0.0.1") == 0
-
-
-async def test_many_addresses_do_not_help_nor_do_many_names():
-    attempts = Attempts(VirtualClock())
-    for number in range(20):
-        attempts.failed("kim", f"10.0.0.{number}")
-    assert attempts.locked_s("kim", "10.0.1.1") > 0
-    for number in range(20):
-        attempts.failed(f"agent{number}", "10.9.9.9")
-    assert attempts.locked_s("lee", "10.9.9.9") > 0

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv6Address, ip_address
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 
 def network_of(host: str) -> str:
@@ -16,11 +16,11 @@ def network_of(host: str) -> str:
     return host
 
 
-def network(request: Request) -> str:
+def network(request: HTTPConnection) -> str:
     return network_of(request.client.host if request.client else "")
 
 
-def is_safe(request: Request) -> bool:
+def is_safe(request: HTTPConnection) -> bool:
     """By TLS, be it to a proxy that does not say so: then `web.public_url` does."""
     public: str | None = request.app.state.services.config.web.public_url
     return request.url.scheme == "https" or (public or "").startswith("https:")

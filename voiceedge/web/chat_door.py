@@ -1,7 +1,6 @@
 """Who may use a chat: its visitor by a secret, from pages that may, and no faster than people write."""
 
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voiceedge.channels.chat_model import Chat, ChatError
 from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.web.arrival import network
 from voiceedge.web.limits import Buckets
 from voiceedge.web.problems import Problem
 from voiceedge.web.services import Services, Wanted
@@ -40,15 +40,8 @@ class ChatDoor:
         self._writing = Buckets(WRITES_PER_MIN, at.clock)
 
     def visitor(self, request: Request) -> str:
-        """Of their address, a hash; of IPv6, of the network that one customer has (RFC 6177)."""
-        host = request.client.host if request.client else ""
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return pseudonym(host, self._key)
-        if isinstance(address, IPv6Address):
-            host = str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
-        return pseudonym(host, self._key)
+        """Of their network, a hash."""
+        return pseudonym(network(request), self._key)
 
     def knock(self, request: Request) -> str:
         """Raises Problem where one address asks too much."""

@@ -3,12 +3,15 @@
 import httpx
 import pytest
 from api_site import Site, holding, opened
+from starlette.requests import HTTPConnection
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.database import Database
 from voiceedge.context.sqlite import Sqlite
+from voiceedge.web.api import door
 from voiceedge.web.keys import KeyRefusedError, Keys, Scope
 from voiceedge.web.limits import Buckets
+from voiceedge.web.problems import Problem
 
 
 async def got(site: Site, key: str | None, path: str = "/conversations") -> httpx.Response:
@@ -91,7 +94,8 @@ async def test_who_asks_too_often_is_told_for_how_long_to_wait(tmp_path):
         assert (await got(site, await site.key())).status_code == 200
 
 
-async def test_who_guesses_keys_is_stopped_and_whose_key_was_good_is_not(tmp_path):
+async def test_who_guesses_keys_is_stopped_and_whose_key_was_good_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(door, "FAILURES_PER_MIN", 2)  # so that none comes back while this is tried
     async with opened(tmp_path) as site:
         await guess(site)
 
@@ -100,11 +104,25 @@ async def guess(site: Site) -> None:
     good, late = await site.key(), await site.key()
     assert (await got(site, good)).status_code == 200
     wrong = f"ve_{'0' * 12}_{'0' * 48}"
-    statuses = [(await got(site, wrong)).status_code for _ in range(32)]
+    statuses = [(await got(site, wrong)).status_code for _ in range(4)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
     assert (await got(site, late)).status_code == 429
     assert (await got(site, good)).status_code == 200
+
+
+async def test_who_guesses_from_ever_other_addresses_of_one_network_is_stopped(site: Site):
+    entrance = door.Door(site.services.keys, site.services.context.database, VirtualClock(), 60)
+    wrong = f"Bearer ve_{'0' * 12}_{'0' * 48}".encode()
+    codes = []
+    for number in range(door.FAILURES_PER_MIN + 1):
+        address = f"2001:db8:1:2:{number:x}::1", 1
+        with pytest.raises(Problem) as refused:
+            await entrance.entered(
+                HTTPConnection({"type": "http", "headers": [(b"authorization", wrong)], "client": address})
+            )
+        codes.append(refused.value.code)
+    assert (codes[0], codes[-1]) == ("wrong_key", "too_many_requests")
 
 
 async def test_tokens_come_back_evenly():

@@ -14,12 +14,13 @@ from starlette.responses import Response
 from voiceedge.clock import Clock
 from voiceedge.context.database import Database
 from voiceedge.web.api.once import Answers
+from voiceedge.web.arrival import network
 from voiceedge.web.keys import Key, Keys, Scope
 from voiceedge.web.limits import Allowance, Buckets
 from voiceedge.web.problems import Problem
 
 CALLER = "voiceedge.caller"  # in the scope of a request that comes from within, not over HTTP
-FAILURES_PER_MIN = 30  # wrong keys from one address
+FAILURES_PER_MIN = 30  # wrong keys from one network
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="ve_<id>_<secret>", description="A key of `voiceedge key add`.")
 
@@ -64,12 +65,12 @@ class Door:
         if kind.lower() != "bearer" or not text:
             told = "send a key: Authorization: Bearer ve_…"
             raise Problem(HTTPStatus.UNAUTHORIZED, "no_key", told, headers={"WWW-Authenticate": "Bearer"})
-        address = connection.client.host if connection.client else ""
+        where = network(connection)
         if not self._keys.remembers(text):
-            _check(self._failures.look(address), "too many wrong keys from this address")
+            _check(self._failures.look(where), "too many wrong keys from this address")
         opened = await self._keys.opened(text)
         if opened is None:
-            self._failures.take(address)
+            self._failures.take(where)
             refusal = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             told = "there is no such key, or it was revoked or is past its time"
             raise Problem(HTTPStatus.UNAUTHORIZED, "wrong_key", told, headers=refusal)

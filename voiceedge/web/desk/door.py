@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.switch.plan import AgentEntry
+from voiceedge.web.arrival import network
 from voiceedge.web.desk.room import DeskRoom
 from voiceedge.web.desk.sessions import LONGEST_S, Session
 from voiceedge.web.problems import Problem
@@ -79,18 +80,18 @@ async def log_in(wish: Login, request: Request, response: Response, room: Room) 
     """A cookie for a shift. Wrong name and wrong code are told alike."""
     if request.headers.get(HEADER) != "1":
         raise Problem(HTTPStatus.FORBIDDEN, "not_from_the_desk", f"changes are asked for with {HEADER}: 1")
-    address = request.client.host if request.client else ""
-    if wait_s := room.attempts.locked_s(wish.agent, address):
+    address, where = request.client.host if request.client else "", network(request)
+    entry = room.agents.get(wish.agent)
+    if wait_s := room.attempts.locked_s(wish.agent, where, known=entry is not None):
         headers = {"Retry-After": str(math.ceil(wait_s))}
         raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "locked", "too many wrong codes: wait", headers=headers)
-    entry = room.agents.get(wish.agent)
     code = entry.code if entry else ""
     right = hmac.compare_digest(code.encode(), wish.code.encode())
     if entry is None or not right or not code:
-        room.attempts.failed(wish.agent, address)
+        room.attempts.failed(wish.agent, where, known=entry is not None)
         await room.note(f"agent:{wish.agent}" if entry else "agent:?", "login_refused", address)
         raise Problem(HTTPStatus.UNAUTHORIZED, "wrong", "no agent has this name and code")
-    room.attempts.succeeded(wish.agent, address)
+    room.attempts.succeeded(wish.agent, where)
     if len(code) < SHORTEST_CODE:
         text = f"the desk wants a code of {SHORTEST_CODE} digits or more: change the agent's code in the switch plan"
         raise Problem(HTTPStatus.FORBIDDEN, "code_too_short", text)
