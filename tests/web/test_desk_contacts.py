@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from postgres import PostgresServer
 
-from voiceedge.channels.chat_model import Chat, ChatMessage
+from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
 from voiceedge.clock import RealClock, VirtualClock
 from voiceedge.config import Config
 from voiceedge.context.database import Database
@@ -105,7 +106,7 @@ class Floor:
         self.clock, self.context = VirtualClock(RealClock().now()), context
         self.chats, self.news = dict[str, Chat](), asyncio.Queue[Chat]()
         self.messages: list[ChatMessage] = []
-        self.revived = asyncio.Event()
+        self.away = 0  # so many times chats cannot be told
         rules = SimpleNamespace(agents={"kim": None}, agents_of={}, queues={})
         services = SimpleNamespace(
             clock=self.clock, context=context, queues=SimpleNamespace(rules=rules), ask_workers=self._workers,
@@ -126,7 +127,9 @@ class Floor:
         return self.messages
 
     async def _of_agent(self, agent: str) -> list[Chat]:
-        await self.revived.wait()
+        if self.away:
+            self.away -= 1
+            raise StoreError("away for a moment")
         return [chat for chat in self.chats.values() if chat.agent == agent]
 
     @asynccontextmanager
@@ -212,3 +215,18 @@ async def test_an_agent_reads_a_chat_while_it_is_theirs_and_no_longer(floor: Flo
     assert await read() == [2, 3, 4, 5]
     await floor.room.contacts.end("chat-1", now_ms + 40)
     assert await read() == [2, 3, 4]
+
+
+async def test_a_chat_of_before_a_restart_ends_for_its_agent(floor: Floor) -> None:
+    now_ms = int(floor.clock.now().timestamp() * 1000)
+    await floor.room.contacts.begin("kim", "c1", "web-chat", "chat-1", "orders", now_ms)
+    chat = Chat("chat-1", "c1", "web-chat", "main", "ko", ChatState.AGENT, now_ms, now_ms, agent="kim")
+    floor.away = 1
+    async with running(floor, "_follow_chats"):
+        async with asyncio.timeout(10):
+            while floor.away:  # noqa: ASYNC110 - the room asks, and tells nobody
+                await asyncio.sleep(0.01)
+        floor.chats["chat-1"] = chat
+        await floor.clock.advance(AGAIN_S)
+        floor.news.put_nowait(replace(chat, state=ChatState.ENDED, agent=None, changed_ms=now_ms + 1))
+        await floor.until(("chat-1", True))

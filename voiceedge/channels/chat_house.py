@@ -83,13 +83,17 @@ class LiveChats:
 
     async def find(self, chat: str) -> LiveChat | None:
         """Raises StoreError while the store is away since the start."""
+        await self.ready()
+        return self._live.get(chat)
+
+    async def ready(self) -> None:
+        """Return when those of before the start are here. Raises StoreError while the store is away since then."""
         if not self._revived.is_set():
             try:
                 async with timeout(self._clock, READY_S):
                     await self._revived.wait()
             except TimeoutError:
                 raise StoreError("the store is away: chats go on when it is back.") from None
-        return self._live.get(chat)
 
     def add(self, kept: Kept) -> LiveChat:
         life = self._live[kept.chat.id] = LiveChat(kept, self._around)

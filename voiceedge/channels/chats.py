@@ -206,6 +206,7 @@ class ChatService:
         return sorted(chats, key=lambda one: (one.waiting_since_ms or 0, one.id))
 
     async def of_agent(self, agent: str) -> Sequence[Chat]:
+        await self._live.ready()
         return [life.chat for life in self._live.all() if life.chat.agent == agent]
 
     async def take(self, chat: str, agent: str, title: str = "") -> Chat:

@@ -152,15 +152,21 @@ class DeskRoom:
                 self.streams.desk_changed(*self.services.queues.rules.agents_of.get(data["queue"], ()))
 
     async def _follow_chats(self) -> None:
-        known: dict[str, str] = {}  # chat to agent
-        for agent in self.agents:
-            known |= {chat.id: agent for chat in await self.services.chats.of_agent(agent)}
         async with self.services.chats.changes() as changes:
+            known = await self._written()  # after that, so that no change falls between
             async for chat in changes:
                 try:
                     await self._chat_changed(chat, known)
                 except StoreError as error:
                     log.warning("desk_behind", problem=str(error), effect="a chat may be missing from its agent's list")
+
+    async def _written(self) -> dict[str, str]:
+        """Chats that agents are in, and who is."""
+        while True:
+            try:
+                return {chat.id: agent for agent in self.agents for chat in await self.services.chats.of_agent(agent)}
+            except StoreError:  # whoever has the chats tells of it
+                await sleep(self.services.clock, AGAIN_S)
 
     async def _chat_changed(self, chat: Chat, known: dict[str, str]) -> None:
         agent = chat.agent if chat.state is ChatState.AGENT else None
