@@ -1,9 +1,20 @@
 """What goes wrong with one chat is no matter of the others, and what was written in a chat is never lost."""
 
+import asyncio
+
 import pytest
-from chat_house import MENU, Skipping, house
+from chat_house import MENU, Skipping, house, until
+
+from voiceedge.channels.chat_model import ChatError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Stalled:
+    """A store that keeps nothing."""
+
+    async def ingest(self, batch):
+        await asyncio.Event().wait()
 
 
 async def test_a_chat_whose_flow_is_gone_ends_after_a_restart_and_the_others_go_on(tmp_path):
@@ -40,3 +51,61 @@ async def test_an_error_of_one_chat_while_it_is_looked_after_ends_that_one(tmp_p
         assert (await at.until_state(first.id, "ended")).cause == "failed"
         await at.chats.hear(second.id, "주문")
         await at.until_said(second.id, "주문 번호를")
+
+
+async def test_what_was_told_before_control_was_killed_is_in_the_record_after_its_restart(tmp_path, monkeypatch):
+    channels = {"web-chat": {"tenant": "shop"}}
+    with monkeypatch.context() as away:  # nothing reaches the conversation's record any more, as if control were killed
+        away.setattr("voiceedge.channels.chat_house.FLUSH_S", 0)
+        async with house(tmp_path, channels=channels) as at:
+            away.setattr(at.context, "ingest", Stalled().ingest)
+            chat = await at.begin()
+            await at.until_said(chat.id, "골라 주세요.")
+            await at.chats.hear(chat.id, "상담원")
+            await at.until_state(chat.id, "waiting")
+            await at.chats.take(chat.id, "kim")
+            await at.chats.say(chat.id, "kim", "환불해 드리겠습니다")
+            await at.chats.hear(chat.id, "감사해요")
+            over = await at.begin()
+            await at.until_said(over.id, "골라 주세요.")
+            await at.chats.leave(over.id)
+    async with house(tmp_path, channels=channels) as at:
+
+        async def recorded():
+            known, other = [await at.context.conversation(one.conversation) for one in (chat, over)]
+            return known and other and other.ended_at and known.turns and (known, other)
+
+        known, other = await until(recorded)
+        assert (known.tenant, other.tenant, len(known.channels)) == ("shop", "shop", 1)
+        assert [turn.text for turn in known.turns if turn.speaker == "agent"] == ["환불해 드리겠습니다"]
+        assert [turn.text for turn in known.turns].count("감사해요") == 1
+
+        async def told():
+            return not await at.chats._store.untold()
+
+        await until(told)
+
+
+async def test_a_sending_that_comes_again_after_a_restart_is_written_once(tmp_path):
+    async with house(tmp_path) as at:
+        chat = await at.begin()
+        await at.until_said(chat.id, "골라 주세요.")
+        sent = await at.chats.hear(chat.id, "주문", "one")
+        await at.until_said(chat.id, "주문 번호를")
+    async with house(tmp_path) as at:
+        assert await at.chats.hear(chat.id, "주문", "one") == sent
+        await at.chats.hear(chat.id, "12345", "two")
+        await at.until_said(chat.id, "감사합니다.")  # the order system is away: it was the number that was taken
+        assert [one.text for one in await at.said(chat.id) if one.by == "customer"] == ["주문", "12345"]
+
+
+async def test_who_ends_a_chat_together_with_another_ends_it_once(tmp_path):
+    async with house(tmp_path) as at:
+        chat = await at.begin()
+        await at.until_said(chat.id, "골라 주세요.")
+        life = await at.chats._live.find(chat.id)
+        await asyncio.gather(life.end("customer"), life.end("idle", word="idle"), return_exceptions=True)
+        with pytest.raises(ChatError):
+            await life.keep("reply", {"text": "주문"})
+        assert [one.kind for one in await at.said(chat.id)].count("note") == 1
+        assert await at.chats._store.inputs(chat.id) == []

@@ -10,7 +10,7 @@ from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatStat
 from voiceedge.channels.chat_words import words
 from voiceedge.clock import Clock, timeout
 from voiceedge.context.digital import MessageSent
-from voiceedge.context.events import QueueJoined, QueueLeft
+from voiceedge.context.events import EventData, QueueJoined, QueueLeft
 from voiceedge.flow.call import Button, Enqueue, QueueResult
 from voiceedge.switch.hours import is_open
 from voiceedge.switch.plan import Plan
@@ -32,10 +32,9 @@ async def wait_for_agent(life: LiveChat, wish: Enqueue, plan: Plan, clock: Clock
         leave = Button(LEAVE, words(life.chat.language, "leave"), quiet=True)
         note = replace(life.note("waiting"), buttons=(leave,) if wish.may_leave else ())
         waits = {"state": ChatState.WAITING, "queue": wish.queue, "waiting_since_ms": life.now_ms}
-        await life.patiently(note, changes=waits)
         priority = wish.priority or plan.queues[wish.queue].priority
         joined = QueueJoined(call_id=life.chat.id, queue=wish.queue, priority=priority, position=waiting + 1)
-        life.journal.record(joined)
+        await life.patiently(note, changes=waits, tells=lambda _: [joined])
     while life.chat.state in WITH_AGENTS:
         news = life.bell.next
         try:
@@ -84,11 +83,14 @@ async def over(
     life: LiveChat, result: QueueResult, *notes: ChatMessage, guard: Callable[[Chat], None], outcome: str | None = None
 ) -> list[ChatMessage]:
     """The flow that waited goes on with this."""
-    before, changes = life.chat, {**BACK, "outcome": outcome or life.chat.outcome}
-    messages = await life.write(*notes, told=[Told("result", result.value)], guard=guard, changes=changes)
-    if before.state is ChatState.WAITING:
-        _left(life, before, "left" if result is QueueResult.LEFT else "timeout")
-    return messages
+    changes = {**BACK, "outcome": outcome or life.chat.outcome}
+
+    def tells(chat: Chat) -> list[EventData]:
+        if chat.state is not ChatState.WAITING:
+            return []
+        return [_left(life, chat, "left" if result is QueueResult.LEFT else "timeout")]
+
+    return await life.write(*notes, told=[Told("result", result.value)], guard=guard, changes=changes, tells=tells)
 
 
 async def take(life: LiveChat, agent: str, title: str) -> Chat:
@@ -102,18 +104,18 @@ async def take(life: LiveChat, agent: str, title: str) -> Chat:
 
     note = replace(life.note("agent", agent=title or agent), agent=agent)
     with_agent = {"state": ChatState.AGENT, "agent": agent, "wanted": None, "waiting_since_ms": None}
-    await life.write(note, guard=waits, changes=with_agent)
-    _left(life, before, "answered", agent)
+    await life.write(note, guard=waits, changes=with_agent, tells=lambda chat: [_left(life, chat, "answered", agent)])
     life.heard_ms = life.now_ms
     return life.chat
 
 
 async def say(life: LiveChat, agent: str, text: str) -> ChatMessage:
-    (message,) = await life.write(life.draft("agent", "text", text, agent=agent), guard=_is_of(agent))
+    def tells(chat: Chat) -> list[EventData]:
+        return [MessageSent(interaction=chat.id, channel=chat.channel, by="agent", text=text, agent=agent)]
+
+    draft = life.draft("agent", "text", text, agent=agent)
+    (message,) = await life.write(draft, guard=_is_of(agent), tells=tells)
     life.heard_ms = message.at_ms
-    chat = life.chat
-    sent = MessageSent(interaction=chat.id, channel=chat.channel, by="agent", text=text, agent=agent)
-    life.journal.record(sent)
     return message
 
 
@@ -127,8 +129,8 @@ async def transfer(life: LiveChat, agent: str, queue: str | None, to_agent: str 
         "note": note,
         "waiting_since_ms": life.now_ms,
     }
-    await life.write(life.note("transferred"), guard=_is_of(agent), changes=waiting)
-    life.journal.record(QueueJoined(call_id=life.chat.id, queue=queue, priority=0, position=1, returned=True))
+    joined = QueueJoined(call_id=life.chat.id, queue=queue, priority=0, position=1, returned=True)
+    await life.write(life.note("transferred"), guard=_is_of(agent), changes=waiting, tells=lambda _: [joined])
     return life.chat
 
 
@@ -146,8 +148,7 @@ def _is_of(agent: str) -> Callable[[Chat], None]:
     return check
 
 
-def _left(life: LiveChat, before: Chat, reason: Reason, agent: str | None = None) -> None:
+def _left(life: LiveChat, before: Chat, reason: Reason, agent: str | None = None) -> QueueLeft:
     waited_ms = max(0, life.now_ms - (before.waiting_since_ms or life.now_ms))
     queue = before.queue or ""
-    told = QueueLeft(call_id=before.id, queue=queue, reason=reason, waited_ms=waited_ms, agent=agent)
-    life.journal.record(told)
+    return QueueLeft(call_id=before.id, queue=queue, reason=reason, waited_ms=waited_ms, agent=agent)

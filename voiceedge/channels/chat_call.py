@@ -96,7 +96,7 @@ class ChatCall:
         await self._life.show(_text(wish.prompt))
         text = str((await self._life.told()).value["text"])
         chat = self._life.chat
-        self._life.journal.record(MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=text))
+        self._life.run_journal.record(MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=text))
         await self._life.show(words(chat.language, "kept"))
         return VoicemailResult.KEPT
 

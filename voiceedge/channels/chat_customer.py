@@ -8,6 +8,7 @@ from voiceedge.channels.chat_life import LiveChat, Told
 from voiceedge.channels.chat_model import LONGEST_MESSAGE, Chat, ChatError, ChatMessage, ChatState
 from voiceedge.channels.chat_words import words
 from voiceedge.context.digital import MessageSent
+from voiceedge.context.events import EventData
 from voiceedge.context.identifiers import Kind
 from voiceedge.context.pii import PersonalDataClass, mask, mask_text
 from voiceedge.flow.call import Keyed, Question, QueueResult
@@ -23,15 +24,15 @@ class _ChangedError(Exception):
     """The chat is in another state than a moment ago."""
 
 
-async def hear(life: LiveChat, text: str) -> ChatMessage:
+async def hear(life: LiveChat, text: str, sending: str = "") -> ChatMessage:
     """Something was written. Raises ChatError and StoreError."""
     text = tidy(text)
     while True:
         with suppress(_ChangedError):
-            return await _hear(life, text)
+            return await _hear(life, text, sending)
 
 
-async def _hear(life: LiveChat, text: str) -> ChatMessage:
+async def _hear(life: LiveChat, text: str, sending: str) -> ChatMessage:
     state = life.chat.state
 
     def check(chat: Chat) -> None:
@@ -41,14 +42,18 @@ async def _hear(life: LiveChat, text: str) -> ChatMessage:
 
     if state is not ChatState.BOT:
         shown = mask_text(text, NEVER_KEPT)
-        (message,) = await life.write(life.draft("customer", "text", shown), guard=check)
-        chat = life.chat
-        if state is not ChatState.CALL:  # there the flow of the call tells it
-            sent = MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=shown)
-            life.journal.record(sent)
+
+        def tells(chat: Chat) -> list[EventData]:
+            if state is ChatState.CALL:
+                return []  # the flow of the call does
+            return [MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=shown)]
+
+        draft = life.draft("customer", "text", shown, sending=sending)
+        (message,) = await life.write(draft, guard=check, tells=tells)
     else:
         shown, answer = _kept(text, life.question)
-        (message,) = await life.write(life.draft("customer", "text", shown), told=[answer], guard=check)
+        draft = life.draft("customer", "text", shown, sending=sending)
+        (message,) = await life.write(draft, told=[answer], guard=check)
     _heard(life)
     return message
 

@@ -1,7 +1,7 @@
 """The chats of this node that are not over: taken up after a restart, looked after, beside their calls."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from voiceedge.channels.chat_runs import FlowRuns, given, has_call
 from voiceedge.channels.chat_store import ChatStore, Kept
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock, sleep, timeout
-from voiceedge.context.cloudevents import CloudEvent
+from voiceedge.context.cloudevents import CloudEvent, StampedEvent
 from voiceedge.context.hub import Missed
 from voiceedge.context.journal import Outgoing
 from voiceedge.context.service import ContextService
@@ -65,7 +65,7 @@ class LiveChats:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            for work in (self.outgoing.drain(self._context.ingest), self._revive(), self._look(), self._follow()):
+            for work in (self.outgoing.drain(self._tell), self._revive(), self._look(), self._follow()):
                 stack.callback(tasks.create_task(work).cancel)
             self._running = stack.pop_all()
         return self
@@ -125,10 +125,16 @@ class LiveChats:
         if not task.cancelled():
             task.exception()  # whoever asked has been told, or has gone
 
+    async def _tell(self, batch: Sequence[StampedEvent]) -> None:
+        await self._context.ingest(batch)
+        await self._store.told([event.id for event in batch])
+
     async def _revive(self) -> None:
         delays = backoff()
         while True:
             try:
+                for event in await self._store.untold():
+                    self.outgoing.put(event)
                 for kept in await self._store.open():
                     if kept.chat.id not in self._live:
                         await self._revive_one(self.add(kept))

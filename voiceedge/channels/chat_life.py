@@ -9,20 +9,21 @@ from typing import Any
 import structlog
 
 from voiceedge.bus.backoff import backoff
-from voiceedge.channels.chat_model import By, Cause, Chat, ChatMessage, ChatState
+from voiceedge.channels.chat_model import By, Cause, Chat, ChatError, ChatMessage, ChatState
 from voiceedge.channels.chat_store import Change, ChatStore, FlowPlace, Input, InputKind, Kept
 from voiceedge.channels.chat_tape import RunJournal, Tape
 from voiceedge.channels.chat_words import Word, words
 from voiceedge.clock import Clock, sleep
+from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.digital import InteractionEnded
-from voiceedge.context.events import Journal
-from voiceedge.context.journal import Outgoing, QueueJournal
+from voiceedge.context.events import EventData, Journal
+from voiceedge.context.journal import Outgoing
+from voiceedge.context.record import Changes
 from voiceedge.errors import StoreError
 from voiceedge.flow.call import Button, Question, Reply
 from voiceedge.flow.typed import chosen, written
 
 LONGEST_OUTCOME = 64
-MOST_SENT = 20
 NOTHING: Mapping[str, Any] = {}
 BACK: Mapping[str, Any] = {  # with its flow
     "state": ChatState.BOT, "queue": None, "agent": None, "wanted": None, "note": "", "waiting_since_ms": None,
@@ -77,14 +78,12 @@ class LiveChat:
         self.call: str | None = None  # one of the conversation that goes on …
         self.on_call: tuple[tuple[Button, ...], str] = (), ""  # … and what can be chosen at which of its steps
         self.hearing = asyncio.Lock()  # one thing after the other of the customer's
-        self.sent: dict[str, ChatMessage] = {}  # the latest, by what the browser calls their sending
         self._around, self._clock = around, around.clock
         self.tape = Tape((), kept.place.run_ms, around.clock)
         self._silent: deque[int] = deque()  # messages that the flow had sent before a restart
         self._writing = asyncio.Lock()
         self._run: asyncio.Task[Any] | None = None
-        self.journal: Journal = QueueJournal(around.outgoing, kept.chat.conversation, around.clock)
-        self.run_journal: Journal = self.journal
+        self.run_journal: Journal = self._journal()
 
     @property
     def now_ms(self) -> int:
@@ -100,13 +99,15 @@ class LiveChat:
         forget_inputs_from: int | None = None,
         guard: Callable[[Chat], None] | None = None,
         changes: Mapping[str, Any] = NOTHING,
+        tells: Callable[[Chat], Sequence[EventData]] | None = None,
     ) -> list[ChatMessage]:
         """Whole, even where whoever asked has gone meanwhile. The messages get their numbers here.
 
         `guard` raises ChatError where the chat, as it is when its turn has come, does not allow it; `changes` are those
-        of the chat's own fields.
+        of the chat's own fields; `tells` says what others are told, given the chat as it was. Raises ChatError, too,
+        where it has ended.
         """
-        change = self._write(drafts, told, place, forget_inputs_from, guard, changes)
+        change = self._write(drafts, told, place, forget_inputs_from, guard, changes, tells)
         return await asyncio.shield(self._around.spawn(change))
 
     async def _write(  # noqa: PLR0917 - those of write
@@ -117,10 +118,13 @@ class LiveChat:
         forget_inputs_from: int | None,
         guard: Callable[[Chat], None] | None,
         changes: Mapping[str, Any],
+        tells: Callable[[Chat], Sequence[EventData]] | None,
     ) -> list[ChatMessage]:
         async with self._writing:
             if guard:
                 guard(self.chat)
+            if self.chat.state is ChatState.ENDED:
+                raise ChatError("ended", "this chat has ended: begin a new one")
             now, last = self.now_ms, self.chat.last_number
             messages = [replace(draft, number=last + count, at_ms=now) for count, draft in enumerate(drafts, 1)]
             chat = replace(self.chat, **changes, changed_ms=now, last_number=last + len(messages))
@@ -130,10 +134,13 @@ class LiveChat:
                 replace(one, value={"secret": True}) if given.secret else one
                 for one, given in zip(inputs, told, strict=True)
             ]
-            await self._around.store.write(Change(chat, messages, kept, place, forget_inputs_from))
+            events = [stamped(event, chat, self._clock) for event in (tells(self.chat) if tells else ())]
+            await self._around.store.write(Change(chat, messages, kept, place, forget_inputs_from, events))
             self.chat, self.place = chat, place or self.place
             for one in inputs:
                 self.tape.add(one)
+            for event in events:
+                self._around.outgoing.put(event)
         self.bell.ring()
         self._around.changed(chat)
         return messages
@@ -147,12 +154,6 @@ class LiveChat:
             except StoreError as error:
                 log.warning("chat_waits", problem=str(error), effect="it goes on when the store is back")
                 await sleep(self._clock, next(delays))
-
-    def remember(self, sending: str, message: ChatMessage) -> None:
-        if sending:
-            self.sent[sending] = message
-            if len(self.sent) > MOST_SENT:
-                del self.sent[next(iter(self.sent))]
 
     def draft(self, by: By, kind: Any, text: str, **more: Any) -> ChatMessage:
         return ChatMessage(0, 0, by, kind, text, **more)
@@ -177,9 +178,12 @@ class LiveChat:
         self._silent = deque(said)
         self._start()
 
-    def _start(self) -> None:
+    def _journal(self) -> RunJournal:
         run = f"{self.chat.id}.{self.place.runs}"
-        self.run_journal = RunJournal(self._around.outgoing, self.chat.conversation, run, self.tape, self._clock)
+        return RunJournal(self._around.outgoing, self.chat.conversation, run, self.tape, self._clock)
+
+    def _start(self) -> None:
+        self.run_journal = self._journal()
         self._run = self._around.spawn(self._live())
 
     async def _live(self) -> None:
@@ -187,6 +191,8 @@ class LiveChat:
         try:
             outcome = await self._around.play(self)
         except Exception:
+            if self.chat.state is ChatState.ENDED:
+                return
             log.exception("chat_failed", flow=self.place.flow)
             outcome, cause = "failed", "failed"
         delays = backoff()
@@ -251,14 +257,28 @@ class LiveChat:
     # The end.
 
     async def end(self, cause: Cause, outcome: str | None = None, word: Word = "ended") -> None:
-        if self.chat.state is ChatState.ENDED:
-            return
         outcome = (self.chat.outcome or outcome or "")[:LONGEST_OUTCOME] or None
         nothing = replace(self.place, given={})
         over = {"state": ChatState.ENDED, "ended_ms": self.now_ms, "cause": cause, "outcome": outcome}
-        await self.write(self.note(word), place=nothing, forget_inputs_from=0, changes=over)
-        chat = self.chat
-        told = InteractionEnded(interaction=chat.id, channel=chat.channel, cause=cause, outcome=outcome)
-        self.journal.record(told, {"outcome": outcome} if outcome else None)
+
+        def tells(chat: Chat) -> list[EventData]:
+            return [InteractionEnded(interaction=chat.id, channel=chat.channel, cause=cause, outcome=outcome)]
+
+        try:
+            await self.write(self.note(word), place=nothing, forget_inputs_from=0, changes=over, tells=tells)
+        except ChatError:  # somebody else was first
+            return
         self._around.over(self)
         await self.leave_flow()
+
+
+def stamped(event: EventData, chat: Chat, clock: Clock, changes: Changes | None = None) -> StampedEvent:
+    """It happens now."""
+    return StampedEvent(
+        id=new_id(clock),
+        time=clock.now(),
+        conversation=chat.conversation,
+        type=event.type,
+        data=event,
+        changes=changes or Changes(),
+    )

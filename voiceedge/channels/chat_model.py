@@ -56,6 +56,7 @@ class ChatMessage:
 
     `kind`: `flow` are the flow's words, `text` a person's, `note` tells what happens (an agent came), `call` is what is
     said in a call of the conversation. `digits` are the shortest and longest number that a question takes.
+    `sending` is the browser's own name of what the customer wrote, under which it is written once.
     """
 
     number: int
@@ -68,6 +69,7 @@ class ChatMessage:
     buttons: tuple[Button, ...] = ()
     digits: tuple[int, int] | None = None
     offers_phone: bool = False
+    sending: str = ""
 
 
 class ChatError(VoiceEdgeError):

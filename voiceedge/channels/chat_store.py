@@ -1,7 +1,7 @@
 """Chats on the disk: each change of one, with what was written and what its flow was told, in one transaction."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -10,8 +10,10 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
-from voiceedge.context.chat_tables import chat_inputs, chat_messages, chats
+from voiceedge.context.chat_tables import chat_events, chat_inputs, chat_messages, chats
+from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
+from voiceedge.context.rows import portions
 from voiceedge.flow.call import Button
 
 MOST_READ = 500  # messages at once
@@ -58,6 +60,7 @@ class Change:
     inputs: Sequence[Input] = ()
     place: FlowPlace | None = None  # a run that begins
     forget_inputs_from: int | None = None
+    events: Sequence[StampedEvent] = ()  # that tell of it
 
 
 _CHAT = tuple(column for column in fields(Chat))
@@ -70,10 +73,11 @@ class ChatStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, kept: Kept) -> None:
+    async def add(self, kept: Kept, events: Sequence[StampedEvent]) -> None:
         row = {**_row(kept.chat), **_place_row(kept.place), "secret": kept.secret, "visitor": kept.visitor}
         async with self._database.begin() as connection:
             await connection.execute(insert(chats).values({**row, "node": self._database.node}))
+            await self._keep(connection, kept.chat.id, events)
 
     async def write(self, change: Change) -> None:
         async def work(connection: AsyncConnection) -> None:
@@ -90,6 +94,7 @@ class ChatStore:
                 await connection.execute(
                     insert(chat_inputs), [_input_row(change.chat.id, one) for one in change.inputs]
                 )
+            await self._keep(connection, change.chat.id, change.events)
 
         await self._database.attempt(work)
 
@@ -110,6 +115,13 @@ class ChatStore:
             rows = await connection.execute(query.order_by(chat_messages.c.number).limit(MOST_READ))
             return [_message(row) for row in rows]
 
+    async def sent(self, chat: str, sending: str) -> ChatMessage | None:
+        """What the browser sent under this name."""
+        query = select(chat_messages).where(chat_messages.c.chat == chat, chat_messages.c.sending == sending)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return _message(row) if row else None
+
     async def said_by_flow(self, chat: str, after: int) -> list[int]:
         """The numbers of the flow's messages after this one."""
         own = chat_messages.c.chat == chat, chat_messages.c.number > after, chat_messages.c.kind == "flow"
@@ -123,11 +135,31 @@ class ChatStore:
                 Input(row.number, row.at_ms, row.kind, json.loads(row.value)) for row in await connection.execute(query)
             ]
 
+    async def _keep(self, connection: AsyncConnection, chat: str, events: Sequence[StampedEvent]) -> None:
+        if events:
+            own = {"chat": chat, "node": self._database.node}
+            rows = [{"id": event.id, "body": event.model_dump_json(), **own} for event in events]
+            await connection.execute(insert(chat_events), rows)
+
+    async def untold(self) -> list[StampedEvent]:
+        """Events of this node's changes that are not `told`, in their order."""
+        query = select(chat_events.c.body).where(chat_events.c.node == self._database.node)
+        async with self._database.begin() as connection:
+            bodies = (await connection.scalars(query.order_by(chat_events.c.position))).all()
+        return [StampedEvent.model_validate_json(body) for body in bodies]
+
+    async def told(self, events: Iterable[str]) -> None:
+        """These, by their ids, are in the conversations' records."""
+        async with self._database.begin() as connection:
+            for some in portions(events):
+                await connection.execute(delete(chat_events).where(chat_events.c.id.in_(some)))
+
     async def prune(self, before_ms: int) -> int:
         """Forget chats that ended before; how many."""
         old = select(chats.c.id).where(chats.c.ended_ms < before_ms)
         async with self._database.begin() as connection:
-            await connection.execute(delete(chat_messages).where(chat_messages.c.chat.in_(old)))
+            for table in (chat_messages, chat_inputs, chat_events):
+                await connection.execute(delete(table).where(table.c.chat.in_(old)))
             return (await connection.execute(delete(chats).where(chats.c.ended_ms < before_ms))).rowcount
 
 
@@ -164,6 +196,7 @@ def _message_row(chat: str, message: ChatMessage) -> dict[str, Any]:
         "agent": message.agent,
         "step": message.step,
         "extra": json.dumps(extra, ensure_ascii=False) if extra else "",
+        "sending": message.sending or None,
     }
 
 
@@ -181,6 +214,7 @@ def _message(row: Row[Any]) -> ChatMessage:
         buttons=tuple(Button(*one) for one in extra.get("buttons", ())),
         digits=(digits[0], digits[1]) if digits else None,
         offers_phone=extra.get("offers_phone", False),
+        sending=row.sending or "",
     )
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from voiceedge.channels import chat_agents, chat_customer, chat_screen
 from voiceedge.channels.chat_house import DAY_MS, LiveChats
-from voiceedge.channels.chat_life import LiveChat
+from voiceedge.channels.chat_life import LiveChat, stamped
 from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
 from voiceedge.channels.chat_phone import ByPhone, Sparing
 from voiceedge.channels.chat_runs import FlowRuns, given, has_call
@@ -27,8 +27,7 @@ from voiceedge.clock import Clock
 from voiceedge.context.cloudevents import new_id
 from voiceedge.context.continuing import Ticket
 from voiceedge.context.digital import ConversationClosed, InteractionStarted
-from voiceedge.context.journal import QueueJournal
-from voiceedge.context.record import Conversation, Turn
+from voiceedge.context.record import Changes, Conversation, Turn
 from voiceedge.context.service import ContextService
 from voiceedge.context.tokens import Refusal, TokenRefusedError
 from voiceedge.switch.outbound.service import OutboundService
@@ -121,10 +120,9 @@ class ChatService:
         """The customer writes; what comes twice under one name of the `sending` is written once."""
         life = await self._one(chat)
         async with life.hearing:
-            if known := life.sent.get(sending):
+            if sending and (known := await self._store.sent(chat, sending)):
                 return known
-            message = await chat_customer.hear(life, text)
-            life.remember(sending, message)
+            message = await chat_customer.hear(life, text, sending)
         if life.chat.state is ChatState.CALL:
             await chat_screen.pass_on(life, self._calls, text=text)
         return message
@@ -149,10 +147,11 @@ class ChatService:
             raise ChatError("past", "this chat can be rated for a day after its end")
         if kept.chat.satisfaction is not None:
             raise ChatError("past", "this chat has been rated")
-        await self._store.write(Change(replace(kept.chat, satisfaction=satisfaction)))
         one = kept.chat
         closed = ConversationClosed(by=one.channel, outcome=one.outcome, satisfaction=satisfaction)
-        QueueJournal(self._live.outgoing, one.conversation, self._clock).record(closed)
+        event = stamped(closed, one, self._clock)
+        await self._store.write(Change(replace(one, satisfaction=satisfaction), events=[event]))
+        self._live.outgoing.put(event)
 
     async def call_me(self, chat: str, number: str) -> None:
         """Have the customer called: the conversation goes on there."""
@@ -288,15 +287,16 @@ class ChatService:
             changed_ms=now_ms,
         )
         kept = Kept(chat, FlowPlace(flow.name, 0, 0, now_ms), _hashed(secret), visitor)
-        self._beginning += 1
-        try:
-            await self._store.add(kept)
-        finally:
-            self._beginning -= 1
-        life = self._live.add(kept)
         customer = known.customer if known else None
         began = InteractionStarted(interaction=name, channel=channel, direction="in", customer=customer)
-        life.journal.record(began, {"tenant": settings.tenant})
+        event = stamped(began, chat, self._clock, Changes(tenant=settings.tenant))
+        self._beginning += 1
+        try:
+            await self._store.add(kept, [event])
+        finally:
+            self._beginning -= 1
+        self._live.outgoing.put(event)
+        life = self._live.add(kept)
         if known and has_call(known):
             await chat_screen.begin(life)
             await chat_screen.catch_up(life, known, self._runs.flows)

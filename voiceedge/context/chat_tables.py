@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
-from voiceedge.context.tables import metadata
+from voiceedge.context.tables import Position, metadata
 
 chats = Table(
     "chats",
@@ -52,6 +52,8 @@ chat_messages = Table(
     Column("agent", String(64)),
     Column("step", String(160)),
     Column("extra", Text, nullable=False),  # buttons and the like, as JSON
+    Column("sending", String(64)),  # what the browser calls it
+    Index("chat_messages_sending", "chat", "sending", unique=True),
 )
 
 # What the flow was told in its present run, by which it is walked again after a restart; gone when the chat is over.
@@ -63,4 +65,17 @@ chat_inputs = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("value", Text, nullable=False),
+)
+
+# What a change tells others, kept with it until the conversation's record has it.
+chat_events = Table(
+    "chat_events",
+    metadata,
+    Column("position", Position, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False),
+    Column("chat", String(64), nullable=False),
+    Column("node", String(40), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("chat_events_id", "id"),
+    Index("chat_events_chat", "chat"),
 )

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.context import people
 from voiceedge.context.api_tables import webhook_deliveries
-from voiceedge.context.chat_tables import chat_inputs, chat_messages, chats
+from voiceedge.context.chat_tables import chat_events, chat_inputs, chat_messages, chats
 from voiceedge.context.continuing_tables import lent_numbers, messages_out, pins
 from voiceedge.context.digital_tables import customer_trail, customers, identities
 from voiceedge.context.pii import MASK, pseudonym
@@ -96,6 +96,7 @@ async def forget_words(connection: AsyncConnection, names: Sequence[str]) -> Non
         of_chats = select(chats.c.id).where(chats.c.conversation.in_(some)).scalar_subquery()
         await connection.execute(delete(chat_messages).where(chat_messages.c.chat.in_(of_chats)))
         await connection.execute(delete(chat_inputs).where(chat_inputs.c.chat.in_(of_chats)))
+        await connection.execute(delete(chat_events).where(chat_events.c.chat.in_(of_chats)))
 
 
 async def forget_around(connection: AsyncConnection, names: Sequence[str]) -> None:

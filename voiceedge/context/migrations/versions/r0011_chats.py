@@ -1,4 +1,4 @@
-"""Chats, what was written in them, and what their flows were told."""
+"""Chats, what was written in them, what their flows were told, and what others are still to be told."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -52,7 +52,9 @@ def upgrade() -> None:
         sa.Column("agent", sa.String(64)),
         sa.Column("step", sa.String(160)),
         sa.Column("extra", sa.Text, nullable=False),
+        sa.Column("sending", sa.String(64)),
     )
+    op.create_index("chat_messages_sending", "chat_messages", ["chat", "sending"], unique=True)
     op.create_table(
         "chat_inputs",
         sa.Column("chat", sa.String(64), primary_key=True),
@@ -61,8 +63,18 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("value", sa.Text, nullable=False),
     )
+    op.create_table(
+        "chat_events",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("chat", sa.String(64), nullable=False),
+        sa.Column("node", sa.String(40), nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+    op.create_index("chat_events_id", "chat_events", ["id"])
+    op.create_index("chat_events_chat", "chat_events", ["chat"])
 
 
 def downgrade() -> None:
-    for table in ("chat_inputs", "chat_messages", "chats"):
+    for table in ("chat_events", "chat_inputs", "chat_messages", "chats"):
         op.drop_table(table)
