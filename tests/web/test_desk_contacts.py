@@ -11,6 +11,7 @@ import pytest
 from postgres import PostgresServer
 
 from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
+from voiceedge.channels.chat_words import words
 from voiceedge.clock import RealClock, VirtualClock
 from voiceedge.config import Config
 from voiceedge.context.database import Database
@@ -18,8 +19,10 @@ from voiceedge.context.events import BridgeEnded, BridgeStarted
 from voiceedge.context.service import ContextService
 from voiceedge.errors import StoreError
 from voiceedge.web.desk import chatting
+from voiceedge.web.desk.coming import Coming
 from voiceedge.web.desk.contacts import MOST_SHOWN, Contact, Contacts
 from voiceedge.web.desk.room import AGAIN_S, DeskRoom
+from voiceedge.web.problems import Problem
 
 NOW_MS = int(VirtualClock().now().timestamp() * 1000)
 NewDatabase = Callable[[str], Database]
@@ -123,8 +126,8 @@ class Floor:
     async def _waiting(self) -> list[Chat]:
         return []
 
-    async def _messages(self, *_: object) -> list[ChatMessage]:
-        return self.messages
+    async def _messages(self, _chat: str, after: int) -> list[ChatMessage]:
+        return [one for one in self.messages if one.number > after]
 
     async def _of_agent(self, agent: str) -> list[Chat]:
         if self.away:
@@ -230,3 +233,32 @@ async def test_a_chat_of_before_a_restart_ends_for_its_agent(floor: Floor) -> No
         await floor.clock.advance(AGAIN_S)
         floor.news.put_nowait(replace(chat, state=ChatState.ENDED, agent=None, changed_ms=now_ms + 1))
         await floor.until(("chat-1", True))
+
+
+async def test_who_is_given_a_chat_reads_all_that_was_written_to_agents_and_nothing_that_was_told_the_flow(
+    floor: Floor,
+) -> None:
+    now_ms = int(floor.clock.now().timestamp() * 1000)
+    told = ("text", "010-1234-5678"), ("note", words("ko", "waiting")), ("text", "to anybody"), ("text", "to kim")
+    floor.messages = [
+        ChatMessage(number, now_ms + 10 * number, "customer", kind, text)
+        for number, (kind, text) in enumerate(told, start=1)
+    ]
+    asker = SimpleNamespace(name="lee", actor="agent:lee", session=SimpleNamespace(digest="d"))
+    await floor.room.contacts.begin("kim", "c1", "web-chat", "chat-1", "orders", now_ms + 35)
+    with pytest.raises(Problem):
+        await chatting.messages("chat-1", asker, floor.room)
+    await floor.room.contacts.begin("lee", "c1", "web-chat", "chat-1", "orders", now_ms + 50)
+    assert [one["number"] for one in await chatting.messages("chat-1", asker, floor.room)] == [2, 3, 4]
+    assert [one["number"] for one in await chatting.messages("chat-1", asker, floor.room, 3)] == [4]
+
+
+def test_the_note_for_whoever_is_given_a_call_is_theirs_in_full_until_they_have_done() -> None:
+    coming = Coming(VirtualClock())
+    coming.begin("call-1", "c1", by="kim", to="lee", note="010-2222-3333")
+    assert [sent.note for sent in coming.to("lee")] == ["010-2222-3333"]
+    coming.answered("call-1", "lee")
+    assert [*coming.to("lee")] == []
+    assert (coming.note("call-1", "lee"), coming.note("call-1", "kim")) == ("010-2222-3333", "")
+    coming.left("call-1", "lee")
+    assert not coming.note("call-1", "lee")

@@ -50,3 +50,8 @@ _WORDS: Mapping[str, Mapping[Word, str]] = {
 
 def words(language: str, word: Word) -> str:
     return _WORDS.get(language, _WORDS["en"])[word]
+
+
+def means(text: str, word: Word) -> bool:
+    """Whether these are its words, in whatever language."""
+    return any(known[word] == text for known in _WORDS.values())

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from voiceedge.channels.chat_model import LONGEST_MESSAGE, ChatError
+from voiceedge.channels.chat_model import LONGEST_MESSAGE, ChatError, ChatMessage
+from voiceedge.channels.chat_words import means
 from voiceedge.web.desk import rights
 from voiceedge.web.desk.acting import told
 from voiceedge.web.desk.door import Known, Room
+from voiceedge.web.desk.room import DeskRoom
 
 LARGEST, LARGEST_MS = 2**31 - 1, 2**62
 
@@ -39,15 +41,28 @@ async def decline(chat: str, asker: Known, room: Room) -> None:
 async def messages(
     chat: str, asker: Known, room: Room, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0
 ) -> list[dict[str, Any]]:
-    """In full for as long as they have the chat. All else stands in the story, masked as its slots demand."""
-    contact = await rights.own_chat(room, asker, chat)
-    await room.note_reading(asker.session.digest, asker.actor, contact.conversation_id)
+    """In full for whom it is given, since the customer asked for an agent and for as long as it is theirs.
+
+    What was answered to the flow stands in the story, masked as its slots demand.
+    """
+    given = await rights.given_chat(room, asker, chat)
+    await room.note_reading(asker.session.digest, asker.actor, given.conversation)
     try:
-        found = await room.services.chats.messages(chat, after)
+        found = await _all(room, chat)
     except ChatError as error:
         raise told(error) from None
-    until_ms = LARGEST_MS if contact.ended_ms is None else contact.ended_ms
-    return [asdict(message) for message in found if contact.began_ms <= message.at_ms <= until_ms]
+    asked = [message.at_ms for message in found if message.kind == "note" and means(message.text, "waiting")]
+    began_ms = min(asked[-1] if asked else given.began_ms, given.began_ms)
+    until_ms = LARGEST_MS if given.until_ms is None else given.until_ms
+    return [asdict(one) for one in found if one.number > after and began_ms <= one.at_ms <= until_ms]
+
+
+async def _all(room: DeskRoom, chat: str) -> list[ChatMessage]:
+    """They come in parts."""
+    found: list[ChatMessage] = []
+    while more := await room.services.chats.messages(chat, found[-1].number if found else 0):
+        found += more
+    return found
 
 
 @router.post("/say")

@@ -25,6 +25,7 @@ class Coming:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._sent: dict[str, Sent] = {}
+        self._notes: dict[tuple[str, str], str] = {}  # by call and agent, while they talk
 
     def begin(self, call: str, conversation: str, *, by: str, to: str, note: str) -> None:
         now_ms = int(self._clock.now().timestamp() * 1000)
@@ -32,6 +33,18 @@ class Coming:
 
     def over(self, call: str) -> None:
         self._sent.pop(call, None)
+
+    def answered(self, call: str, agent: str) -> None:
+        sent = self._sent.pop(call, None)
+        if sent and sent.to == agent and sent.note:
+            self._notes[call, agent] = sent.note
+
+    def left(self, call: str, agent: str) -> None:
+        self._notes.pop((call, agent), None)
+
+    def note(self, call: str, agent: str) -> str:
+        """What they were told of this call, for as long as they are in it."""
+        return self._notes.get((call, agent), "")
 
     def to(self, agent: str) -> Iterator[Sent]:
         now = self._clock.monotonic()

@@ -1,6 +1,7 @@
 """Which conversations an agent may open: nothing of another tenant's, and of others' only what is before them now."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from voiceedge.channels.chat_model import Chat
@@ -117,9 +118,21 @@ async def own(room: DeskRoom, asker: Asker, conversation: str) -> Contact:
     return next((one for one in reversed(contacts) if one.ended_ms is None), contacts[-1])
 
 
-async def own_chat(room: DeskRoom, asker: Asker, chat: str) -> Contact:
-    """Their part in a chat, which may be over. Raises Problem where they have none."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A chat that is offered to an agent, or was theirs until `until_ms`; `began_ms`: since when."""
+
+    conversation: str
+    began_ms: int
+    until_ms: int | None
+
+
+async def given_chat(room: DeskRoom, asker: Asker, chat: str) -> Given:
+    """Whoever is given a chat sees its note and messages in full. Raises Problem to anybody else."""
+    for offer in room.assigning.offers_to(asker.name):
+        if offer.chat.id == chat:
+            return Given(offer.chat.conversation, offer.since_ms, None)
     contact = await room.contacts.find(asker.name, chat)
     if contact is None:
         raise unknown()
-    return contact
+    return Given(contact.conversation_id, contact.began_ms, contact.ended_ms)

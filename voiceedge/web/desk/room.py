@@ -60,14 +60,14 @@ class DeskRoom:
     def plan(self) -> Desk:
         return self.services.queues.rules.desk
 
-    async def note(self, actor: str, action: str, subject: str) -> None:
-        await self.services.context.access.note(actor, action, subject)
+    async def note(self, actor: str, action: str, subject: str = "", *, conversation: str | None = None) -> None:
+        await self.services.context.access.note(actor, action, subject, conversation=conversation)
 
     async def note_reading(self, session: str, actor: str, conversation: str) -> None:
         """Once for as long as somebody has it open."""
         now, key = self.services.clock.monotonic(), (session, conversation)
         if now - self._read.get(key, -NOTED_FOR_S) >= NOTED_FOR_S:
-            await self.note(actor, "read", conversation)
+            await self.note(actor, "read", conversation=conversation)
             self._read.pop(key, None)
             self._read[key] = now
             if len(self._read) > MOST_NOTED:
@@ -130,9 +130,10 @@ class DeskRoom:
         match event.type:
             case BridgeStarted.type if agent := data["agent"]:
                 await self.contacts.begin(agent, event.subject, "phone", data["call_id"], data["queue"], at_ms)
-                self.coming.over(data["call_id"])
+                self.coming.answered(data["call_id"], agent)
                 self._changed(agent)
             case BridgeEnded.type if agent := data["agent"]:
+                self.coming.left(data["call_id"], agent)
                 await self.contacts.end(data["call_id"], at_ms, agent)
                 self._changed(agent)
             case CallTransferred.type if data["result"] != "done":  # else they are joined in a moment

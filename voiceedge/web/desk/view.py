@@ -113,17 +113,18 @@ class Drawing:
             "id": contact.id,
             "state": "talking" if contact.ended_ms is None else "wrap_up",
             "queue": _queue(self._room, contact.queue) if contact.queue else None,
-            "began": contact.began_ms,
             "since": contact.began_ms if contact.ended_ms is None else contact.ended_ms,
         }
         if contact.channel == "phone":
             found["call"] = contact.reference
+            found["note"] = self._room.coming.note(contact.reference, self._asker.name)
             if ticket and ticket.answered_ms and mask_text(ticket.call) == contact.reference:
                 found["waited_ms"] = ticket.answered_ms - ticket.joined_ms
         else:
             found["chat"] = contact.reference
             chat = await self._chat(contact.reference)
             found["last_number"] = chat.last_number if chat else 0
+            found["note"] = chat.note if chat and chat.agent == self._asker.name else ""
             found["closed_by"] = chat.cause if chat and chat.state is ChatState.ENDED else None
         return found
 

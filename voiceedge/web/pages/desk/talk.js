@@ -153,10 +153,9 @@ export class Story {
     this.asking = true;
     const contact = this.shownContact;
     await attempt(async () => {
-      const isOwn = contact.chat && contact.state !== "offered";
       const record = await get(conversation(contact.conversation));
       const after = this.messages.at(-1)?.number ?? 0;
-      const messages = isOwn ? await get(chat(contact.chat, `/messages?after=${after}`)) : [];
+      const messages = contact.chat ? await get(chat(contact.chat, `/messages?after=${after}`)) : [];
       if (contact.conversation !== this.shownContact?.conversation) return;
       this.record = record;
       this.messages.push(...messages.filter((one) => one.number > after));
@@ -179,7 +178,7 @@ export class Story {
     }
     this.log.note(null);
     if (!this.record) return;
-    this.log.show([...entries(this.record, this.desk, this.shownContact), ...this.messages.map((one) => fromMessage(one, this.desk))]);
+    this.log.show([...entries(this.record, this.desk, this.shownContact, this.messages[0]?.at_ms), ...this.messages.map((one) => fromMessage(one, this.desk))]);
   }
 }
 
@@ -232,9 +231,10 @@ export class Log {
   }
 }
 
-/** A record as entries of a log; what was written in the contact's chat since it began is shown in full beside. */
-export function entries(record, desk, contact = null) {
-  const isBeside = (turn) => contact?.chat && turn.visit === contact.chat && Date.parse(turn.time) >= contact.began;
+/** A record as entries of a log; what was written in the contact's chat since `besideMs` is shown in full beside. */
+export function entries(record, desk, contact = null, besideMs = Infinity) {
+  const isBeside = (turn) => contact?.chat && turn.visit === contact.chat && Date.parse(turn.time) >= besideMs;
+  const given = contact?.note ? record.notes.findLast((one) => one.to) : null; // who has the contact reads it in full
   const found = record.turns.filter((turn) => turn.text && !isBeside(turn)).map((turn) => said(turn, desk));
   const add = (list, words) => found.push(...list.map((one) => line(one.time, words(one))));
   add(record.visits.map((visit) => ({ ...visit, time: visit.started_at })), (one) => t("started", { channel: t(one.channel) }));
@@ -242,7 +242,7 @@ export function entries(record, desk, contact = null) {
   add(record.continuations, (one) => t("continued", { channel: t(one.channel), by: t(`by_${one.by}`) }));
   add(record.hand_overs, (one) => `${t("handed_over", { channel: t(one.channel) })} ${one.reason}`);
   add(record.links, (one) => t(one.result !== "sent" ? "link_failed" : one.channel === "phone" ? "code_note" : "link_note", { via: t(one.via) }));
-  found.push(...record.notes.map((one) => note(one, desk)));
+  found.push(...record.notes.map((one) => note(one === given ? { ...one, text: contact.note } : one, desk)));
   return found;
 }
 
