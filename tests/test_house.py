@@ -38,7 +38,7 @@ ROOMS = (
     "audio",
     "appliance",
 )
-GROUND = ("config", "config_digital", "toml_file", "clock", "errors")
+GROUND = ("config", "config_digital", "toml_file", "tls", "clock", "errors")
 
 TOP_LEVEL = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.ko.md", "README.md", "docs", "hardware",

@@ -11,7 +11,7 @@ import pytest
 from voiceedge import config as configuration
 from voiceedge.config import Config
 from voiceedge.edge import blueprint, worker
-from voiceedge.edge.blueprint import draw
+from voiceedge.edge.blueprint import Blueprint, draw
 from voiceedge.edge.front import place
 from voiceedge.errors import ConfigError
 
@@ -180,3 +180,20 @@ def test_the_check_of_a_reload_prints_the_blueprint_or_the_problem(tmp_path):
     )
     wrong = check(head + "[sip]\nport = 99999\n")
     assert json.loads(wrong.communicate(timeout=120)[0])["problem"].startswith(f"{file}:7: sip.port")
+
+
+def test_a_certificate_of_the_web_that_cannot_be_used_is_told_before_anything_is_served(made, tmp_path):
+    (tmp_path / "junk.pem").write_text("no certificate")
+    files = {"certificate": tmp_path / "junk.pem", "private_key": tmp_path / "nope.pem"}
+    with pytest.raises(ConfigError, match=r"web\.private_key: .*nope\.pem cannot be read"):
+        draw(made(web=files))
+    with pytest.raises(ConfigError, match=r"web\.certificate: .*junk\.pem .* no pair that TLS can use"):
+        draw(made(web=files | {"private_key": tmp_path / "junk.pem"}))
+
+
+def test_what_newer_code_has_drawn_is_not_read_by_the_older(made):
+    running = draw(made())
+    drawn = running.model_dump(mode="json")
+    assert Blueprint.of_same_code(running, drawn) == running
+    drawn["config"]["web"]["a_setting_of_tomorrow"] = 1
+    assert Blueprint.of_same_code(running, drawn | {"code": "tomorrow"}) is None

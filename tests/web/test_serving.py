@@ -1,9 +1,13 @@
-"""The web server inside the running service: its port, its headers, and how it refuses."""
+"""The web server inside the running service: its port, its headers, its certificate, and how it refuses."""
 
+import ssl
+import time
 from pathlib import Path
 
 import httpx
 import pytest
+from certificates import certify
+from cryptography import x509
 from service import RunningService
 
 FLOWS = Path("tests/e2e/flows")
@@ -34,3 +38,27 @@ def test_every_answer_keeps_browsers_careful(url):
     assert "script-src 'self'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert "server" not in headers
+
+
+def shown(port):
+    """Whose certificate."""
+    found = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode())
+    return found.subject.rfc4514_string()
+
+
+@pytest.mark.slow
+def test_a_new_certificate_is_shown_after_a_reload_and_a_broken_one_never(tmp_path):
+    certify(tmp_path, "old.example")
+    web = {"port": 0, "certificate": str(tmp_path / "cert.pem"), "private_key": str(tmp_path / "key.pem")}
+    with RunningService(tmp_path, flows=FLOWS, settings={"speech": {"enabled": False}, "web": web}) as service:
+        port = service.until(lambda status: status["processes"]["control"].get("web_port"))
+        port = port["processes"]["control"]["web_port"]
+        assert shown(port) == "CN=old.example"
+        certify(tmp_path, "new.example")
+        service.reload()
+        deadline = time.monotonic() + 30
+        while shown(port) != "CN=new.example":
+            assert time.monotonic() < deadline
+        (tmp_path / "cert.pem").write_text("no certificate")
+        assert service.reload()["state"] == "refused"
+        assert shown(port) == "CN=new.example"

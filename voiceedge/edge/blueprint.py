@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 import voiceedge
 from voiceedge import config as configuration
+from voiceedge import tls
 from voiceedge.channels.file import ChannelsFile, load_channels
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
@@ -80,6 +81,11 @@ class Blueprint(BaseModel):
     fingerprints: dict[str, str]
     fixed: dict[str, str]
 
+    @classmethod
+    def of_same_code(cls, running: "Blueprint", drawn: Mapping[str, Any]) -> "Blueprint | None":
+        """What was drawn by another process; None where that runs other code, whose settings this one may not know."""
+        return cls.model_validate(drawn) if drawn["code"] == running.code else None
+
     def rtp_ports(self, seat: int) -> tuple[int, int]:
         first, last = self.config.sip.rtp_ports
         if not self.front:
@@ -93,6 +99,8 @@ def draw(config: Config) -> Blueprint:
     plan = load_plan(config.switch.plan)
     connectors = Connectors.load(config.connectors.file, RealClock()).profiles
     channels = load_channels(config.channels.file)
+    if config.web.certificate and config.web.private_key:
+        tls.server_context("web", config.web.certificate, config.web.private_key)
     try:
         book = FlowBook(config.flows.dir, config.flows.values, connectors)
     except FlowError as error:

@@ -117,7 +117,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         if config.context.mqtt_commands:
             obeying = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(obeying.create_task(commanding.follow(services, lambda: service.broker_url)).cancel)
-        await stack.enter_async_context(web.served(services, clock, reporter.tell, before, desks))
+        reloads.append(await stack.enter_async_context(web.served(services, clock, reporter.tell, before, desks)))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
         await keeping.sweep_forever(config, clock, service.database, service.ingest, service.retention.sweep)

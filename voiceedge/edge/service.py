@@ -66,8 +66,8 @@ def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequ
     systemd.notify("WATCHDOG=1")
 
     def pools_of(blueprint: dict[str, Any]) -> list[Pool] | None:
-        renewed = Blueprint.model_validate(blueprint)
-        if renewed.code != plan.code or _wanted_models(renewed.config) != _wanted_models(plan.config):
+        renewed = Blueprint.of_same_code(plan, blueprint)
+        if renewed is None or _wanted_models(renewed.config) != _wanted_models(plan.config):
             return None
         logs.configure(renewed.config.log)
         return list(_pools(renewed, *models))

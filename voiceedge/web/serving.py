@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import structlog
 import uvicorn
 
+from voiceedge import tls
 from voiceedge.clock import Clock, sleep
+from voiceedge.config_digital import Web
+from voiceedge.errors import ConfigError
 from voiceedge.web.app import create_app
 from voiceedge.web.desk.room import DeskRoom
 from voiceedge.web.listening import Punctual, listen
@@ -29,23 +33,35 @@ async def served(
     tell: Callable[[dict[str, Any]], None],
     before: Mapping[str, Any],
     desks: DeskRoom | None = None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Callable[[], None]]:
     """Where `web.port` is set. A port in use is tried again and stops nothing; `tell` gets {"web_port"} when open.
 
-    `before` holds the port of a predecessor.
+    `before` holds the port of a predecessor. What comes reads the certificate again. Raises ConfigError.
     """
-    if services.config.web.port is None:
-        yield
+    web = services.config.web
+    if web.port is None:
+        yield lambda: None
         return
-    server = _Server(_settings(services, desks))
+    secure = (
+        tls.server_context("web", web.certificate, web.private_key) if web.certificate and web.private_key else None
+    )
+    server = _Server(_settings(services, desks, secure))
     serving = asyncio.create_task(_serve(server, services, clock, tell, before))
     try:
-        yield
+        yield lambda: _read_again(web, secure)
     finally:
         server.should_exit = True
         if not server.started:
             serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+
+
+def _read_again(web: Web, secure: ssl.SSLContext | None) -> None:
+    if secure and web.certificate and web.private_key:
+        try:
+            tls.load(secure, "web", web.certificate, web.private_key)
+        except ConfigError as error:
+            log.error("certificate_not_read", problem=str(error), effect="the one before is shown on")  # noqa: TRY400
 
 
 class _Server(uvicorn.Server):
@@ -56,7 +72,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _settings(services: Services, desks: DeskRoom | None) -> uvicorn.Config:
+def _settings(services: Services, desks: DeskRoom | None, secure: ssl.SSLContext | None) -> uvicorn.Config:
     web = services.config.web
     return uvicorn.Config(
         create_app(services, desks),
@@ -67,8 +83,7 @@ def _settings(services: Services, desks: DeskRoom | None) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(web.trusted_proxies),
         forwarded_allow_ips=list(web.trusted_proxies),
-        ssl_certfile=str(web.certificate) if web.certificate else None,
-        ssl_keyfile=str(web.private_key) if web.private_key else None,
+        ssl_context_factory=(lambda *_: secure) if secure else None,
         limit_concurrency=web.most_connections,
         timeout_graceful_shutdown=GOODBYE_S,
         ws_max_size=LARGEST_MESSAGE,

@@ -5,6 +5,7 @@ import re
 import ssl
 from pathlib import Path
 
+from voiceedge import tls
 from voiceedge.config import Config
 from voiceedge.edge.front import tables
 from voiceedge.edge.front.place import ANY, LOOPBACK, TEMPLATE, Place
@@ -111,19 +112,7 @@ def _tls(config: Config) -> str:
     certificate, key = config.front.certificate, config.front.private_key
     if not (certificate and key):
         raise ConfigError("front.tls_port: TLS needs front.certificate and front.private_key; give both.")
-    for setting, file in (("certificate", certificate), ("private_key", key)):
-        try:
-            file.open("rb").close()
-        except OSError as error:
-            raise ConfigError(f"front.{setting}: {file} cannot be read: {error.strerror}.") from error
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigError(
-            f"front.certificate: {certificate} and front.private_key: {key} are no pair that TLS can use "
-            f"({getattr(error, 'reason', None) or error}). Give the certificate with its chain, and its own key, both "
-            "as PEM and without a password."
-        ) from error
+    tls.server_context("front", certificate, key)
     lines = ["[server:default]", "method = TLSv1.2+", "verify_certificate = no", "require_certificate = no"]
     lines += [f"certificate = {certificate.absolute()}", f"private_key = {key.absolute()}"]
     lines += ["[client:default]", "method = TLSv1.2+", "verify_certificate = yes", "require_certificate = yes"]
