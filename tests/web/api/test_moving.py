@@ -19,6 +19,7 @@ OPEN = {
 
 async def test_a_token_opens_the_conversation_once_in_its_channel(any_site: Site):
     client = await any_site.client("conversations:read", "conversations:write", "tokens")
+    trusted = await any_site.client("tokens", "slots:clear")
     name = (await client.post("/conversations", json=OPEN)).json()["id"]
     ticket = (await client.post(f"/conversations/{name}/tokens", json={"channel": "line", "pin": True})).json()
     assert len(ticket["pin"]) == 6
@@ -29,10 +30,17 @@ async def test_a_token_opens_the_conversation_once_in_its_channel(any_site: Site
     here = {"token": ticket["token"], "channel": "line", "reference": "line-1"}
     resolved = (await client.post("/tokens/resolve", json=here)).json()
     assert (resolved["by"], resolved["trust"], resolved["conversation"]["id"]) == ("link", "proved", name)
-    assert resolved["conversation"]["slots"]["name"]["value"] == "김민지"
+    slots = resolved["conversation"]["slots"]
+    assert (slots["order"]["value"], slots["name"]["value"]) == ("A-20231", "***")
     assert [visit["channel"] for visit in resolved["conversation"]["channels"]] == ["kakao", "line"]
     again = await client.post("/tokens/resolve", json=here)
     assert again.json()["code"] == "token_used"
+    there = {
+        **here,
+        "token": (await client.post(f"/conversations/{name}/tokens", json={"channel": "line"})).json()["token"],
+    }
+    clear = (await trusted.post("/tokens/resolve", json=there)).json()["conversation"]["slots"]
+    assert clear["name"]["value"] == "김민지"
     made_up = await client.post("/tokens/resolve", json={**here, "token": "x.y.z"})
     assert made_up.json()["code"] == "token_unknown"
 

@@ -17,7 +17,7 @@ Open conversations, add turns, let them go on in another channel, follow what ha
 
 Every request has a key: `Authorization: Bearer ve_…` (`voiceedge key add`). A key sees its tenant's conversations and
 customers; all others do not exist for it (404). Values of slots and addresses of customers are masked by their class,
-unless the key has the scope `slots:clear`; what a token opens is in the clear. Each reading is noted in the access log.
+unless the key has the scope `slots:clear`. Each reading is noted in the access log.
 
 Errors are problem details (RFC 9457): `code` is for programs, `detail` for people. A request with `Idempotency-Key` may
 be sent again for 24 hours, and has one effect and one answer.

@@ -12,7 +12,7 @@ from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals
 from voiceedge.web.api.door import ApiRoute, Caller, needs
 from voiceedge.web.api.once import id_for
-from voiceedge.web.api.reading import seen, view
+from voiceedge.web.api.reading import seen, shown
 from voiceedge.web.api.telling import Told, tell
 from voiceedge.web.keys import Scope
 from voiceedge.web.problems import Problem
@@ -74,4 +74,4 @@ async def resolve_token(request: Request, wish: models.ResolveWish, caller: Toke
         )
         await tell(at, request, found.id, [Told(begun, Changes(tenant=caller.tenant))])
         found = await at.context.archive.read(caller.tenant, found.id) or found
-    return models.ResolvedView(by=resumed.by, trust=resumed.trust, conversation=view(found, clear=True))
+    return models.ResolvedView(by=resumed.by, trust=resumed.trust, conversation=shown(found, caller))
