@@ -187,7 +187,7 @@ def _filled(table, **values):
 async def test_one_persons_data_is_told_as_one_document(house: House) -> None:
     customer, name = await lived(house)
     await house.call("somebody-elses")
-    await house.access.note("agent:kim", "read", f"conversation:{name}")
+    await house.access.note("agent:kim", "read", conversation=name)
     told = await house.retention.export("main", customer)
     assert json.loads(json.dumps(told)) == told
     assert [one["id"] for one in told["conversations"]] == [name]

@@ -9,11 +9,11 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,6 +29,8 @@ CHAIN = "access"  # the lock of who adds to it
 LONGEST_NAME, LONGEST_ACTION = 128, 40
 READ_AT_ONCE = 2_000
 ANCHOR = "access.head"
+Kind = Literal["conversation", "customer"]
+KINDS: tuple[Kind, ...] = ("conversation", "customer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,21 @@ class AccessLog:
         self._key = hmac.new(key, b"access log", hashlib.sha256).digest()
         self._gathering = Gathering(self._write, clock, gather_s=0)
 
-    async def note(self, actor: str, action: str, subject: str) -> None:
-        """Return when it is on the disk. Raises StoreError: then nothing may be shown."""
+    async def note(
+        self,
+        actor: str,
+        action: str,
+        subject: str = "",
+        *,
+        conversation: str | None = None,
+        customer: str | None = None,
+    ) -> None:
+        """Return when it is on the disk. Raises StoreError: then nothing may be shown.
+
+        What is about a conversation or customer is found by their ids; `subject` is anything else.
+        """
+        if conversation or customer:
+            subject = _subject("conversation", conversation) if conversation else _subject("customer", customer or "")
         entry: dict[str, object] = {
             "at_ms": ms(self._clock.now()),
             "actor": actor[:LONGEST_NAME],
@@ -68,20 +83,22 @@ class AccessLog:
     async def listed(
         self, limit: int, *, before: int | None = None, actor: str | None = None, subject: str | None = None
     ) -> list[Access]:
-        """The latest first; `before` a position."""
+        """The latest first; `before` a position, `subject` as it stands there or an id alone."""
         query = select(access_log).order_by(access_log.c.position.desc()).limit(limit)
         if before is not None:
             query = query.where(access_log.c.position < before)
         if actor is not None:
             query = query.where(access_log.c.actor == actor)
         if subject is not None:
-            query = query.where(access_log.c.subject == subject)
+            query = query.where(access_log.c.subject.in_([subject, *(_subject(kind, subject) for kind in KINDS)]))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return [_access(row) for row in rows]
 
-    async def of(self, subjects: Sequence[str], limit: int) -> list[Access]:
-        """Who had to do with any of these, the oldest first."""
+    async def of(self, conversations: Iterable[str], customers: Iterable[str], limit: int) -> list[Access]:
+        """Who had to do with any of these, by their ids; the oldest first."""
+        subjects = [_subject("conversation", name) for name in conversations]
+        subjects += [_subject("customer", name) for name in customers]
         found: list[Access] = []
         async with self._database.begin() as connection:
             for some in portions(subjects):
@@ -147,6 +164,10 @@ class AccessLog:
         except (OSError, ValueError):
             return None
         return position, digest
+
+
+def _subject(kind: Kind, name: str) -> str:
+    return f"{kind}:{name}"
 
 
 def _access(row: Row[Any]) -> Access:

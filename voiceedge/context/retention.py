@@ -77,9 +77,6 @@ class Retention:
                 kept = await stored.read(connection, some)
                 records += [kept[name].record for name in some if name in kept]
         files = await asyncio.to_thread(self._files, found.parts)
-        subjects = [f"{kind}:{name}" for kind, names in (
-            ("customer", found.customers), ("conversation", found.conversations),
-        ) for name in names]  # fmt: skip
         return {
             "tenant": tenant,
             "exported_at": self._clock.now().isoformat(),
@@ -88,7 +85,7 @@ class Retention:
             "files": [str(file.relative_to(self._data_dir)) for file in files],
             "accesses": [
                 {"time": one.time.isoformat(), "actor": one.actor, "action": one.action, "subject": one.subject}
-                for one in await self._access.of(subjects, MOST_ACCESSES)
+                for one in await self._access.of(found.conversations, found.customers, MOST_ACCESSES)
             ],
         }
 

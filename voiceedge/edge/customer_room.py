@@ -78,7 +78,7 @@ def _of_customers(service: ContextService) -> Mapping[str, Handler]:
     async def show(asked: _Who) -> Head:
         found = await customers.known_as(asked.tenant, asked.who)
         for one in found:
-            await access.note(asked.actor, "read", f"customer:{one.id}")
+            await access.note(asked.actor, "read", customer=one.id)
         trail = [entry for one in found for entry in await customers.trail(asked.tenant, one.id)]
         return {
             "customers": [_shown(one) for one in found],
@@ -93,12 +93,12 @@ def _of_customers(service: ContextService) -> Mapping[str, Handler]:
 
     async def merge(asked: _Merge) -> Head:
         stays = await customers.merge(asked.tenant, asked.one, asked.other, who=asked.actor, why=asked.why)
-        await access.note(asked.actor, "merge", f"customer:{stays}")
+        await access.note(asked.actor, "merge", customer=stays)
         return {"customer": stays}
 
     async def split(asked: _Split) -> Head:
         other = await customers.split(asked.tenant, asked.customer, who=asked.actor, why=asked.why)
-        await access.note(asked.actor, "split", f"customer:{asked.customer}")
+        await access.note(asked.actor, "split", customer=asked.customer)
         return {"customer": other}
 
     return {
@@ -113,14 +113,14 @@ def _of_person(service: ContextService) -> Mapping[str, Handler]:
     access = service.access
 
     async def export(asked: _Who) -> Head:
-        await access.note(asked.actor, "export", _subject(asked.who))
+        await access.note(asked.actor, "export", customer=mask_text(asked.who))
         document = await service.retention.export(asked.tenant, asked.who)
         if not document["customers"] and not document["conversations"]:
             raise CustomerError(f"nothing is kept of {mask_text(asked.who)}")
         return {"payload": zlib.compress(json.dumps(document, ensure_ascii=False).encode())}
 
     async def erase(asked: _Who) -> Head:
-        await access.note(asked.actor, "erase", _subject(asked.who))
+        await access.note(asked.actor, "erase", customer=mask_text(asked.who))
         return {"conversations": await service.retention.erase(asked.tenant, asked.who)}
 
     return {"customer_export": _takes(_Who, export), "customer_erase": _takes(_Who, erase)}
@@ -153,11 +153,6 @@ def _takes(model: type[Request], work: Callable[[Request], Awaitable[Head]]) -> 
         return await work(asked)
 
     return handler
-
-
-def _subject(who: str) -> str:
-    """Ids are told, numbers and addresses masked."""
-    return f"customer:{mask_text(who)}"
 
 
 def _shown(one: Customer) -> Head:

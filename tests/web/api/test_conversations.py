@@ -115,6 +115,15 @@ async def test_each_reading_is_in_the_access_log(site: Site):
     assert all(entry.actor.startswith("key:") and entry.actor.endswith(":channel") for entry in entries)
 
 
+async def test_a_person_is_told_who_read_what_of_them(site: Site):
+    client = await site.client()
+    conversation = await opened(client)
+    for path in (f"/conversations/{conversation['id']}", f"/customers/{conversation['customer_id']}"):
+        await client.get(path)
+    told = (await client.get(f"/customers/{conversation['customer_id']}/export")).json()
+    assert [one["action"] for one in told["accesses"]] == ["open", "read", "read", "export"]
+
+
 async def test_what_no_database_would_take_is_refused_before(any_site: Site):
     client = await any_site.client()
     conversation = (await opened(client))["id"]

@@ -63,7 +63,7 @@ async def read_call(call_id: Annotated[models.Identifier, Path()], caller: Calls
     about = await at.context.conversation(order.conversation) if order else None
     if order is None or about is None or about.tenant != caller.tenant:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_call", "there is no such call")
-    await at.context.access.note(caller.actor, "read call", order.conversation)
+    await at.context.access.note(caller.actor, "read call", conversation=order.conversation)
     return _view(order)
 
 

@@ -44,7 +44,7 @@ async def find_customers(  # noqa: PLR0917 - each is a field of the search
         for one in await at.context.customers.find(caller.tenant, kind, value):
             found[one.id] = one
     for name in found:
-        await at.context.access.note(caller.actor, "find", name)
+        await at.context.access.note(caller.actor, "find", customer=name)
     return models.CustomerList(customers=[_view(one, caller) for one in found.values()])
 
 
@@ -107,7 +107,7 @@ async def _seen(at: Services, caller: Caller, customer_id: str, action: str) -> 
     found = await at.context.customers.read(caller.tenant, customer_id)
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_customer", "there is no such customer")
-    await at.context.access.note(caller.actor, action, found.id)
+    await at.context.access.note(caller.actor, action, customer=found.id)
     return found
 
 

@@ -45,6 +45,6 @@ async def phone_of(at: Services, caller: Caller, customer_id: str) -> str | None
     found = await at.context.customers.read(caller.tenant, customer_id)
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_customer", "there is no such customer")
-    await at.context.access.note(caller.actor, "call", found.id)
+    await at.context.access.note(caller.actor, "call", customer=found.id)
     phones = [one for one in found.identities if one.kind == "phone"]
     return max(phones, key=lambda one: one.verified).value if phones else None

@@ -16,7 +16,7 @@ async def seen(at: Services, caller: Caller, conversation_id: str, action: str) 
     found = await at.context.archive.read(caller.tenant, conversation_id)
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_conversation", "there is no such conversation")
-    await at.context.access.note(caller.actor, action, found.id)
+    await at.context.access.note(caller.actor, action, conversation=found.id)
     return found
 
 

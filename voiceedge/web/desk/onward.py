@@ -33,7 +33,7 @@ class Elsewhere(BaseModel):
 async def go_on(conversation: str, wish: Elsewhere, asker: Known, room: Room) -> dict[str, Any]:
     contact = await rights.own(room, asker, conversation)
     record = await rights.opened(room, asker, conversation)
-    await room.note(asker.actor, f"sent on to {wish.channel}"[:40], record.id)
+    await room.note(asker.actor, f"sent on to {wish.channel}"[:40], conversation=record.id)
     if room.services.senders.channel(wish.channel):
         return await _sent(room, asker, record, contact, wish)
     if wish.channel == PHONE:

@@ -82,7 +82,7 @@ async def reveal(conversation: str, wish: Reveal, asker: Known, room: Room) -> d
     if not await rights.may_reveal(room, asker, record):
         text = "personal values are shown to whoever has this customer before them"
         raise Problem(HTTPStatus.FORBIDDEN, "not_before_you", text)
-    await room.note(asker.actor, f"revealed {wish.what}"[:40], record.id)
+    await room.note(asker.actor, f"revealed {wish.what}"[:40], conversation=record.id)
     match wish.what.partition(":"):
         case "data", _, name:
             return {"value": await elsewhere.in_full(room, record, customer, name)}

@@ -66,7 +66,7 @@ async def whisper(wish: Whisper, asker: Supervising, room: Room) -> None:
     entry = room.agents.get(wish.agent)
     if entry is None or entry.tenant != asker.entry.tenant:
         raise rights.unknown()
-    await room.note(asker.actor, f"whispered to {wish.agent}"[:40], record.id)
+    await room.note(asker.actor, f"whispered to {wish.agent}"[:40], conversation=record.id)
     by = asker.entry.title or asker.name
     if not room.streams.whisper(wish.agent, record.id, wish.text, by):
         raise Problem(HTTPStatus.CONFLICT, "no_desk", "this agent has no desk open")
@@ -88,8 +88,16 @@ async def access(
     return [
         {**asdict(one), "time": one.time.isoformat(), "actor": mask_text(one.actor)}
         for one in entries
-        if one.actor in ours or await room.services.context.archive.read(tenant, one.subject)
+        if one.actor in ours or await _is_of(room, tenant, one.subject)
     ]
+
+
+async def _is_of(room: DeskRoom, tenant: str, subject: str) -> bool:
+    kind, _, name = subject.partition(":")
+    context = room.services.context
+    if kind == "conversation":
+        return await context.archive.read(tenant, name) is not None
+    return kind == "customer" and await context.customers.read(tenant, name) is not None
 
 
 @router.get("/connectors")
