@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recognised import false_alarms, missed, ordinary
 
+from voiceedge.context import identifiers
 from voiceedge.context.keys import load_key
 from voiceedge.context.pii import PersonalDataClass, mask, mask_text, pseudonym, pseudonym_key
 from voiceedge.errors import StoreError
@@ -138,6 +139,16 @@ BAIT = ("7", "1 ", "일이", "oh ", "a@", "a.", "가 골뱅이 ", "a dot a dot  
 @pytest.mark.parametrize("bait", BAIT)
 def test_a_long_hostile_text_is_masked_in_reasonable_time(bait: str) -> None:
     mask_text(bait * (20_000 // len(bait)))
+
+
+@pytest.mark.parametrize("bait", ["공일", "0-", "9 ", "사"])
+def test_of_a_text_of_digits_few_stretches_are_looked_at(bait: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many that control has time for others meanwhile; a stretch takes some microseconds."""
+    seen, real = [], identifiers._kind
+    monkeypatch.setattr(identifiers, "_kind", lambda digits, *rest: seen.append(digits) or real(digits, *rest))
+    text = bait * (2_000 // len(bait))
+    mask_text(text)
+    assert len(seen) <= 5 * len(text)
 
 
 def test_no_ordinary_sentence_is_taken_for_a_number_of_a_person() -> None:

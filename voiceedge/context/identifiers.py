@@ -4,10 +4,11 @@ What decides is the shape of a number, its check digit where it has one, and the
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from itertools import accumulate
 
 from voiceedge.context.said import Group, runs
 from voiceedge.context.spelled import counted, emails, passports
@@ -68,8 +69,8 @@ def is_date(digits: str) -> bool:
     return len(digits) == 8 and digits[:2] in {"19", "20"} and _is_day(digits[:4], digits[4:6], digits[6:])  # noqa: PLR2004
 
 
-_SHORTEST, _LONGEST = 9, 19  # of what is recognised without a word before it
-_FOREIGN = (8, 15)  # E.164, with its country code
+_LONGEST = 19  # of what is recognised
+_FOREIGN = range(8, 16)  # E.164, with its country code
 _PHONE = re.compile(
     r"010\d{8}|01[16-9]\d{7,8}|02\d{7,8}|0(?:3[1-3]|4[1-4]|5[1-5]|6[0-4]|70|80)\d{7,8}|050\d\d{7,8}"
     r"|(?:00)?820?(?:10\d{8}|1[16-9]\d{7,8}|2\d{7,8}|(?:3[1-3]|4[1-4]|5[1-5]|6[0-4]|70|80)\d{7,8})"
@@ -128,19 +129,20 @@ def _is_other_number(text: str, groups: list[Group]) -> bool:
 
 def _merged(found: list[Identifier]) -> Iterator[Identifier]:
     """Overlapping readings become one: of phones and cards the end may be seen, of anything else nothing."""
+    if not found:
+        return
     found.sort(key=lambda one: one.start)
-    merged: Identifier | None = None
+    first = last = found[0]  # of those that overlap, the first and the one that ends last
+    strict: Kind | None = None
     for one in found:
-        if merged is None or one.start >= merged.end:
-            if merged:
-                yield merged
-            merged = one
-            continue
-        last = max(merged, one, key=lambda either: either.end)
-        strict = next((either.kind for either in (merged, one) if either.kind not in OPEN_ENDED), None)
-        merged = Identifier(merged.start, last.end, strict or last.kind, last.digits)
-    if merged:
-        yield merged
+        if one.start >= last.end:
+            yield Identifier(first.start, last.end, strict or last.kind, last.digits)
+            first, last, strict = one, one, None
+        elif one.end > last.end:
+            last = one
+        if strict is None and one.kind not in OPEN_ENDED:
+            strict = one.kind
+    yield Identifier(first.start, last.end, strict or last.kind, last.digits)
 
 
 def _named(groups: list[Group], text: str) -> Iterator[Identifier]:
@@ -162,22 +164,37 @@ def _named(groups: list[Group], text: str) -> Iterator[Identifier]:
 
 
 def _shaped(groups: list[Group], text: str) -> Iterator[Identifier]:
-    """Every stretch of whole groups that reads as a number of a person by itself."""
+    """Every stretch of whole groups that reads as a number of a person by itself.
+
+    A text of nothing but digits has very many: what a stretch's first digit rules out is not looked at.
+    """
     foreign = groups[0].start > 0 and text[groups[0].start - 1] == "+"
+    digits = "".join(group.digits for group in groups)
+    starts = list(accumulate((len(group.digits) for group in groups), initial=0))
+    group_after = {start: place for place, start in enumerate(starts)}
     for first, group in enumerate(groups):
-        digits = ""
-        for last in range(first, min(first + _LONGEST, len(groups))):
-            digits += groups[last].digits
-            length = len(digits)
-            if length > _LONGEST:
-                break
-            kind = None
-            if length >= _SHORTEST:
-                kind = _kind(digits, groups[first : last + 1], text)
-            if kind is None and foreign and first == 0 and _FOREIGN[0] <= length <= _FOREIGN[1]:
-                kind = None if "," in text[group.start : groups[last].end] else Kind.PHONE
+        start = starts[first]
+        may_be_foreign = foreign and first == 0
+        for length in _FOREIGN_OR_SHAPED if may_be_foreign else _lengths(digits, start, group):
+            after = group_after.get(start + length)
+            if after is None:
+                continue
+            stretch = digits[start : start + length]
+            kind = _kind(stretch, groups[first:after], text)
+            if kind is None and may_be_foreign and length in _FOREIGN:
+                kind = None if "," in text[group.start : groups[after - 1].end] else Kind.PHONE
             if kind:
-                yield Identifier(group.start, groups[last].end, kind, digits)
+                yield Identifier(group.start, groups[after - 1].end, kind, stretch)
+
+
+def _lengths(digits: str, start: int, first: Group) -> Iterable[int]:
+    """How many digits a number can have that starts here with this group."""
+    in_one_by_one = first.spoken or len(first.digits) == 1
+    if digits[start] in "08" and _PHONE.match(digits, start):
+        return _MOBILE_SAID if in_one_by_one and digits.startswith("010", start) else _PHONE_OR_SHAPED
+    if not in_one_by_one:
+        return _SHAPED
+    return _SAID if digits[start] in _CARD_BEGINS else _SAID_NO_CARD
 
 
 def _kind(digits: str, groups: list[Group], text: str) -> Kind | None:
@@ -209,8 +226,11 @@ def _of_12(digits: str, groups: list[Group], _text: str) -> Kind | None:
 
 
 def _of_13(digits: str, groups: list[Group], _text: str) -> Kind | None:
+    is_resident = _is_resident(digits)
+    if not is_resident and len(groups[0].digits) == 1:
+        return None
     shape = _shape(groups)
-    if (shape in {(), (13,), (6, 7)} or any(group.spoken for group in groups)) and _is_resident(digits):
+    if is_resident and (shape in {(), (13,), (6, 7)} or any(group.spoken for group in groups)):
         return Kind.RESIDENT
     return Kind.COMPANY if shape == (6, 7) and _is_company(digits) else None
 
@@ -225,6 +245,13 @@ _BY_LENGTH: dict[int, Callable[[str, list[Group], str], Kind | None]] = {
     13: _of_13,
     **dict.fromkeys((14, 15, 16, 19), _of_card),
 }
+_SHAPED = tuple(_BY_LENGTH)
+_SAID = (13, 14, 15, 16, 19)  # digit by digit; the others are divided into groups
+_SAID_NO_CARD = (13,)
+_MOBILE_SAID = (11, 13)
+_CARD_BEGINS = "234569"
+_PHONE_OR_SHAPED = (*range(9, 17), 19)
+_FOREIGN_OR_SHAPED = (*range(8, 17), 19)
 
 
 def _is_day(year: str, month: str, day: str) -> bool:
