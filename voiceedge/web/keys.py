@@ -115,10 +115,19 @@ class Keys:
         found, read_at = self._read.get(digest, (None, 0.0))
         if not found or found.id != key_id or self._clock.monotonic() - read_at > FRESH_S:
             found = await self._found(key_id, digest)
-        if found is None or found.revoked_at or (found.expires_at and found.expires_at <= self._clock.now()):
+        if found is None or not self._is_good(found):
             self._read.pop(digest, None)
             return None
         return Opened(found, bytes.fromhex(secret))
+
+    async def goes_on(self, key: Key) -> bool:
+        """Whether one that was shown opens still, for whoever has something open by it."""
+        async with self._database.begin() as connection:
+            row = (await connection.execute(select(api_keys).where(api_keys.c.id == key.id))).one_or_none()
+        return row is not None and self._is_good(_key(row))
+
+    def _is_good(self, key: Key) -> bool:
+        return not key.revoked_at and (key.expires_at is None or key.expires_at > self._clock.now())
 
     async def _found(self, key_id: str, digest: str) -> Key | None:
         async with self._database.begin() as connection:

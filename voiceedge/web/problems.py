@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details: what went wrong and what to do, and never a value that was sent."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +15,8 @@ from voiceedge.errors import StoreError, VoiceEdgeError
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_S = 5
-LONGEST_PLACE = 200
+LONGEST_TOLD = 200  # characters of a place, or of what is wrong there
+MOST_ERRORS = 50
 
 log = structlog.get_logger()
 
@@ -56,14 +57,14 @@ async def _told(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+    found = [(_bounded(".".join(map(str, one["loc"]))), _bounded(one["msg"])) for one in error.errors()[:MOST_ERRORS]]
     errors = [{"at": mask_text(place), "problem": mask_text(message)} for place, message in found]
     return response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "see errors: each tells its place", errors=errors)
 
 
-def _place(parts: Iterable[object]) -> str:
+def _bounded(text: str) -> str:
     """Names in it may be whatever was sent."""
-    return ".".join(map(str, parts))[:LONGEST_PLACE].encode(errors="replace").decode()
+    return text[:LONGEST_TOLD].encode(errors="replace").decode()
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -73,6 +74,11 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _away(_: Request, error: Exception) -> Response:
+    return away(error)
+
+
+def away(error: Exception) -> Response:
+    """What StoreError tells whoever asks."""
     log.warning("request_not_served", problem=str(error))
     headers = {"Retry-After": str(RETRY_S)}
     return response(HTTPStatus.SERVICE_UNAVAILABLE, "store_away", "the store is away: try again", headers)

@@ -141,6 +141,10 @@ async def test_what_no_database_would_take_is_refused_before(any_site: Site):
     assert (await client.post(f"/conversations/{conversation}/turns", **raw)).status_code == 422
     named = {"content": b'{"\\ud800": 1}', "headers": {"Content-Type": "application/json"}}
     assert (await client.post("/conversations", **named)).status_code == 422
+    strange = {f"{'이름' * 150}{number}": 1 for number in range(100)}
+    refused = await client.post("/conversations", json=strange)
+    assert refused.status_code == 422
+    assert len(refused.text) < 20_000
     deep = {"content": b"[" * 200_000, "headers": {"Content-Type": "application/json"}}
     assert (await client.post("/conversations", **deep)).status_code == 400
     large = {"content": b" " * 300_000, "headers": {"Content-Type": "application/json"}}

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,7 +12,9 @@ import pytest
 import websockets
 from api_site import Site, opened
 
+from voiceedge.errors import StoreError
 from voiceedge.web import listening
+from voiceedge.web.api import events, stream
 
 OPEN = {"channel": "kakao", "reference": "room-1", "intent": "delivery"}
 WAIT_S = 20
@@ -123,6 +125,63 @@ async def test_a_websocket_needs_a_key_with_the_scope(site: Site):
         with pytest.raises(websockets.InvalidStatus) as refused:
             await websockets.connect(socket_url(site), additional_headers=headers)
         assert refused.value.response.status_code == status
+
+
+@pytest.mark.parametrize("kind", ["sse", "websocket"])
+async def test_a_revoked_key_follows_nothing_any_more(site: Site, monkeypatch: pytest.MonkeyPatch, kind: str):
+    for module in (events, stream):
+        monkeypatch.setattr(module, "HEARTBEAT_S", 0.05)
+    key = await site.key("events", "conversations:read")
+    headers = {"Authorization": f"Bearer {key}"}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(WAIT_S))
+        if kind == "sse":
+            client = await stack.enter_async_context(httpx.AsyncClient(headers=headers))
+            answer = await stack.enter_async_context(client.stream("GET", f"{site.url}/v1/events"))
+            lines = answer.aiter_lines()
+            while await anext(lines) != ": still here":
+                pass
+            await site.services.keys.revoke(key.split("_")[1])
+            assert [line async for line in lines][-1] == ""
+        else:
+            socket = await stack.enter_async_context(websockets.connect(socket_url(site), additional_headers=headers))
+            await socket.send("{}")
+            await site.services.keys.revoke(key.split("_")[1])
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                await socket.recv()
+            assert "revoked" in closed.value.rcvd.reason
+
+
+async def test_bytes_are_no_wish(site: Site):
+    headers = {"Authorization": f"Bearer {await site.key('events')}"}
+    for before in ([], ["{}"]):
+        async with websockets.connect(socket_url(site), additional_headers=headers) as stream:
+            for wish in (*before, b"\x00"):
+                await stream.send(wish)
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                async with asyncio.timeout(WAIT_S):
+                    await stream.recv()
+        assert closed.value.rcvd.code == 1008
+
+
+async def test_while_the_store_is_away_a_websocket_is_told_to_try_later(site: Site, monkeypatch: pytest.MonkeyPatch):
+    headers = {"Authorization": f"Bearer {await site.key('events', 'conversations:read')}"}
+
+    async def away(*_: object) -> None:
+        raise StoreError("away for a moment")
+
+    with monkeypatch.context() as for_a_moment:
+        for_a_moment.setattr(site.services.context.archive, "read", away)
+        async with websockets.connect(socket_url(site), additional_headers=headers) as stream:
+            await stream.send('{"conversation": "01a2"}')
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                async with asyncio.timeout(WAIT_S):
+                    await stream.recv()
+        assert closed.value.rcvd.code == 1013
+    monkeypatch.setattr(site.services.keys, "opened", away)
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(socket_url(site), additional_headers=headers)
+    assert refused.value.response.status_code == 503
 
 
 @pytest.mark.parametrize("kind", ["sse", "websocket"])

@@ -13,6 +13,7 @@ from starlette.types import Send
 from voiceedge.clock import timeout
 from voiceedge.context.catalogue import EVENTS
 from voiceedge.context.hub import Missed, Subscription
+from voiceedge.errors import StoreError
 from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, refusals
 from voiceedge.web.api.door import ApiRoute, Caller, needs
@@ -53,10 +54,16 @@ class EventStream(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         async with counted(self._key), self._at.context.hub.subscribe(**self._wanted) as subscription:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            text = f"retry: {AGAIN_MS}\n\n"
+            text, clock = f"retry: {AGAIN_MS}\n\n", self._at.clock
+            look_at = clock.monotonic() + HEARTBEAT_S
             while True:
                 await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
                 text = await self._next(subscription)
+                if clock.monotonic() >= look_at:
+                    if not await opens_still(self._at, self._key):
+                        break
+                    look_at = clock.monotonic() + HEARTBEAT_S
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _next(self, subscription: Subscription) -> str:
         try:
@@ -84,6 +91,14 @@ async def counted(key: Key) -> AsyncIterator[None]:
         yield
     finally:
         _streams[key.id] -= 1
+
+
+async def opens_still(at: Services, key: Key) -> bool:
+    """While the store is away nobody is sent off."""
+    try:
+        return await at.keys.goes_on(key)
+    except StoreError:
+        return True
 
 
 def known_types(types: list[str] | None) -> list[str] | None:

@@ -7,17 +7,19 @@
 import asyncio
 import json
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, WebSocket
 from pydantic import Field, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from voiceedge.clock import timeout
+from voiceedge.clock import sleep, timeout
 from voiceedge.context.hub import Missed, Subscription
+from voiceedge.errors import StoreError
 from voiceedge.web import problems
 from voiceedge.web.api.door import Caller, Door
-from voiceedge.web.api.events import counted, known_types
+from voiceedge.web.api.events import HEARTBEAT_S, counted, known_types, opens_still
 from voiceedge.web.api.models import Asked, Identifier
 from voiceedge.web.api.reading import seen
 from voiceedge.web.keys import Scope
@@ -47,6 +49,9 @@ async def stream(socket: WebSocket, at: Wanted) -> None:
         told = problems.response(refusal.status, refusal.code, str(refusal), refusal.headers, **refusal.more)
         await socket.send_denial_response(told)
         return
+    except StoreError as error:
+        await socket.send_denial_response(problems.away(error))
+        return
     await socket.accept()
     try:
         async with counted(caller.key):
@@ -56,13 +61,15 @@ async def stream(socket: WebSocket, at: Wanted) -> None:
         await _close(socket, VIOLATION, why, at)
     except TimeoutError:
         await _close(socket, TRY_LATER, "nothing was read, or said, for too long", at)
+    except StoreError:
+        await _close(socket, TRY_LATER, "the store is away: try again", at)
     except WebSocketDisconnect:
         pass
 
 
 async def _serve(socket: WebSocket, caller: Caller, at: Services) -> None:
     async with timeout(at.clock, WISH_S):
-        wish = Wish.model_validate_json(await socket.receive_text())
+        wish = Wish.model_validate_json(await _said(socket))
     if wish.conversation:
         await seen(at, caller, wish.conversation, "follow")
     wanted = at.context.hub.subscribe(
@@ -71,12 +78,14 @@ async def _serve(socket: WebSocket, caller: Caller, at: Services) -> None:
     async with wanted as subscription:
         sending = asyncio.ensure_future(_send(socket, subscription, at))
         reading = asyncio.ensure_future(_until_gone(socket))
+        looking = asyncio.ensure_future(_until_over(caller, at))
+        tasks = sending, reading, looking
         try:
-            await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, reading):
+            for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(sending, reading, return_exceptions=True)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -93,8 +102,22 @@ async def _send(socket: WebSocket, subscription: Subscription, at: Services) -> 
 
 
 async def _until_gone(socket: WebSocket) -> None:
-    await socket.receive_text()
+    await _said(socket)
     raise ValueError("one wish for each connection")
+
+
+async def _said(socket: WebSocket) -> str:
+    """Raises ValueError for what is no text."""
+    try:
+        return await socket.receive_text()
+    except KeyError:
+        raise ValueError("say it as text") from None
+
+
+async def _until_over(caller: Caller, at: Services) -> None:
+    while await opens_still(at, caller.key):
+        await sleep(at.clock, HEARTBEAT_S)
+    raise Problem(HTTPStatus.UNAUTHORIZED, "wrong_key", "this key was revoked, or is past its time")
 
 
 async def _close(socket: WebSocket, code: int, why: str, at: Services) -> None:
