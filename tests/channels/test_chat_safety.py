@@ -6,6 +6,10 @@ import pytest
 from chat_house import MENU, Skipping, house, until
 
 from voiceedge.channels.chat_model import ChatError
+from voiceedge.clock import RealClock
+from voiceedge.context.cloudevents import StampedEvent, new_id
+from voiceedge.context.digital import InteractionStarted
+from voiceedge.context.events import CallEnded, CallStarted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -109,3 +113,47 @@ async def test_who_ends_a_chat_together_with_another_ends_it_once(tmp_path):
             await life.keep("reply", {"text": "주문"})
         assert [one.kind for one in await at.said(chat.id)].count("note") == 1
         assert await at.chats._store.inputs(chat.id) == []
+
+
+def happened(conversation, data):
+    clock = RealClock()
+    return StampedEvent(id=new_id(clock), time=clock.now(), conversation=conversation, type=data.type, data=data)
+
+
+async def called(at, conversation):
+    data = CallStarted(call_id="call", direction="in", caller="", customer=None, called="1588", flow="main")
+    await at.context.ingest([happened(conversation, data)])
+
+
+ENDED = CallEnded(call_id="call", cause="caller", sip_code=200, reason="", duration_ms=1, talk_ms=1)
+
+
+async def test_a_chat_goes_on_after_a_call_in_which_its_conversation_became_part_of_another(tmp_path):
+    async with house(tmp_path) as at:
+        earlier = new_id(RealClock())
+        begun = InteractionStarted(interaction="room", channel="kakao", direction="in", customer=None)
+        await at.context.ingest([happened(earlier, begun)])
+        chat = await at.begin()
+        await at.until_said(chat.id, "골라 주세요.")
+        await at.chats._live.outgoing.flushed(5)
+        await called(at, chat.conversation)
+        await at.until_state(chat.id, "call")
+        ticket = await at.context.continuing.issue(earlier, "phone", pin=True)
+        await at.context.continuing.redeem("phone", "pin", ticket.pin, visit=chat.conversation, asker="somebody")
+        await at.context.ingest([happened(chat.conversation, ENDED)])
+        after = await at.until_state(chat.id, "bot")
+        assert after.conversation == earlier
+
+
+async def test_a_call_whose_end_nobody_told_the_chat_is_over_all_the_same(tmp_path, monkeypatch):
+    clock = Skipping()
+    async with house(tmp_path, clock=clock) as at:
+        chat = await at.begin()
+        await at.until_said(chat.id, "골라 주세요.")
+        await at.chats._live.outgoing.flushed(5)
+        await called(at, chat.conversation)
+        await at.until_state(chat.id, "call")
+        monkeypatch.setattr(at.chats._live, "_concerned_by", lambda _: [])
+        await at.context.ingest([happened(chat.conversation, ENDED)])
+        clock.skip(10)
+        await at.until_state(chat.id, "bot")

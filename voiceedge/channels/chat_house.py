@@ -16,8 +16,10 @@ from voiceedge.channels.chat_store import ChatStore, Kept
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import CloudEvent, StampedEvent
+from voiceedge.context.digital import ConversationContinued
 from voiceedge.context.hub import Missed
 from voiceedge.context.journal import Outgoing
+from voiceedge.context.record import Conversation
 from voiceedge.context.service import ContextService
 from voiceedge.errors import StoreError
 
@@ -26,6 +28,7 @@ READY_S = 5.0
 PRUNE_EVERY_MS = 3_600_000
 DAY_MS = 86_400_000
 FLUSH_S = 1.0
+FOLLOWED = chat_screen.FOLLOWED | {ConversationContinued.type}
 MOST_CHANGES = 1_000  # that one who does not read may be behind
 
 log = structlog.get_logger()
@@ -168,8 +171,8 @@ class LiveChats:
         """Where it was. What has changed its flow begins again, unless an agent is there or awaited."""
         chat, place = life.chat, life.place
         is_same = place.runs > 0 and place.made_of == self._runs.made_of
+        known = await self._known(life)
         if chat.state is ChatState.CALL:
-            known = await self._context.conversation(chat.conversation)
             if known is None or not has_call(known):
                 await self._after_call(life)
             else:
@@ -180,13 +183,22 @@ class LiveChats:
         else:
             await self._begin_again(life, life.note("new_flow"))
 
+    async def _known(self, life: LiveChat) -> Conversation | None:
+        """Its conversation, which may have become a part of another."""
+        known = await self._context.conversation(life.chat.conversation)
+        if known and known.id != life.chat.conversation:
+            await life.write(changes={"conversation": known.id})
+        return known
+
     async def _after_call(self, life: LiveChat) -> None:
-        await self._begin_again(life, life.note("call_over"))
+        async with life.leaving_call:
+            if life.chat.state is ChatState.CALL:
+                await self._begin_again(life, life.note("call_over"))
 
     async def _begin_again(self, life: LiveChat, note: ChatMessage) -> None:
         settings = self._channels.get(life.chat.channel, WebChat())
         flow = self._runs.flow_of(settings, life.chat.language, linked=True)
-        known = await self._context.conversation(life.chat.conversation)
+        known = await self._known(life)
         await life.begin(flow.name, given(flow, known), self._runs.made_of, note)
 
     async def _look(self) -> None:
@@ -203,7 +215,15 @@ class LiveChats:
                 log.warning("chats_not_looked_after", problem=str(error))
 
     async def _look_at(self, life: LiveChat) -> None:
-        """A reminder after half the time that a customer may be silent; the end after all of it."""
+        """A reminder after half the time that a customer may be silent; the end after all of it.
+
+        A call whose end was missed is over.
+        """
+        if life.chat.state is ChatState.CALL:
+            known = await self._known(life)
+            if known is None or not has_call(known):
+                await self._after_call(life)
+            return
         settings = self._channels.get(life.chat.channel, WebChat())
         silent_min = (life.now_ms - life.heard_ms) / 60_000
         if life.chat.state not in {ChatState.BOT, ChatState.AGENT}:
@@ -219,17 +239,22 @@ class LiveChats:
         while True:
             await self._some.wait()
             try:
-                async with self._context.hub.subscribe(types=chat_screen.FOLLOWED) as subscription:
+                async with self._context.hub.subscribe(types=FOLLOWED) as subscription:
                     async for delivery in subscription:
                         if isinstance(delivery, Missed):
                             continue
-                        lives = [one for one in self._live.values() if one.chat.conversation == delivery.event.subject]
-                        for life in lives:
+                        for life in self._concerned_by(delivery.event):
                             await self._guarded(life, self._follow_one(life, delivery.event))
             except StoreError as error:
                 log.warning("calls_not_followed", problem=str(error))
                 await sleep(self._clock, LOOK_EVERY_S)
 
+    def _concerned_by(self, event: CloudEvent) -> list[LiveChat]:
+        names = {event.subject, event.data.get("joined")}
+        return [life for life in self._live.values() if life.chat.conversation in names]
+
     async def _follow_one(self, life: LiveChat, event: CloudEvent) -> None:
-        if await chat_screen.follow(life, event, self._runs.flows):
+        if event.type == ConversationContinued.type:
+            await self._known(life)
+        elif await chat_screen.follow(life, event, self._runs.flows):
             await self._after_call(life)

@@ -77,6 +77,7 @@ class LiveChat:
         self.asked = 0  # … and the message it stands in
         self.call: str | None = None  # one of the conversation that goes on …
         self.on_call: tuple[tuple[Button, ...], str] = (), ""  # … and what can be chosen at which of its steps
+        self.leaving_call = asyncio.Lock()
         self.hearing = asyncio.Lock()  # one thing after the other of the customer's
         self._around, self._clock = around, around.clock
         self.tape = Tape((), kept.place.run_ms, around.clock)
