@@ -87,7 +87,10 @@ async def gateway(*plan: int | None) -> AsyncIterator[Gateway]:
 
 @dataclass
 class MailServer:
-    """`refusals` are answers to RCPT in turn, then all are welcome; `starttls` is its context where it can."""
+    """`refusals` are answers to RCPT in turn, then all are welcome; `starttls` is its context where it can.
+
+    `hurries` unset: the next RCPT is answered when it is set.
+    """
 
     refusals: list[str] = field(default_factory=list)
     starttls: ssl.SSLContext | None = None
@@ -96,6 +99,11 @@ class MailServer:
     logins: list[str] = field(default_factory=list)
     encrypted: bool = False
     port: int = 0
+    asked: int = 0  # RCPTs
+    hurries: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.hurries.set()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def say(text: str) -> None:
@@ -117,6 +125,8 @@ class MailServer:
                     self.logins.append(line)
                     await say("235 welcome")
                 case "RCPT":
+                    self.asked += 1
+                    await self.hurries.wait()
                     refusal = self.refusals.pop(0) if self.refusals else ""
                     if not refusal:
                         self.recipients.append(line)

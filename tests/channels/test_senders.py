@@ -6,14 +6,14 @@ import email.policy
 import hmac
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from post_office import certificate, gateway, mail_server
+from post_office import certificate, gateway, mail_server, serving
 
 from voiceedge.channels.file import ChannelsFile
 from voiceedge.channels.senders.queue import LEASE_S, MessageQueue
@@ -40,8 +40,9 @@ class House:
     senders: Senders | None = None
 
     @asynccontextmanager
-    async def open(self, **channel) -> AsyncIterator["House"]:
-        file = ChannelsFile.model_validate({"site": "보이스몰", "channels": {"out": channel}}, context=self.directory)
+    async def open(self, *, others: Mapping[str, dict] | None = None, **channel) -> AsyncIterator["House"]:
+        channels = {"out": channel, **(others or {})}
+        file = ChannelsFile.model_validate({"site": "보이스몰", "channels": channels}, context=self.directory)
         async with AsyncExitStack() as stack:
             database = Database(Sqlite(self.directory / FILE))
             await database.open()
@@ -56,12 +57,12 @@ class House:
     async def ingest(self, events) -> None:
         self.told.extend(events)
 
-    async def put(self, to: str = KIM, language: str = "ko") -> bool:
+    async def put(self, to: str = KIM, language: str = "ko", via: str = "out") -> bool:
         now = self.clock.now()
         until = now + timedelta(minutes=MINUTES)
         ticket = Ticket("k.t.s", until, until, pin="123456", link=LINK)
         more = {"channel": "web-chat", "conversation": "c1", "interaction": "call-1", "language": language}
-        return await self.senders.put(ticket, via="out", to=to, **more)
+        return await self.senders.put(ticket, via=via, to=to, **more)
 
     async def until(self, condition: Callable[[], object], step_s: float = 0.1) -> None:
         """Let time go by until it holds, so slowly that whoever answers in real time is in time."""
@@ -69,6 +70,10 @@ class House:
             while not condition():
                 await self.clock.advance(step_s)
                 await asyncio.sleep(0.005)  # the other side is in real time
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.clock.now().timestamp() * 1000)
 
     @property
     def results(self) -> list[tuple[str, str]]:
@@ -158,6 +163,47 @@ async def test_what_was_not_sent_before_a_restart_is_sent_after_it(house: House)
         async with house.open(**sms(gate.url)):
             await house.until(lambda: house.told)
         assert (house.results, len(gate.requests)) == ([("sent", "")], 2)
+
+
+async def test_a_gateway_that_does_not_answer_holds_up_no_other_channel(house: House) -> None:
+    silent = asyncio.Event()
+
+    async def stand_still(*_: object) -> None:
+        await silent.wait()
+
+    async with gateway() as good, serving(stand_still) as port:
+        dead = sms(f"http://127.0.0.1:{port}")
+        async with house.open(others={"good": sms(good.url)}, **dead):
+            for number in range(30):
+                assert await house.put(f"0101234{number:04}")
+            assert await house.put(via="good")
+            await good.until(1)  # no time has gone by
+        silent.set()
+
+
+async def test_what_was_for_a_channel_that_is_gone_is_given_up(house: House) -> None:
+    async with gateway(500) as gate:
+        async with house.open(others={"old": sms(gate.url)}, **sms(gate.url)):
+            await house.put(via="old")
+            await gate.until(1)
+        async with house.open(**sms(gate.url)):
+            await house.until(lambda: house.told, step_s=10)
+    assert house.results == [("failed", "the channel is not in the file any more")]
+
+
+async def test_a_mail_whose_time_is_up_is_not_sent_by_the_try_that_was_given_up(house: House) -> None:
+    async with mail_server() as server, house.open(**mail(server.port)):
+        server.hurries.clear()
+        await house.put("kim@example.com")
+        async with asyncio.timeout(20):
+            while not server.asked:  # noqa: ASYNC110 - in another thread
+                await asyncio.sleep(0.01)
+        await house.clock.advance(200)  # three times the settings' 60 s
+        while (await house.rows())[0].due_ms > house.now_ms + 10_000:  # noqa: ASYNC110 - not given up yet
+            await asyncio.sleep(0.01)
+        server.hurries.set()
+        await house.until(lambda: house.told)
+        assert (house.results, len(server.mails)) == ([("sent", "")], 1)
 
 
 async def test_nobody_gets_more_than_a_few_an_hour(house: House) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import smtplib
 import ssl
+import threading
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
+from typing import Any
 
 from voiceedge.channels.file import Email
 from voiceedge.channels.senders.message import Message, NotSentError
@@ -12,6 +14,21 @@ from voiceedge.clock import Clock, timeout
 
 STEPS = 3  # of the settings' timeout, which holds for each answer of the server's
 _PERMANENT = 500
+
+
+class _Server(smtplib.SMTP):
+    """Is told nothing more of a try that was given up: the thread lives on, and the mail will be sent again."""
+
+    given_up: threading.Event | None = None
+
+    def send(self, s: Any) -> None:
+        if self.given_up and self.given_up.is_set():
+            raise smtplib.SMTPServerDisconnected("given up")
+        super().send(s)
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    pass
 
 
 class EmailSender:
@@ -27,9 +44,10 @@ class EmailSender:
         mail["Message-ID"] = f"<{message.id}@{parseaddr(its.sender)[1].rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834
         mail.set_content(message.worded(its.worded(message.language)))
+        given_up = threading.Event()
         try:
             async with timeout(self._clock, its.timeout_s * STEPS):
-                await asyncio.to_thread(self._send, mail)
+                await asyncio.to_thread(self._send, mail, given_up)
         except TimeoutError:
             raise NotSentError("no answer in time", can_retry=True) from None
         except smtplib.SMTPRecipientsRefused as error:
@@ -39,14 +57,17 @@ class EmailSender:
             raise NotSentError(f"SMTP {error.smtp_code}", can_retry=error.smtp_code < _PERMANENT) from None
         except (smtplib.SMTPException, OSError) as error:
             raise NotSentError(type(error).__name__, can_retry=True) from None
+        finally:
+            given_up.set()
 
-    def _send(self, mail: EmailMessage) -> None:
+    def _send(self, mail: EmailMessage, given_up: threading.Event) -> None:
         its = self._settings
         context = ssl.create_default_context(cafile=its.ca_file)
         if its.tls == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(its.host, its.port, timeout=its.timeout_s, context=context)
+            server: _Server = _TlsServer(its.host, its.port, timeout=its.timeout_s, context=context)
         else:
-            server = smtplib.SMTP(its.host, its.port, timeout=its.timeout_s)
+            server = _Server(its.host, its.port, timeout=its.timeout_s)
+        server.given_up = given_up
         with server:
             if its.tls == "starttls":
                 server.starttls(context=context)

@@ -1,11 +1,11 @@
 """Messages that wait to be sent, in the store: what a dead gateway refuses is tried again until its link expires."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from voiceedge.channels.senders.message import Message
 from voiceedge.clock import Clock
@@ -13,7 +13,7 @@ from voiceedge.context.continuing_tables import messages_out
 from voiceedge.context.database import Database
 from voiceedge.context.pii import PersonalDataClass, mask, pseudonym
 
-LEASE_S = 120.0  # longer than any try takes: whose sender died is tried by another then
+LEASE_S = 240.0  # longer than any try takes: whose sender died is tried by another then
 KEPT_S = 86400.0  # of one that is over, so that one given twice is known
 HOUR_S = 3600.0
 AT_ONCE = 10
@@ -62,10 +62,17 @@ class MessageQueue:
             await connection.execute(insert(messages_out).values(row))
         return True
 
-    async def due(self) -> Sequence[Due]:
-        """Some that are to be tried now, ours for LEASE_S. Raises StoreError."""
+    async def due(self, via: str) -> Sequence[Due]:
+        """Some of this channel that are to be tried now, ours for LEASE_S. Raises StoreError."""
+        return await self._claim(messages_out.c.via == via)
+
+    async def strays(self, known: Collection[str]) -> Sequence[Due]:
+        """The same, of channels that are not `known` any more."""
+        return await self._claim(messages_out.c.via.not_in(known))
+
+    async def _claim(self, which: ColumnElement[bool]) -> Sequence[Due]:
         now_ms = self._now_ms()
-        waiting = (messages_out.c.state == "waiting") & (messages_out.c.due_ms <= now_ms)
+        waiting = which & (messages_out.c.state == "waiting") & (messages_out.c.due_ms <= now_ms)
         some = select(messages_out).where(waiting).order_by(messages_out.c.due_ms).limit(AT_ONCE)
         async with self._database.begin() as connection:
             rows = (await connection.execute(some.with_for_update(skip_locked=True))).all()
@@ -94,9 +101,10 @@ class MessageQueue:
         async with self._database.begin() as connection:
             await connection.execute(update(messages_out).where(messages_out.c.id == message.id).values(values))
 
-    async def next_ms(self) -> int | None:
-        """When the next one is due."""
-        query = select(func.min(messages_out.c.due_ms)).where(messages_out.c.state == "waiting")
+    async def next_ms(self, via: str) -> int | None:
+        """When the channel's next one is due."""
+        waiting = (messages_out.c.state == "waiting") & (messages_out.c.via == via)
+        query = select(func.min(messages_out.c.due_ms)).where(waiting)
         async with self._database.begin() as connection:
             at_ms: int | None = (await connection.execute(query)).scalar_one()
         return at_ms

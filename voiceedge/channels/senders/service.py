@@ -1,10 +1,10 @@
-"""Sends links and codes over the channels of the file, one after the other, for as long as the control process runs."""
+"""Sends links and codes over the channels of the file, each by itself, for as long as the control process runs."""
 
 import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import structlog
@@ -14,7 +14,7 @@ from voiceedge.channels.senders.by_email import EmailSender
 from voiceedge.channels.senders.message import Message, NotSentError, Sender
 from voiceedge.channels.senders.over_http import SmsSender, WebhookSender
 from voiceedge.channels.senders.queue import Due, MessageQueue, masked
-from voiceedge.clock import Clock, timeout
+from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.continuing import Ticket
 from voiceedge.context.digital import LinkSent
@@ -48,7 +48,7 @@ class Senders:
         self._file, self._queue, self._ingest, self._clock = file, queue, ingest, clock
         self._site = file.site or site
         self._senders = {name: sender_for(one, client, clock) for name, one in file.sending.items()}
-        self._news = asyncio.Event()
+        self._news = {name: asyncio.Event() for name in self._senders}
 
     @classmethod
     @asynccontextmanager
@@ -90,7 +90,7 @@ class Senders:
             log.warning("link_not_sent", via=via, conversation=conversation, problem="too many to this address")
             await self._tell(message, "too many within an hour")
             return False
-        self._news.set()
+        self._news[via].set()
         return True
 
     def link(self, settings: Sending, ticket: Ticket) -> str:
@@ -99,45 +99,57 @@ class Senders:
         return ticket.link or ""
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever, each channel by itself: one that does not answer holds up no other."""
+        async with asyncio.TaskGroup() as channels:
+            for via in self._senders:
+                channels.create_task(self._send(via))
+            channels.create_task(self._keep_house())
+
+    async def _send(self, via: str) -> None:
         while True:
-            self._news.clear()
+            self._news[via].clear()
             wait_s = LOOK_S
             try:
-                due = await self._queue.due()
-                await asyncio.gather(*(self._try(one) for one in due))
-                next_ms = await self._queue.next_ms()
+                await asyncio.gather(*(self._try(one) for one in await self._queue.due(via)))
+                next_ms = await self._queue.next_ms(via)
                 if next_ms is not None:
                     wait_s = min(LOOK_S, max(0.0, next_ms / 1000 - self._clock.now().timestamp()))
-                else:
-                    await self._queue.prune()
+            except StoreError as error:
+                log.warning("messages_wait", via=via, problem=str(error))
+            with suppress(TimeoutError):
+                async with timeout(self._clock, wait_s):
+                    await self._news[via].wait()
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                for one in await self._queue.strays(self._senders):
+                    await self._over(one.message, "the channel is not in the file any more")
+                await self._queue.prune()
             except StoreError as error:
                 log.warning("messages_wait", problem=str(error))
-            try:
-                async with timeout(self._clock, wait_s):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+            await sleep(self._clock, LOOK_S)
 
     async def _try(self, due: Due) -> None:
-        message, sender = due.message, self._senders.get(due.message.via)
-        why, can_retry = "", False
+        message, why, can_retry = due.message, "", False
         if self._clock.now() >= due.until:
             why = "its link expired before it could be sent"
-        elif sender is None:
-            why = "the channel is not in the file any more"
         else:
             try:
-                await sender.send(message)
+                await self._senders[message.via].send(message)
             except NotSentError as error:
                 why, can_retry = str(error), error.can_retry
             except Exception as error:  # noqa: BLE001 - one message that cannot be made must not stop the others
                 why = type(error).__name__
-        if why:
-            log.warning("message_not_sent", via=message.via, id=message.id, problem=why, tries=due.tries + 1)
         if can_retry:
+            log.warning("message_not_sent", via=message.via, id=message.id, problem=why, tries=due.tries + 1)
             await self._queue.again(message, min(LONGEST_S, FIRST_S * 2 ** min(due.tries, 20)))
             return
+        await self._over(message, why)
+
+    async def _over(self, message: Message, why: str) -> None:
+        if why:
+            log.warning("message_not_sent", via=message.via, id=message.id, problem=why, effect="it is given up")
         await self._queue.over(message, "failed" if why else "sent")
         await self._tell(message, why)
 
