@@ -13,11 +13,13 @@ from voiceedge.audio.sealed import CHUNK, Sealer, load_site_key
 from voiceedge.cli import app
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
+from voiceedge.context.api_tables import api_answers
 from voiceedge.context.database import Database
 from voiceedge.context.events import RecordingDeleted
 from voiceedge.context.tables import legs
 from voiceedge.edge import keeping
 from voiceedge.errors import StoreError
+from voiceedge.web.api.once import Answers
 
 ID = "01945a3c-8f7e-7abc-8def-0123456789ab"
 
@@ -40,13 +42,10 @@ async def database(site):
 
 
 @contextlib.asynccontextmanager
-async def sweeping(*given, erase_old=None):
+async def sweeping(*given, erase_old=()):
     """`sweep_forever`, ended and waited for."""
 
-    async def nothing():
-        pass
-
-    task = asyncio.create_task(keeping.sweep_forever(*given, erase_old or nothing))
+    task = asyncio.create_task(keeping.sweep_forever(*given, *erase_old))
     yield task
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -230,8 +229,19 @@ async def test_old_conversations_are_erased_once_an_hour_whatever_goes_wrong(sit
         sweeps.append(clock.now())
         raise StoreError("the disk is full")
 
-    async with sweeping(site, clock, database, None, erase_old=erase_old):
+    async with sweeping(site, clock, database, None, erase_old=(erase_old, erase_old)):
         await asleep(clock)
         await clock.advance(keeping.SWEEP_S)
         await asleep(clock)
-    assert len(sweeps) == 2
+    assert len(sweeps) == 4
+
+
+async def test_answers_of_the_api_are_kept_for_a_day(database):
+    now_ms = int(VirtualClock().now().timestamp() * 1000)
+    async with database.begin() as connection:
+        for name, age_h in (("old", 25), ("new", 23)):
+            row = {"key_id": "k", "name": name, "request": "", "at_ms": now_ms - age_h * 3_600_000}
+            await connection.execute(insert(api_answers).values(row))
+    await Answers(database, VirtualClock()).prune()
+    async with database.begin() as connection:
+        assert (await connection.scalars(select(api_answers.c.name))).all() == ["new"]

@@ -33,6 +33,7 @@ from voiceedge.edge.orphans import Orphans
 from voiceedge.switch.caps import StoreCaps
 from voiceedge.web import commanding
 from voiceedge.web import serving as web
+from voiceedge.web.api.once import Answers
 from voiceedge.web.desk import room as desk_room
 from voiceedge.web.keys import Keys
 from voiceedge.web.services import Services
@@ -120,7 +121,8 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         reloads.append(await stack.enter_async_context(web.served(services, clock, reporter.tell, before, desks)))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
-        await keeping.sweep_forever(config, clock, service.database, service.ingest, service.retention.sweep)
+        old = service.retention.sweep, Answers(service.database, clock).prune
+        await keeping.sweep_forever(config, clock, service.database, service.ingest, *old)
 
 
 def _facts(broker_url: str | None) -> Facts:

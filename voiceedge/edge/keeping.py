@@ -49,11 +49,11 @@ async def sweep_forever(
     clock: Clock,
     database: Database,
     ingest: Callable[[Sequence[StampedEvent]], Awaitable[None]],
-    erase_old: Callable[[], Awaitable[object]],
+    *erase_old: Callable[[], Awaitable[object]],
 ) -> None:
     """Delete what is too old, once an hour, and publish of recordings and messages that it was.
 
-    `erase_old` does so with conversations (`Retention.sweep`).
+    `erase_old` does so with what else is kept, such as conversations (`Retention.sweep`).
     """
     while True:
         await asyncio.to_thread(sweep, paths.drafts(config))
@@ -66,11 +66,16 @@ async def sweep_forever(
                 log.warning("deletions_not_published", files=len(events), problem=str(error))
         if config.records.keep_days:
             await _forget_old(database, clock, config.records.keep_days)
-        try:
-            await erase_old()
-        except StoreError as error:
-            log.warning("conversations_not_erased", problem=str(error), effect="it is tried again in an hour")
+        for erase in erase_old:
+            await _erase(erase)
         await sleep(clock, SWEEP_S)
+
+
+async def _erase(erase: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await erase()
+    except StoreError as error:
+        log.warning("old_not_erased", problem=str(error), effect="it is tried again in an hour")
 
 
 async def _forget_old(database: Database, clock: Clock, keep_days: float) -> None:
