@@ -197,3 +197,15 @@ def test_what_newer_code_has_drawn_is_not_read_by_the_older(made):
     assert Blueprint.of_same_code(running, drawn) == running
     drawn["config"]["web"]["a_setting_of_tomorrow"] = 1
     assert Blueprint.of_same_code(running, drawn | {"code": "tomorrow"}) is None
+
+
+def test_a_flow_that_names_a_channel_which_there_is_not_is_refused(made, tmp_path):
+    flow = "flow: shop\nlanguage: ko\nstart: go\nsteps:\n"
+    flow += "  go: {hand_over: CHANNEL, reason: 문의, next: end, failed: end}\n"
+    for channel in ("web-chat", "kakoa"):
+        text = flow.replace("CHANNEL", channel) + "  end: {hang_up: 끝}\n"
+        (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+        if channel == "web-chat":
+            draw(made(flows={"dir": tmp_path}))
+    with pytest.raises(ConfigError, match='no channel "kakoa"'):
+        draw(made(flows={"dir": tmp_path}))

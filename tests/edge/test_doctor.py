@@ -1,5 +1,6 @@
 """The doctor: each part tried for real, and for each that is not well, what to do."""
 
+import contextlib
 import json
 import os
 import socket
@@ -136,6 +137,31 @@ def test_a_route_to_a_flow_that_is_not_there_is_broken(config):
     finding = by_part(doctor.flows_and_prompts(routed))["routes"]
     assert finding.state is State.BROKEN
     assert "warehouse" in finding.what
+
+
+def test_a_name_that_the_site_has_not_is_told_and_where(config, tmp_path):
+    told = [finding for finding in doctor.flows_and_prompts(config) if finding.part == "names in flows"]
+    assert any('no mailbox "messages"' in finding.what for finding in told)
+    assert {finding.state for finding in told} == {State.REDUCED}
+    (tmp_path / "shop.yaml").write_text(
+        "flow: shop\nlanguage: ko\nstart: go\nsteps:\n  go: {hand_over: kakoa, reason: 문의, next: end, failed: end}\n"
+        "  end: {hang_up: 끝}\n",
+        encoding="utf-8",
+    )
+    finding = by_part(doctor.flows_and_prompts(config.model_copy(update={"flows": Flows(dir=tmp_path)})))["flows"]
+    assert finding.state is State.BROKEN
+    assert 'no channel "kakoa"' in finding.what
+
+
+async def test_what_is_wrong_with_the_channels_file_is_part_of_the_whole_examination(config, tmp_path):
+    (tmp_path / "channels.toml").write_text("[channels.sms]\nkind = 1\n", encoding="utf-8")
+    channels = config.channels.model_copy(update={"file": tmp_path / "channels.toml"})
+    async with contextlib.aclosing(doctor.examine(config.model_copy(update={"channels": channels}))) as findings:
+        async for finding in findings:
+            if finding.part == "channels":
+                assert finding.state is State.BROKEN
+                return
+    pytest.fail("nothing is said of it")
 
 
 def test_a_recording_that_is_no_wav_is_told_and_a_good_one_is_not(tmp_path):

@@ -16,6 +16,7 @@ from voiceedge.connectors.service import Connectors
 from voiceedge.context.pii import PersonalDataClass
 from voiceedge.flow.book import check_paths
 from voiceedge.flow.look_up import Query, SiteLookUps
+from voiceedge.flow.outside import Outside
 from voiceedge.toml_file import read_toml
 
 CRM = """
@@ -159,22 +160,22 @@ async def test_a_found_card_number_is_in_no_recording(flows, text, pauses):
     (("customer.name", "customer.nam"), "9:16", 'no connector finds "nam" for "customer". Did you mean "name"?'),
 ])  # fmt: skip
 def test_a_mistake_is_told_where_it_is(flows, connectors, change, place, message):
-    problems = check_paths([flows.write(FLOW.replace(*change, 1))], connectors=connectors().profiles)
+    problems = check_paths([flows.write(FLOW.replace(*change, 1))], outside=Outside(connectors().profiles))
     told = [str(problem) for problem in problems]
     assert any(f":{place}: " in line and message in line for line in told), told
 
 
 def test_a_right_flow_is_right_with_the_file_and_without(flows, connectors):
     path = flows.write(FLOW)
-    assert not check_paths([path], connectors=connectors().profiles)
+    assert not check_paths([path], outside=Outside(connectors().profiles))
     assert not check_paths([path])
-    assert check_paths([path], connectors={})
+    assert check_paths([path], outside=Outside({}))
 
 
 def test_what_a_flow_makes_of_a_slot_itself_is_not_held_against_the_connector(flows, connectors):
     hello = "  hello: {set: {customer: 아무나}, next: say}\n  say: {say: '{customer.anything}', next: end}\n"
     path = flows.write(f"{HEAD}{SLOTS}steps:\n{WHO}{hello}{ENDS}")
-    assert not check_paths([path], connectors=connectors().profiles)
+    assert not check_paths([path], outside=Outside(connectors().profiles))
 
 
 def test_the_flow_and_the_files_of_the_documentation_go_together(flows, tmp_path):
@@ -184,4 +185,4 @@ def test_the_flow_and_the_files_of_the_documentation_go_together(flows, tmp_path
     profiles = read_toml(ConnectorsFile, file).connectors
     assert [profile.kind for profile in profiles.values()] == ["http", "sql", "csv"]
     flow = re.search(r"```yaml\n(flow: .*?)```", text, re.DOTALL)[1]
-    assert not check_paths([flows.write(flow)], connectors=profiles)
+    assert not check_paths([flows.write(flow)], outside=Outside(profiles))

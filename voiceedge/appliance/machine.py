@@ -43,15 +43,15 @@ def examine(config: Config, ours: Collection[int]) -> Iterator[Finding]:
 
 
 def sip_ports(config: Config, ours: Collection[int]) -> Iterator[Finding]:
-    yield _port("SIP port, UDP", socket.SOCK_DGRAM, config.sip.host, config.sip.port, ours)
+    yield port_of("SIP port, UDP", socket.SOCK_DGRAM, config.sip.host, config.sip.port, ours)
     if config.sip.tcp:
-        yield _port("SIP port, TCP", socket.SOCK_STREAM, config.sip.host, config.sip.port, ours)
+        yield port_of("SIP port, TCP", socket.SOCK_STREAM, config.sip.host, config.sip.port, ours)
 
 
 def mqtt_port(config: Config, ours: Collection[int]) -> Finding:
     """The embedded broker's: calls are answered without it, and their events wait."""
     host, port = config.mqtt.embedded_host, config.mqtt.embedded_port
-    finding = _port("MQTT port", socket.SOCK_STREAM, host, port, ours)
+    finding = port_of("MQTT port", socket.SOCK_STREAM, host, port, ours)
     if finding.state is State.FINE:
         return finding
     remedy = f"If a broker holds it, set mqtt.url = mqtt://{host}:{port}; else choose another mqtt.embedded_port"
@@ -191,7 +191,8 @@ def _compare(part: str, path: Path | None, problems: Callable[[Path], Iterable[F
         yield broken(part, str(error), "Correct the file, or take another from hardware/")
 
 
-def _port(part: str, kind: socket.SocketKind, host: str, port: int, ours: Collection[int]) -> Finding:
+def port_of(part: str, kind: socket.SocketKind, host: str, port: int, ours: Collection[int]) -> Finding:
+    """Whether it can be listened on; `ours` are those that the service itself holds."""
     problem = _bind(kind, host, port)
     place = f"{host}:{port}" if port else f"{host}, any free one"
     if not problem:
@@ -213,7 +214,7 @@ def _port(part: str, kind: socket.SocketKind, host: str, port: int, ours: Collec
 
 def _bind(kind: socket.SocketKind, host: str, port: int) -> int:
     """Take the port and give it back: 0, or why not (errno)."""
-    with socket.socket(socket.AF_INET, kind) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
         if kind == socket.SOCK_STREAM:  # where connections of a moment ago still linger
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

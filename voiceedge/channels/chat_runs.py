@@ -24,6 +24,7 @@ from voiceedge.flow.call import Continued, Enqueue, NotContinued, QueueResult
 from voiceedge.flow.engine import FlowRun
 from voiceedge.flow.look_up import LookUps
 from voiceedge.flow.model import Flow
+from voiceedge.flow.problem import errors_in
 from voiceedge.switch.plan import load_plan
 
 LONGEST_VALUE = 500
@@ -46,7 +47,7 @@ class FlowRuns:
     def reload(self) -> None:
         """Chats that have begun go on with the flow they began with."""
         made_of = self._fingerprint()
-        if made_of != self.made_of and not self._book.reload():
+        if made_of != self.made_of and not errors_in(self._book.reload()):
             self.made_of = made_of
         try:
             self._plan = load_plan(self._config.switch.plan)

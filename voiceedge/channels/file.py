@@ -1,7 +1,7 @@
 """The channels file: chats, and over what links and codes go out, explained in docs/channels.md."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -139,8 +139,14 @@ class Webhook(Messenger):
         yield "secret_file", self.secret_file
 
 
+class App(Section):
+    """A channel of the site's own, which takes conversations on by the API: nothing is sent."""
+
+    kind: Literal["api"]
+
+
 Sending = Sms | Email | Webhook
-Channel = WebChat | Sms | Email | Webhook
+Channel = WebChat | Sms | Email | Webhook | App
 
 
 class ChannelsFile(Section):
@@ -149,14 +155,25 @@ class ChannelsFile(Section):
 
     @property
     def sending(self) -> Mapping[str, Sending]:
-        return {name: one for name, one in self.channels.items() if not isinstance(one, WebChat)}
+        return {name: one for name, one in self.channels.items() if isinstance(one, Sending)}
+
+    @property
+    def chats(self) -> Mapping[str, WebChat]:
+        """There is always one."""
+        own = {name: one for name, one in self.channels.items() if isinstance(one, WebChat)}
+        return own if WEB_CHAT in self.channels else {WEB_CHAT: WebChat(), **own}
+
+    @property
+    def names(self) -> Collection[str]:
+        """Where a conversation can go on, but for the telephone."""
+        return self.channels.keys() | self.chats.keys()
 
     @model_validator(mode="after")
     def _lead_somewhere(self) -> Self:
-        chats = {name for name, one in self.channels.items() if isinstance(one, WebChat)} | {WEB_CHAT}
         for name, one in self.sending.items():
-            if one.opens not in chats:
-                raise ValueError(f"channels.{name}.opens: there is no web chat {one.opens}; there are {sorted(chats)}")
+            if one.opens not in self.chats:
+                there = ", ".join(sorted(self.chats))
+                raise ValueError(f"channels.{name}.opens: there is no web chat {one.opens}; there are {there}")
         if "phone" in self.channels:
             raise ValueError("channels.phone: is the telephone's own name; take another")
         return self

@@ -15,12 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.prompt import Prompt
 
+from voiceedge.channels.file import load_channels
 from voiceedge.cli import app
 from voiceedge.clock import RealClock
 from voiceedge.config import Speech
 from voiceedge.connectors.answers import Answer, Failed, Found, NotFound
 from voiceedge.connectors.service import Connectors, load_profiles
 from voiceedge.context.events import EventData, StepEntered
+from voiceedge.edge.flow_names import outside_of
 from voiceedge.errors import ConfigError, FlowError, ModelMissingError
 from voiceedge.flow.book import Flows, check_paths, flows_beside
 from voiceedge.flow.call import Keyed, NoInput, Question, Reply, TransferResult
@@ -30,6 +32,7 @@ from voiceedge.flow.look_up import LookUps, Query, Request, SiteLookUps
 from voiceedge.flow.problem import errors_in
 from voiceedge.flow.simulator import SimulatedCall
 from voiceedge.speech.heard import Decision
+from voiceedge.switch.plan import load_plan
 
 flow_app = typer.Typer(no_args_is_help=True, help="Check flow files, and try them without a telephone.")
 app.add_typer(flow_app, name="flow")
@@ -37,6 +40,8 @@ app.add_typer(flow_app, name="flow")
 _MOST_SHOWN = 6
 
 ConnectorsOption = Annotated[Path | None, typer.Option("--connectors", help="The site's connectors file.")]
+ChannelsOption = Annotated[Path | None, typer.Option("--channels", help="The site's channels file.")]
+PlanOption = Annotated[Path | None, typer.Option("--plan", help="The site's switch plan.")]
 
 
 @flow_app.command()
@@ -45,6 +50,8 @@ def check(
     strict: Annotated[bool, typer.Option(help="Let warnings fail too.")] = False,
     vocabulary: Annotated[bool, typer.Option(help="Hold phrases against the recogniser's vocabulary, if any.")] = True,
     connectors_file: ConnectorsOption = None,
+    channels_file: ChannelsOption = None,
+    plan_file: PlanOption = None,
 ) -> None:
     """Tell every problem with its file, line and column. Exit code 0: fine, 1: problems, 2: wrong usage."""
     missing = [str(path) for path in files if not path.exists()]
@@ -52,13 +59,17 @@ def check(
         typer.echo(f"There is no {', '.join(missing)}. Name flow files or a directory of them.", err=True)
         raise typer.Exit(2)
     try:
-        connectors = load_profiles(connectors_file) if connectors_file else None
+        outside = outside_of(
+            load_profiles(connectors_file) if connectors_file else None,
+            load_channels(channels_file) if channels_file else None,
+            load_plan(plan_file) if plan_file else None,
+        )
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    problems = check_paths(files, connectors=connectors)
+    problems = check_paths(files, outside=outside)
     if vocabulary and not errors_in(problems):
-        problems = check_paths(files, _vocabulary(), connectors)
+        problems = check_paths(files, _vocabulary(), outside)
     for problem in problems:
         typer.echo(str(problem))
     errors = len(errors_in(problems))
@@ -105,7 +116,7 @@ def try_(
         raise typer.Exit(2) from None
     try:
         connectors = Connectors.load(connectors_file, RealClock())
-        flows, name = flows_beside(file, values, connectors.profiles if connectors_file else None)
+        flows, name = flows_beside(file, values, outside_of(connectors.profiles if connectors_file else None))
     except (ConfigError, FlowError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -25,6 +25,7 @@ from voiceedge.config import Config
 from voiceedge.connectors.profile import Profile
 from voiceedge.connectors.service import Connectors
 from voiceedge.edge import logs
+from voiceedge.edge.flow_names import outside_of
 from voiceedge.edge.front import kamailio
 from voiceedge.edge.front.place import LOOPBACK, find_program, free_port, settle
 from voiceedge.errors import ConfigError, FlowError, VoiceEdgeError
@@ -102,7 +103,7 @@ def draw(config: Config) -> Blueprint:
     if config.web.certificate and config.web.private_key:
         tls.server_context("web", config.web.certificate, config.web.private_key)
     try:
-        book = FlowBook(config.flows.dir, config.flows.values, connectors)
+        book = FlowBook(config.flows.dir, config.flows.values, outside_of(connectors, channels, plan))
     except FlowError as error:
         raise ConfigError(str(error)) from error
     refuse_broken(plan, book.flows, config.switch.plan)

@@ -7,8 +7,7 @@ import httpx
 
 from voiceedge.channels.chat_runs import FlowRuns
 from voiceedge.channels.chats import ChatService
-from voiceedge.channels.file import WEB_CHAT, load_channels
-from voiceedge.channels.web_chat import WebChat
+from voiceedge.channels.file import load_channels
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.connectors.service import Connectors
@@ -24,8 +23,7 @@ async def opened(
     config: Config, context: ContextService, connectors: Connectors, outbound: OutboundService, clock: Clock
 ) -> AsyncIterator[tuple[ChatService, FlowRuns]]:
     """The service, and what must be told of a SIGHUP. Raises ConfigError."""
-    channels = load_channels(config.channels.file).channels
-    chats = {name: one for name, one in channels.items() if isinstance(one, WebChat)} or {WEB_CHAT: WebChat()}
+    chats = load_channels(config.channels.file).chats
     async with httpx.AsyncClient() as http:
         runs = FlowRuns(config, context, SiteLookUps(http, clock, connectors), clock)
         async with ChatService(

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from voiceedge.appliance import machine
@@ -15,9 +16,11 @@ from voiceedge.audio.recording import load_opus
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.audio.synthesis import RATE
 from voiceedge.bus.client import Broker, BusRefusedError, connect
+from voiceedge.channels.file import load_channels
 from voiceedge.config import Config
 from voiceedge.connectors.service import load_profiles
-from voiceedge.edge import connector_check, keeping, paths, store_check
+from voiceedge.edge import connector_check, keeping, paths, store_check, web_check
+from voiceedge.edge.flow_names import outside_of
 from voiceedge.edge.front import place
 from voiceedge.edge.serving import read_status
 from voiceedge.errors import BusError, ConfigError, FlowError, ModelMissingError, NativeError, PromptError
@@ -28,13 +31,16 @@ from voiceedge.speech.models import vosk_directory, whisper_directory
 from voiceedge.switch.checks import check_plan
 from voiceedge.switch.plan import load_plan
 
+Read = TypeVar("Read")
+
 SELF_TEST_S = 60.0
 BROKER_S = 10.0
 
 
 async def examine(config: Config) -> AsyncIterator[Finding]:
     """Each finding as soon as it is made."""
-    for finding in machine.examine(config, ports_of_running_service(config)):
+    ours = ports_of_running_service(config)
+    for finding in (*machine.examine(config, ours), *web_check.examine(config, ours)):
         yield finding
     async for finding in store_check.examine(config):
         yield finding
@@ -170,15 +176,23 @@ def flows_and_prompts(config: Config) -> Iterator[Finding]:
         yield fine("voices", renderer.name)
     else:
         yield broken("voices", "nothing can speak what is not recorded", "apt-get install espeak-ng")
+    outside = outside_of(
+        _read(load_profiles, config.connectors.file),
+        _read(load_channels, config.channels.file),
+        _read(load_plan, config.switch.plan),
+    )
     try:
-        book = FlowBook(config.flows.dir, config.flows.values, load_profiles(config.connectors.file))
-    except ConfigError:
-        return  # told already
+        book = FlowBook(config.flows.dir, config.flows.values, outside)
     except FlowError as error:
         yield broken("flows", str(error), "Correct the files; `voiceedge flow check` shows when they are right")
         return
     warnings = sum(len(flow.warnings) for flow in book.flows.values())
     yield fine("flows", f"{', '.join(sorted(book.flows))}; {warnings} warnings")
+    in_themselves = {warning for flow in FlowBook(config.flows.dir).flows.values() for warning in flow.warnings}
+    for flow in book.flows.values():
+        for warning in (one for one in flow.warnings if one not in in_themselves):
+            what, _, remedy = warning.message.partition(". ")
+            yield reduced("names in flows", f"{warning.path}:{warning.mark.line}: {what}", remedy)
     if unknown := sorted(set(config.flows.routes.values()) - set(book.flows)):
         yield broken("routes", f"no such flow: {', '.join(unknown)}", "Correct flows.routes")
     if config.flows.default not in book.flows:
@@ -193,6 +207,14 @@ def flows_and_prompts(config: Config) -> Iterator[Finding]:
     ready = sum(library.lookup(piece) is not None for piece in pieces)
     later = "" if ready == len(pieces) else "; the service renders the others when it starts"
     yield fine("prompts", f"{ready} of {len(pieces)} sentences ready{later}")
+
+
+def _read(load: Callable[[Path | None], Read], file: Path | None) -> Read | None:
+    """None where it is wrong, which is told elsewhere."""
+    try:
+        return load(file)
+    except ConfigError:
+        return None
 
 
 def switch_plan(config: Config, book: FlowBook) -> Finding:

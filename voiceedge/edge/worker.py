@@ -49,6 +49,7 @@ from voiceedge.edge.voice import WorkerVoice
 from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.look_up import SiteLookUps
+from voiceedge.flow.outside import Outside
 from voiceedge.sip.endpoint import SipEndpoint
 from voiceedge.sip.leg import Leg
 from voiceedge.speech.streaming import VoskModel
@@ -216,7 +217,7 @@ async def _recorder(config: Config) -> Recorder:
 
 def _book(config: Config, connectors: Connectors) -> FlowBook:
     try:
-        return FlowBook(config.flows.dir, config.flows.values, connectors.profiles)
+        return FlowBook(config.flows.dir, config.flows.values, Outside(connectors.profiles))
     except FlowError as error:
         raise ConfigError(str(error)) from error
 

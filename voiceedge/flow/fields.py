@@ -10,6 +10,7 @@ from voiceedge.flow.expression import Expression
 from voiceedge.flow.template import Template
 
 KEYS = frozenset("0123456789*#")
+AGENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")  # an agent's name, among those who can be dialled
 
 Value = Expression | Template | bool | int | float
 
@@ -93,7 +94,7 @@ def number_in_quotes(value: object) -> Template:
 
 def _whom(template: Template) -> Template:
     """Somebody who can be dialled. What it is must be plain to see where it holds no values."""
-    known = (r"[A-Za-z][A-Za-z0-9_-]{0,39}", r"\+?\d[\d\-.() ]{1,30}", r"(?:sips?|tel):\S+")
+    known = (AGENT.pattern, r"\+?\d[\d\-.() ]{1,30}", r"(?:sips?|tel):\S+")
     if not template.fields and not re.fullmatch("|".join(known), template.source, re.IGNORECASE):
         raise ValueError(
             f'"{template.source}" cannot be dialled. Write an agent\'s name, a number, or an address such as '

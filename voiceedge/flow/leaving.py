@@ -9,7 +9,8 @@ from voiceedge.flow.frame import Classes, Frame
 from voiceedge.flow.steps import HandOverStep
 from voiceedge.flow.template import plain
 
-# Of what the flow gets to say: whoever has it is let in.
+TOLD = ("link", "pin", "minutes", "sent")
+# Of it, what lets in whoever has it.
 CLASSES: Classes = {"link": PersonalDataClass.SENSITIVE, "pin": PersonalDataClass.SENSITIVE}
 
 
@@ -38,4 +39,4 @@ async def hand_over(
 
 def told(ticket: HandOverTicket) -> dict[str, Any]:
     """What a prompt can say of it."""
-    return {"link": ticket.link, "pin": ticket.pin, "minutes": ticket.minutes, "sent": ticket.sent}
+    return {name: getattr(ticket, name) for name in TOLD}

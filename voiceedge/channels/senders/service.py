@@ -199,6 +199,6 @@ def address_for(settings: Sending, text: str) -> str | None:
 def facts(file: ChannelsFile) -> Sequence[Mapping[str, str]]:
     """Of each channel, for whoever looks."""
     return [
-        {"name": name, "kind": one.kind, "link": "" if one.kind == "web-chat" else one.link or one.opens}
+        {"name": name, "kind": one.kind, "link": one.link or one.opens if isinstance(one, Sending) else ""}
         for name, one in file.channels.items()
     ]
