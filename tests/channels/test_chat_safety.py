@@ -1,6 +1,7 @@
 """What goes wrong with one chat is no matter of the others, and what was written in a chat is never lost."""
 
 import asyncio
+from unittest.mock import AsyncMock
 
 import pytest
 from chat_house import MENU, Skipping, house, until
@@ -10,6 +11,8 @@ from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.digital import InteractionStarted
 from voiceedge.context.events import CallEnded, CallStarted
+from voiceedge.context.tokens import TokenRefusedError
+from voiceedge.errors import StoreError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -157,3 +160,37 @@ async def test_a_call_whose_end_nobody_told_the_chat_is_over_all_the_same(tmp_pa
         await at.context.ingest([happened(chat.conversation, ENDED)])
         clock.skip(10)
         await at.until_state(chat.id, "bot")
+
+
+async def test_a_link_whose_opening_was_not_answered_opens_the_same_chat_again_for_the_same_page(tmp_path, monkeypatch):
+    async with house(tmp_path) as at:
+        first = await at.begin()
+        await at.until_said(first.id, "골라 주세요.")
+        await at.chats._live.outgoing.flushed(5)
+        token = (await at.context.continuing.issue(first.conversation, "web-chat")).token
+
+        async def open_it(opening):
+            return await at.chats.open_link("web-chat", token, "ko", "somebody", opening)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(at.chats._store, "add", AsyncMock(side_effect=StoreError("away")))
+            with pytest.raises(StoreError):
+                await open_it("a" * 32)
+        with pytest.raises(TokenRefusedError):
+            await open_it("b" * 32)
+        chat, secret = await open_it("a" * 32)
+        assert chat.conversation == first.conversation
+        assert [(again.id, by) for again, by in [await open_it("a" * 32)]] == [(chat.id, secret)]
+        assert (await at.chats.visited(chat.id, secret)).id == chat.id
+        with pytest.raises(TokenRefusedError):
+            await open_it("")
+
+
+async def test_a_chat_without_a_flow_leaves_the_link_as_it_is(tmp_path):
+    async with house(tmp_path, channels={"web-chat": {}, "shop": {"flow": "none"}}) as at:
+        first = await at.begin()
+        await at.chats._live.outgoing.flushed(5)
+        token = (await at.context.continuing.issue(first.conversation, "shop")).token
+        with pytest.raises(ChatError):
+            await at.chats.open_link("shop", token, "ko", "somebody")
+        assert await at.context.continuing.redeem("shop", "link", token)

@@ -110,7 +110,7 @@ def site(directory: Path) -> Iterator[Site]:
         channels = directory / "channels.toml"
         channels.write_text(
             f'[channels.web-chat]\nkind = "web-chat"\ntitle = "보이스엣지 몰"\nphone = "1588-1234"\n'
-            f'flows = {{ ko = "retail", en = "english" }}\norigins = ["{origin}"]\n',
+            f'flows = {{ ko = "retail", en = "english" }}\norigins = ["{origin}"]\nmost_from_one_address = 100\n',
             encoding="utf-8",
         )
         tables: dict[str, Mapping[str, Any]] = {

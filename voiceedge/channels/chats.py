@@ -7,10 +7,11 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import structlog
 
@@ -33,6 +34,7 @@ from voiceedge.context.tokens import Refusal, TokenRefusedError
 from voiceedge.switch.outbound.service import OutboundService
 
 MOST_OPEN = 2_000  # in this process
+LONGEST_NAME = 24
 LETTERS = "abcdefghijklmnopqrstuvwxyz"  # digits of an id could pass for somebody's number
 
 log = structlog.get_logger()
@@ -59,7 +61,7 @@ class ChatService:
         self._context, self._channels, self._runs, self._calls, self._clock = context, channels, runs, calls, clock
         self._store = ChatStore(context.database)
         self._live = LiveChats(context, self._store, channels, runs, clock, kept_days)
-        self._beginning = 0
+        self._beginning, self._opening, self._key = 0, asyncio.Lock(), key
         self._by_phone = ByPhone(context, outbound, self._live.outgoing, clock, key, Sparing(clock))
 
     async def __aenter__(self) -> Self:
@@ -82,32 +84,41 @@ class ChatService:
 
     async def begin(self, channel: str, language: str, visitor: str) -> tuple[Chat, str]:
         """A chat of somebody new, and the secret by which they come back to it. `visitor` is a keyed hash."""
-        return await self._begin(channel, language, visitor, _new_name(), None)
+        return await self._begin(channel, language, visitor, Names.new(), None)
 
-    async def open_link(self, channel: str, token: str, language: str, visitor: str) -> tuple[Chat, str]:
+    async def open_link(
+        self, channel: str, token: str, language: str, visitor: str, opening: str = ""
+    ) -> tuple[Chat, str]:
         """The same, of somebody whose conversation goes on here: in `channel`, or in the chat that the token is for.
 
-        Raises TokenRefusedError, too.
+        `opening` is the page's own secret name of it: asked again under it, it is answered again. Raises
+        TokenRefusedError, too.
         """
-        others = [other for other in self._channels if other != channel]
-        for own in (channel, *others):
-            if opened := await self._opened(own, token, language, visitor):
-                return opened
+        names = Names.of(self._key, token, opening) if opening else Names.new()
+        async with self._opening:
+            if opening and (kept := await self._kept(names.chat)):
+                return kept.chat, names.secret
+            for own in (channel, *(other for other in self._channels if other != channel)):
+                if opened := await self._opened(own, token, language, visitor, names):
+                    return opened
         raise TokenRefusedError(Refusal.FOREIGN_CHANNEL)
 
-    async def _opened(self, channel: str, token: str, language: str, visitor: str) -> tuple[Chat, str] | None:
+    async def _opened(
+        self, channel: str, token: str, language: str, visitor: str, names: "Names"
+    ) -> tuple[Chat, str] | None:
         """None where the token is for another channel."""
-        settings, name = self.channel(channel), _new_name()
+        settings = self.channel(channel)
         self._room_for(settings, visitor)
+        self._runs.flow_of(settings, language, linked=True)  # before the token is used up
         try:
             resumed = await self._context.continuing.redeem(
-                channel, "link", token, interaction=name, asker=visitor, tenant=settings.tenant
+                channel, "link", token, interaction=names.chat, who=names.chat, asker=visitor, tenant=settings.tenant
             )
         except TokenRefusedError as refused:
             if refused.reason is Refusal.FOREIGN_CHANNEL:
                 return None
             raise
-        return await self._begin(channel, language, visitor, name, resumed.conversation)
+        return await self._begin(channel, language, visitor, names, resumed.conversation)
 
     async def visited(self, chat: str, secret: str) -> Chat:
         """The visitor's own, by its secret; `unknown` for any other."""
@@ -269,15 +280,15 @@ class ChatService:
         raise ChatError("too_many", "there are too many chats at the moment", retry_after_s=30.0)
 
     async def _begin(
-        self, channel: str, language: str, visitor: str, name: str, known: Conversation | None
+        self, channel: str, language: str, visitor: str, names: "Names", known: Conversation | None
     ) -> tuple[Chat, str]:
         settings = self.channel(channel)
         self._room_for(settings, visitor)
         language = (known and known.language) or language
         flow = self._runs.flow_of(settings, language, linked=known is not None)
-        now_ms, secret = self._now_ms, secrets.token_urlsafe(32)
+        now_ms = self._now_ms
         chat = Chat(
-            id=name,
+            id=names.chat,
             conversation=known.id if known else new_id(self._clock),
             channel=channel,
             tenant=settings.tenant,
@@ -286,9 +297,9 @@ class ChatService:
             began_ms=now_ms,
             changed_ms=now_ms,
         )
-        kept = Kept(chat, FlowPlace(flow.name, 0, 0, now_ms), _hashed(secret), visitor)
+        kept = Kept(chat, FlowPlace(flow.name, 0, 0, now_ms), _hashed(names.secret), visitor)
         customer = known.customer if known else None
-        began = InteractionStarted(interaction=name, channel=channel, direction="in", customer=customer)
+        began = InteractionStarted(interaction=chat.id, channel=channel, direction="in", customer=customer)
         event = stamped(began, chat, self._clock, Changes(tenant=settings.tenant))
         self._beginning += 1
         try:
@@ -302,11 +313,35 @@ class ChatService:
             await chat_screen.catch_up(life, known, self._runs.flows)
         else:
             await life.begin(flow.name, given(flow, known), self._runs.made_of)
-        return life.chat, secret
+        return life.chat, names.secret
 
 
-def _new_name() -> str:
-    return "".join(secrets.choice(LETTERS) for _ in range(24))
+class Names(NamedTuple):
+    """The chat's own, and the secret by which its visitor comes back."""
+
+    chat: str
+    secret: str
+
+    @classmethod
+    def new(cls) -> Self:
+        return cls(_spelled(secrets.token_bytes(32)), secrets.token_urlsafe(32))
+
+    @classmethod
+    def of(cls, key: bytes, token: str, opening: str) -> Self:
+        """The same for whoever opens `token` under this name; nobody else can tell them."""
+
+        def derived(what: str) -> bytes:
+            return hmac.digest(key, f"{what} of a chat: {token} {opening}".encode(), "sha256")
+
+        return cls(_spelled(derived("name")), urlsafe_b64encode(derived("secret")).rstrip(b"=").decode())
+
+
+def _spelled(random: bytes) -> str:
+    number, letters = int.from_bytes(random), ""
+    while len(letters) < LONGEST_NAME:
+        number, place = divmod(number, len(LETTERS))
+        letters += LETTERS[place]
+    return letters
 
 
 def _hashed(secret: str) -> str:

@@ -41,6 +41,7 @@ class Begin(Asked):
     channel: Annotated[str, Field(pattern=NAME)] = WEB_CHAT
     language: Annotated[str, Field(max_length=16)] = "ko"
     token: Annotated[str, Field(max_length=2_000)] | None = None
+    opening: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     embedded: bool = False
 
 
@@ -102,12 +103,16 @@ def embed() -> Response:
 
 @router.post("/chat/sessions")
 async def begin(body: Begin, request: Request, at: Wanted, visitor: Visitor) -> Response:
-    """A chat of somebody new, or with a token one that goes on with a conversation."""
+    """A chat of somebody new, or with a token one that goes on with a conversation.
+
+    `opening` is a secret of the page: what it asks again under it is answered again, for the token is used up then.
+    """
     try:
         if body.token is None:
             chat, secret = await at.chats.begin(body.channel, body.language, visitor)
         else:
-            chat, secret = await at.chats.open_link(body.channel, body.token, body.language, visitor)
+            opening = body.opening or ""
+            chat, secret = await at.chats.open_link(body.channel, body.token, body.language, visitor, opening)
     except ChatError as error:
         raise as_problem(error) from None
     except TokenRefusedError as refused:

@@ -21,6 +21,21 @@ export function rememberSession(given) {
   } catch { /* the tab may not store anything: the chat then lasts as long as the page */ }
 }
 
+// Our own name of the opening of a link: an answer that was lost can be asked for again under it, even after a reload.
+let opened = null;
+
+export function openingOf(token) {
+  try {
+    opened ??= JSON.parse(sessionStorage.getItem("opening"));
+  } catch { /* as above */ }
+  if (opened?.token !== token) {
+    const random = crypto.getRandomValues(new Uint8Array(16));
+    opened = { token, name: Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("") };
+    try { sessionStorage.setItem("opening", JSON.stringify(opened)); } catch { /* as above */ }
+  }
+  return opened.name;
+}
+
 function headers(more) {
   return session ? { ...more, "X-Chat-Session": session } : more;
 }

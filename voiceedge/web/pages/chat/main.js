@@ -1,6 +1,6 @@
 // The web chat: begins or goes on, shows what comes, and sends what is typed or chosen.
 
-import { ask, follow, Refused, rememberSession } from "./api.js";
+import { ask, follow, openingOf, Refused, rememberSession } from "./api.js";
 import { closePhone, openPhone } from "./phone.js";
 import * as view from "./view.js";
 import { speak, spoken, word } from "./words.js";
@@ -31,7 +31,7 @@ function showStart(title, words, button, back = false) {
 async function begin(withToken) {
   const wish = { channel, language: spoken(), embedded };
   find("begin").disabled = true;
-  const told = await ask("/chat/sessions", withToken ? { ...wish, token } : wish).catch(refused);
+  const told = await ask("/chat/sessions", withToken ? { ...wish, token, opening: openingOf(token) } : wish).catch(refused);
   find("begin").disabled = false;
   if (!told) return;
   if (told.session) rememberSession(told.session);
@@ -55,7 +55,8 @@ async function refused(error) {
 }
 
 function show(told) {
-  speak(told.chat.language);
+  chat = told.chat;
+  speak(chat.language);
   view.clear();
   last = 0;
   shown = new Set();
@@ -84,17 +85,17 @@ function take(message) {
   shown.add(message.number);
   const item = view.showMessage(message, () => openPhone(chat));
   if (isLate) return; // what it asked has been answered since
-  const answered = message.by === "customer" || (message.kind !== "note" && open);
-  if (message.by === "customer" || message.kind !== "note") { view.hideButtons(); open = null; }
+  // Who writes while waiting for an agent may still wait no longer.
+  const answered = message.by === "customer" ? chat.state !== "waiting" : message.kind !== "note";
+  if (answered) { view.hideButtons(); open = null; }
   if (message.buttons.length || message.digits) open = message;
   if (message.buttons.length) view.showButtons(item, message, choose);
   if (message.by === "customer") expectAnswer();
   else view.showWriting(false);
-  if (answered || message.digits) hint();
+  if (answered) hint();
 }
 
 function update(now) {
-  const before = chat?.state;
   chat = now;
   const over = now.state === "ended";
   find("title").textContent = now.title || word("title");
@@ -105,23 +106,23 @@ function update(now) {
   find("leave").hidden = over;
   find("phone-open").hidden = over || now.state === "call";
   if (now.state !== "bot") view.showWriting(false);
-  if ((now.state === "agent" || now.state === "ended") && before !== now.state) view.hideButtons();
+  if (now.state === "agent" || over) view.hideButtons();
   if (over) end();
   else { find("over").hidden = true; hint(); }
 }
 
 function expectAnswer() {
   clearTimeout(writingTimer);
-  if (chat && chat.state !== "bot") return;
+  if (chat.state !== "bot") return;
   view.showWriting(true);
   writingTimer = setTimeout(() => view.showWriting(false), 8_000);
 }
 
 function hint() {
   const digits = open?.digits;
-  const wantsNumber = Boolean(digits) && chat?.state === "bot";
+  const wantsNumber = Boolean(digits) && chat.state === "bot";
   text.inputMode = wantsNumber && !open.buttons.some((one) => !one.quiet) ? "numeric" : "text";
-  text.placeholder = word(chat?.state === "call" ? "placeholder_call" : wantsNumber ? "placeholder_number" : "placeholder");
+  text.placeholder = word(chat.state === "call" ? "placeholder_call" : wantsNumber ? "placeholder_number" : "placeholder");
   find("hint").hidden = !wantsNumber;
   if (wantsNumber) {
     const [from, to] = digits;
