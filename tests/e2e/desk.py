@@ -123,7 +123,7 @@ class Site:
         browser.expect("401")  # the page asks who is logged in, and nobody is
         page = await browser.open(f"{self.url}/desk", viewport)
         await page.get_by_label("상담원 이름").fill(agent)
-        await page.get_by_label("비밀 번호").fill(CODES[agent])
+        await page.get_by_label("코드").fill(CODES[agent])
         await page.get_by_role("button", name="로그인").click()
         await page.get_by_role("button", name="로그아웃").wait_for()
         return page

@@ -91,7 +91,7 @@ async def test_a_call_is_on_the_desk_from_its_ring_to_the_wrap_up_of_whoever_had
             await expect(side.get_by_text("VIP")).to_be_visible()
             assert "01099998888" not in await page.content()
             assert "홍길동" not in await page.content()
-            await side.get_by_role("button", name="contact 보기").click()
+            await side.get_by_role("button", name="연락처 보기").click()
             await expect(side.get_by_text("01099998888")).to_be_visible()
             await side.get_by_role("button", name="name 보기").click()
             await expect(side.get_by_text("홍길동")).to_be_visible()
@@ -180,6 +180,51 @@ async def test_a_chat_is_taken_answered_and_handed_on_and_script_in_it_stays_tex
         await other.get_by_label("고객 만족도").select_option("5")
         await other.get_by_role("button", name="채팅을 끝내고 마무리").click()
         await visitor.hears("감사합니다")
+
+
+async def test_the_newest_message_is_in_view_and_the_floor_counts_the_chat(site, browser):
+    page = await site.desk(browser, "kim")
+    async with desk.visitor(site) as visitor, site.agent("boss") as boss:
+        before = await _chats_on(boss)
+        await visitor.asks_for_an_agent()
+        await expect(contact(page, "채팅 요청")).to_be_visible(timeout=WAIT_MS)
+        assert (await _chats_on(boss))["waiting"] == 1
+        for number in range(12):
+            await visitor.write(f"질문 {number}: 010-2222-3333\n두 번째 줄")
+        newest = page.get_by_text("질문 11: 010-2222-3333")  # in full, as it is offered
+        await expect(newest).to_be_in_viewport(timeout=WAIT_MS)
+        await page.get_by_role("button", name="받기").first.click()
+        await expect(page.get_by_role("textbox", name="메시지")).to_be_visible(timeout=WAIT_MS)
+        await expect(newest).to_be_in_viewport()
+        await expect(page.get_by_role("region", name="고객", exact=True).get_by_text("주문 번호")).to_be_visible()
+        log = page.get_by_role("log")
+        await log.evaluate("log => { log.scrollTop = 0; }")
+        await expect(newest).not_to_be_in_viewport()
+        await visitor.write("마지막")
+        await expect(log).to_contain_text("마지막")
+        await expect(page.get_by_text("마지막").last).not_to_be_in_viewport()  # whoever reads above stays there
+        await page.get_by_role("textbox", name="메시지").fill("확인했습니다")
+        await page.keyboard.press("Enter")
+        await expect(log.get_by_text("확인했습니다")).to_be_in_viewport()
+        await page.set_viewport_size({"width": 1024, "height": 500})
+        await expect(log.get_by_text("확인했습니다")).to_be_in_viewport()
+        await page.get_by_role("button", name="마무리").click()
+        await page.get_by_role("button", name="채팅을 끝내고 마무리").click()
+        await visitor.hears("감사합니다")
+        async with asyncio.timeout(10):
+            while True:
+                now = await _chats_on(boss)
+                if now["handled"] > before["handled"]:
+                    break
+                await asyncio.sleep(0.1)
+        assert (now["waiting"], now["of_kim"]) == (0, before["of_kim"] + 1)
+
+
+async def _chats_on(boss):
+    floor = (await boss.get("/desk/api/supervisor")).json()
+    queue = next(one for one in floor["queues"] if one["name"] == "orders")
+    kim = next(one for one in floor["agents"] if one["name"] == "kim")
+    return {"waiting": queue["chats"], "handled": queue["chats_handled"], "of_kim": kim["chats_handled"]}
 
 
 async def _desk(get):
@@ -295,7 +340,7 @@ async def test_a_supervisor_sees_the_floor_follows_a_talk_and_whispers_to_its_ag
             await boss.get_by_role("button", name="시험 조회").click()
             await expect(boss.get_by_text("찾음")).to_be_visible()
             await boss.get_by_role("button", name="기록 보기").click()
-            await expect(boss.get_by_text("whispered to kim")).to_be_visible()
+            await expect(boss.get_by_text("kim에게 귓속말")).to_be_visible()
             await browser.screenshot(boss, "desk-floor")
             assert not await accessible(boss)
     assert "오늘 안에" not in str(events.all)

@@ -31,6 +31,7 @@ from voiceedge.context.digital import ConversationClosed, InteractionStarted
 from voiceedge.context.record import Changes, Conversation, Turn
 from voiceedge.context.service import ContextService
 from voiceedge.context.tokens import Refusal, TokenRefusedError
+from voiceedge.flow.book import Flows
 from voiceedge.switch.outbound.service import OutboundService
 
 MOST_OPEN = 2_000  # in this process
@@ -76,6 +77,11 @@ class ChatService:
     @property
     def channels(self) -> Collection[str]:
         return self._channels.keys()
+
+    @property
+    def flows(self) -> Flows:
+        """Those of chats and calls, as they are now."""
+        return self._runs.flows
 
     def channel(self, name: str) -> WebChat:
         if settings := self._channels.get(name):

@@ -55,13 +55,13 @@ async def change_state(wish: State, asker: Known, room: Room) -> None:
 async def conversation(conversation: str, asker: Known, room: Room) -> dict[str, Any]:
     record, customer = await _opened(room, asker, conversation)
     room.streams.shows(asker.name, record.id)
-    return story.whole(record, customer)
+    return story.whole(record, customer, room.titles(record))
 
 
 @router.get("/desk/api/conversations/{conversation}/earlier")
 async def earlier(conversation: str, asker: Known, room: Room) -> list[dict[str, Any]]:
     record, _ = await _opened(room, asker, conversation)
-    return [story.short(one) for one in await rights.earlier(room, asker.entry.tenant, record)]
+    return [story.short(one, room.titles(one)) for one in await rights.earlier(room, asker.entry.tenant, record)]
 
 
 @router.get("/desk/api/conversations/{conversation}/data")

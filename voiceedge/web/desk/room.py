@@ -21,6 +21,7 @@ from voiceedge.context.events import (
 )
 from voiceedge.context.hub import Delivery, Missed
 from voiceedge.context.pii import mask_text
+from voiceedge.context.record import Conversation
 from voiceedge.context.rows import ms
 from voiceedge.errors import StoreError
 from voiceedge.switch.plan import AgentEntry, Desk
@@ -29,6 +30,7 @@ from voiceedge.switch.queues.watching import Watching
 from voiceedge.web.desk.attempts import Attempts
 from voiceedge.web.desk.coming import Coming
 from voiceedge.web.desk.contacts import Contacts
+from voiceedge.web.desk.naming import Titles, titles
 from voiceedge.web.desk.sessions import Sessions
 from voiceedge.web.desk.streams import Streams
 from voiceedge.web.services import Services
@@ -59,6 +61,9 @@ class DeskRoom:
     @property
     def plan(self) -> Desk:
         return self.services.queues.rules.desk
+
+    def titles(self, record: Conversation) -> Titles:
+        return titles(self.services.chats.flows, record)
 
     async def note(self, actor: str, action: str, subject: str = "", *, conversation: str | None = None) -> None:
         await self.services.context.access.note(actor, action, subject, conversation=conversation)

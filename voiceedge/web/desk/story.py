@@ -6,19 +6,20 @@ from typing import Any
 from voiceedge.context.customers import Customer
 from voiceedge.context.pii import PersonalDataClass, mask
 from voiceedge.context.record import Conversation, Slot
+from voiceedge.web.desk.naming import Titles
 
 KINDS = {"phone": PersonalDataClass.PERSONAL, "email": PersonalDataClass.SENSITIVE}
 NAMES = ("name", "title", "이름", "성명")  # attributes by which a customer is called
 
 
-def whole(record: Conversation, customer: Customer | None) -> dict[str, Any]:
+def whole(record: Conversation, customer: Customer | None, titles: Titles) -> dict[str, Any]:
     return {
-        **short(record),
+        **short(record, titles),
         "who": who(record, customer),
         "note": record.note,
         "visits": [visit.model_dump(mode="json", exclude={"reference"}) for visit in record.channels],
         "turns": [_shown(turn.model_dump(mode="json", exclude={"decision"})) for turn in record.turns],
-        "slots": [slot(name, one) for name, one in record.slots.items()],
+        "slots": [slot(name, one) | {"title": titles.slots.get(name, name)} for name, one in record.slots.items()],
         "journey": [step.model_dump(mode="json") for step in record.journey],
         "hand_overs": [
             note.model_dump(mode="json", include={"time", "channel", "reason"}) for note in record.hand_overs
@@ -32,7 +33,7 @@ def whole(record: Conversation, customer: Customer | None) -> dict[str, Any]:
     }
 
 
-def short(record: Conversation) -> dict[str, Any]:
+def short(record: Conversation, titles: Titles) -> dict[str, Any]:
     """As in a list."""
     return {
         "id": record.id,
@@ -41,7 +42,7 @@ def short(record: Conversation) -> dict[str, Any]:
         "open": record.is_open,
         "channels": list(dict.fromkeys(visit.channel for visit in record.channels)),
         "language": record.language,
-        "intent": record.intent,
+        "intent": titles.intents.get(record.intent or "", record.intent),
         "outcome": record.outcome,
         "satisfaction": record.satisfaction,
         "queue": record.queue,

@@ -1,5 +1,6 @@
 """What supervisors see and do: queues, agents and chats as they are, whispering, the access log, connectors."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -9,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.channels.chat_model import Chat
 from voiceedge.context.pii import mask_text
-from voiceedge.switch.queues.messages import TicketState
-from voiceedge.web.desk import rights, story, view
+from voiceedge.switch.queues.messages import QueueView, TicketState
+from voiceedge.web.desk import figures, rights, story, view
 from voiceedge.web.desk.door import Asker, Room, Supervising
 from voiceedge.web.desk.room import DeskRoom
 from voiceedge.web.problems import Problem
@@ -31,23 +32,33 @@ async def floor(asker: Supervising, room: Room) -> dict[str, Any]:
     agents = await room.watching.agents(*crew) if crew else []
     waiting = [chat for chat in await room.services.chats.waiting() if chat.tenant == tenant]
     written = {name: await room.services.chats.of_agent(name) for name in crew}
+    now = room.services.clock.now()
+    since_ms = view.ms(room.services.queues.rules.midnight(now))
+    of_agent, of_queue = await figures.chats_handled(room.services.context.database, crew, since_ms)
+    chatting = [chat for chats in written.values() for chat in chats]
     return {
-        "now": view.ms(room.services.clock.now()),
+        "now": view.ms(now),
         "queues": [
-            {**queue.model_dump(mode="json"), "chats": sum(chat.queue == queue.name for chat in waiting)}
+            {
+                **queue.model_dump(mode="json"),
+                **_chats_in(queue, waiting, view.ms(now)),
+                "chatting": sum(chat.queue == queue.name for chat in chatting),
+                "chats_handled": of_queue[queue.name],
+            }
             for queue in queues
         ],
         "agents": [
             {
                 **agent.model_dump(mode="json"),
                 "chats": len(written[agent.name]),
+                "chats_handled": of_agent[agent.name],
                 "present": room.assigning.is_present(agent.name),
             }
             for agent in agents
         ],
         "live": [
             *await _calls(room, asker),
-            *[await _chat(room, asker, chat) for chats in (waiting, *written.values()) for chat in chats],
+            *[await _chat(room, asker, chat) for chat in (*waiting, *chatting)],
         ],
     }
 
@@ -130,6 +141,14 @@ async def try_out(name: str, wish: Trying, asker: Supervising, room: Room) -> di
     }
 
 
+def _chats_in(queue: QueueView, waiting: Sequence[Chat], now_ms: int) -> dict[str, Any]:
+    """How many wait in it, and how long whoever has waited longest there, by phone or in a chat."""
+    waits_s = [
+        (now_ms - (chat.waiting_since_ms or chat.changed_ms)) / 1000 for chat in waiting if chat.queue == queue.name
+    ]
+    return {"chats": len(waits_s), "longest_wait_s": max([queue.longest_wait_s or 0.0, *waits_s])}
+
+
 async def _calls(room: DeskRoom, asker: Asker) -> list[dict[str, Any]]:
     """Those that talk with an agent, and those that wait."""
     found = []
@@ -158,4 +177,5 @@ async def _about(room: DeskRoom, asker: Asker, conversation: str, channel: str) 
     if record is None:
         return {}
     who = story.who(record, await view.customer_of(room, asker.entry.tenant, record))
-    return {"conversation": record.id, "channel": channel, "who": who, "intent": record.intent}
+    intent = story.short(record, room.titles(record))["intent"]
+    return {"conversation": record.id, "channel": channel, "who": who, "intent": intent}

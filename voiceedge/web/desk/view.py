@@ -134,7 +134,7 @@ class Drawing:
         known = await customer_of(self._room, tenant, record) if record else None
         about: Json = {"conversation": conversation, "channel": channel, "who": "", "intent": None, "last": ""}
         if record:
-            told = story.short(record)
+            told = story.short(record, self._room.titles(record))
             about |= {name: told[name] for name in ("intent", "language", "last")}
             about |= {"conversation": record.id, "who": story.who(record, known), "why": why(record)}
         return about

@@ -5,10 +5,12 @@ import { el, keyed, now, setClock, timer } from "./dom.js";
 import { attempt } from "./main.js";
 import { Log, entries } from "./talk.js";
 import { toast } from "./toast.js";
-import { moment, t } from "./words.js";
+import { knows, moment, t } from "./words.js";
 
 const EVERY_MS = 5000;
 const SOON_MS = 700;
+const QUEUE_HEADS = ["queues", "state", "q_waiting", "q_chats", "q_longest", "q_talking", "q_chatting", "q_agents", "q_level", "q_handled", "q_chats_handled", "q_abandoned"];
+const AGENT_HEADS = ["agents", "state", "present", "since_when", "chats", "handled", "q_chats_handled", "occupancy"];
 const percent = (part) => (part === null ? "–" : `${Math.round(part * 100)} %`);
 const clock = (seconds) => (seconds ? timer(now() - seconds * 1000) : "–");
 
@@ -34,8 +36,8 @@ export class Floor {
     this.connectors = el("div");
     this.element = el("main", { class: "floor" },
       el("div", { class: "floor-left" },
-        part(t("queues"), table(["queues", "state", "q_waiting", "q_chats", "q_longest", "q_talking", "q_agents", "q_level", "q_handled", "q_abandoned"], this.queues, 2)),
-        part(t("agents"), table(["agents", "state", "present", "since_when", "chats", "handled", "occupancy"], this.agents, 3)),
+        part(t("queues"), table(QUEUE_HEADS, this.queues, 2)),
+        part(t("agents"), table(AGENT_HEADS, this.agents, 3)),
         el("div", { class: "two" },
           part(t("access"), el("div", { class: "row" }, el("button", { class: "small", onclick: () => this.askAccess() }, t("show_access"))), table(["at", "actor", "action", "subject"], this.access)),
           part(t("connectors"), this.connectors))),
@@ -71,15 +73,15 @@ export class Floor {
     this.shown = shown;
     const taken = shown.live.find((one) => one.agent && one.conversation === this.at?.conversation);
     if (taken && taken.agent !== this.at.agent) this.follow(taken);
-    keyed(this.queues, shown.queues, (one) => one.name, () => el("tr"), (row, one) => row.replaceChildren(
+    keyed(this.queues, shown.queues, (one) => one.name, () => el("tr"), (row, one) => fill(row, QUEUE_HEADS,
       el("th", { scope: "row" }, one.title || one.name), cell(t(one.open ? "open" : "closed")),
-      number(one.waiting, one.waiting > 0), number(one.chats, one.chats > 0), number(clock(one.longest_wait_s)), number(one.talking),
+      number(one.waiting, one.waiting > 0), number(one.chats, one.chats > 0), number(clock(one.longest_wait_s)), number(one.talking), number(one.chatting),
       number(Object.entries(one.agents).filter(([state]) => state !== "logged_out").reduce((sum, [, count]) => sum + count, 0)),
-      number(percent(one.today.service_level)), number(one.today.handled), number(one.today.abandoned)));
-    keyed(this.agents, shown.agents, (one) => one.name, () => el("tr"), (row, one) => row.replaceChildren(
+      number(percent(one.today.service_level)), number(one.today.handled), number(one.chats_handled), number(one.today.abandoned)));
+    keyed(this.agents, shown.agents, (one) => one.name, () => el("tr"), (row, one) => fill(row, AGENT_HEADS,
       el("th", { scope: "row" }, one.title || one.name),
       el("td", {}, el("span", { class: `sign ${one.state}` }, t(one.state)), one.reason ? ` ${t(one.reason)}` : ""),
-      cell(t(one.present ? "yes" : "no")), number(clock(one.since_s)), number(one.chats), number(one.handled), number(percent(one.occupancy))));
+      cell(t(one.present ? "yes" : "no")), number(clock(one.since_s)), number(one.chats), number(one.handled), number(one.chats_handled), number(percent(one.occupancy))));
     this.drawLive();
   }
 
@@ -139,8 +141,14 @@ export class Floor {
   async askAccess() {
     await attempt(async () => {
       const found = await get("/supervisor/access");
-      this.access.replaceChildren(...found.map((one) => el("tr", {}, cell(moment(one.time, true)), cell(one.actor), cell(one.action), el("td", { class: "cut id" }, one.subject))));
+      this.access.replaceChildren(...found.map((one) => el("tr", {}, cell(moment(one.time, true)), cell(this.actor(one.actor)), cell(did(one.action)), el("td", { class: "cut id", title: one.subject }, about(one.subject)))));
     });
+  }
+
+  /** Agents by their titles; others, keys among them, as they are. */
+  actor(actor) {
+    const [kind, name] = actor.split(/:(.*)/);
+    return kind === "agent" ? t("actor_agent", { name: this.shown ? this.title(name) : name }) : actor;
   }
 
   async askConnectors() {
@@ -168,6 +176,26 @@ export class Floor {
       one.problem ? el("p", { class: "quiet" }, one.problem) : "",
       el("div", { class: "row" }, inputs.map(([, input]) => input), el("button", { class: "small", title: t("try_hint") }, t("try_it"))), told);
   }
+}
+
+/** What was done, in words: what it was done to follows the first of them that is known. */
+function did(action) {
+  const [verb, ...rest] = action.split(" ");
+  const [two, ...more] = rest;
+  const pair = `${verb}_${two}`;
+  const [key, name] = knows(`did_${pair}`) ? [pair, more.join(" ")] : [verb, rest.join(" ")];
+  return knows(`did_${key}`) ? t(`did_${key}`, { name: name.replace(/^\w+:/, "") }).trim() : action;
+}
+
+function about(subject) {
+  const [kind, name] = subject.split(/:(.*)/);
+  return knows(`about_${kind}`) ? `${t(`about_${kind}`)} ${(name ?? "").slice(-6)}` : subject;
+}
+
+/** The cells of a row know their heads, for where there is no room for a table. */
+function fill(row, heads, ...cells) {
+  cells.forEach((one, place) => (one.dataset.head = t(heads[place])));
+  row.replaceChildren(...cells);
 }
 
 function cell(words) {

@@ -65,7 +65,7 @@ async function showLogin(message = "") {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       const { shortest_code: digits } = await get("/about").catch(() => ({}));
-      const minutes = Math.ceil((error.retryAfter || 60) / 60);
+      const minutes = Math.max(1, Math.ceil((error.retryAfter || 60) / 60));
       text(told, t(error.code, { minutes, digits }));
       code.value = "";
       code.focus();
@@ -130,9 +130,9 @@ class Desk {
       el("div", { class: "state-group" }, this.stateButton, this.stateTimer, this.reasonText),
       el("span", { class: "spacer" }),
       (this.lostSign = el("span", { class: "lost", role: "status", hidden: true }, t("reconnecting"))),
-      el("button", { class: "link small keys", onclick: showHelp, title: `${t("shortcuts")} (Alt+/)`, "aria-label": t("shortcuts") }, "⌨"),
+      el("button", { class: "link small keys", onclick: showHelp, title: `${t("shortcuts")} (Alt+/)`, "aria-label": t("shortcuts") }, t("shortcuts")),
       el("button", { class: "link small", onclick: reload(() => use(current() === "ko" ? "en" : "ko")) }, t("language")),
-      el("button", { class: "link small", "aria-label": t("theme"), title: t("theme"), onclick: () => this.toggleTheme() }, "◐"),
+      el("button", { class: "link small", onclick: () => this.toggleTheme() }, t("theme")),
       el("span", { class: "name" }, this.shown.me.title),
       el("button", { class: "small", onclick: () => this.logOut() }, t("logout")),
     );

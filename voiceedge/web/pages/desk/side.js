@@ -65,7 +65,7 @@ export class Side {
   }
 
   drawSlots(record) {
-    const rows = record.slots.map((one) => this.value(one.name, plain(one.value), `slot:${one.name}`, one.hidden));
+    const rows = record.slots.map((one) => this.value(one.title, plain(one.value), `slot:${one.name}`, one.hidden));
     this.parts.slots.replaceChildren(rows.length ? el("dl", {}, rows) : el("p", { class: "quiet" }, t("no_slots")));
   }
 

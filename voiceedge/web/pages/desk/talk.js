@@ -20,7 +20,7 @@ export class Story {
     this.log = new Log();
     this.composer = this.makeComposer();
     this.buttons = Object.fromEntries(ACTIONS.map(([name, key]) => [name,
-      el("button", { class: name === "wrap" ? "primary" : "", onclick: () => this.act(name), title: `Alt+${key}` }, t(name), " ", el("kbd", { "aria-hidden": "true" }, key))]));
+      el("button", { onclick: () => this.act(name), title: `Alt+${key}` }, t(name), " ", el("kbd", { "aria-hidden": "true" }, key))]));
     this.actions = el("div", { class: "row story-actions", role: "toolbar", "aria-label": t("story") }, Object.values(this.buttons));
     this.none = el("div", { class: "empty tall" }, el("p", {}, t("choose")));
     this.full = el("div", { class: "story", hidden: true }, this.head, this.banner, this.log.element, this.composer, this.actions);

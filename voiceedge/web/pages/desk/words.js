@@ -3,10 +3,10 @@
 const WORDS = {
   ko: {
     title: "VoiceEdge 상담",
-    login: "로그인", agent: "상담원 이름", code: "비밀 번호 (숫자)", logout: "로그아웃",
-    login_hint: "전화기에서 쓰는 상담원 번호로 로그인합니다.",
-    wrong: "이름이나 번호가 맞지 않습니다.", locked: "여러 번 틀려 잠시 막혔습니다. {minutes}분 뒤에 다시 해 주세요.",
-    code_too_short: "데스크에는 {digits}자리 이상의 번호가 필요합니다. 관리자에게 알려 주세요.",
+    login: "로그인", agent: "상담원 이름", code: "코드", logout: "로그아웃",
+    login_hint: "전화기에서 로그인할 때 누르는 숫자가 코드입니다.",
+    wrong: "이름이나 코드가 맞지 않습니다.", locked: "여러 번 틀려 잠시 막혔습니다. {minutes}분 뒤에 다시 해 주세요.",
+    code_too_short: "데스크에는 {digits}자리 이상의 코드가 필요합니다. 관리자에게 알려 주세요.",
     unreachable: "서버에 연결할 수 없습니다.", failed: "처리하지 못했습니다.", over: "근무 시간이 지나 로그아웃되었습니다.",
     store_away: "저장소에 잠시 연결할 수 없습니다. 다시 해 주세요.",
     my_desk: "내 데스크", floor: "관제", contacts: "내 상담", nobody: "지금은 상담이 없습니다.", ready_hint: "연결되면 여기에 나타나고, 등록된 전화가 울립니다.",
@@ -41,8 +41,8 @@ const WORDS = {
     whisper_from: "{name}의 귓속말", close: "닫기", not_yours: "이 상담은 볼 수 없습니다.",
     shortcuts: "단축키", shortcut_select: "상담 고르기", shortcut_help: "단축키 보기", language: "English", theme: "밝게/어둡게",
     reconnecting: "연결이 끊겨 다시 연결하는 중입니다.", queues: "대기열", agents: "상담원", live: "진행 중", access: "열람 기록", show_access: "기록 보기", connectors: "연결 시스템",
-    q_waiting: "대기", q_longest: "최장 대기", q_talking: "통화", q_level: "서비스 수준", q_handled: "처리", q_abandoned: "포기", q_agents: "상담원", q_chats: "채팅 대기",
-    open: "열림", closed: "닫힘", state: "상태", present: "데스크", yes: "예", no: "아니요", handled: "처리", occupancy: "점유율",
+    q_waiting: "전화 대기", q_longest: "최장 대기", q_talking: "통화 중", q_chatting: "채팅 중", q_level: "서비스 수준", q_handled: "전화 처리", q_chats_handled: "채팅 처리", q_abandoned: "전화 포기", q_agents: "상담원", q_chats: "채팅 대기",
+    open: "열림", closed: "닫힘", state: "상태", present: "데스크", yes: "예", no: "아니요", handled: "전화 처리", occupancy: "점유율",
     listen: "듣기", whisper: "귓속말", whisper_hint: "{name}에게만 보입니다. 고객은 알 수 없습니다.", whispered: "전했습니다.", no_desk: "그 상담원은 데스크를 열지 않았습니다.",
     pick_live: "진행 중인 상담을 고르면 내용이 여기에 나타납니다.", at: "때", actor: "누가", action: "무엇을", subject: "대상",
     breaker_closed: "정상", breaker_open: "쉬는 중", breaker_half_open: "확인 중", asked: "조회", failed_count: "실패", p95: "p95", try_it: "시험 조회", try_hint: "시험 값을 넣어 조회합니다. 기록됩니다.",
@@ -50,11 +50,15 @@ const WORDS = {
     by_header: "헤더", by_number: "전용 번호", by_pin: "인증 번호", by_caller: "발신 번호", by_link: "링크", handed_over: "{channel} 상담으로 안내했습니다.", link_note: "이어 갈 링크를 보냈습니다 ({via}).", code_note: "전화로 이어 갈 번호를 안내했습니다.",
     link_failed: "이어 갈 링크를 보내지 못했습니다 ({via}).", note_by: "{name}의 메모", started: "{channel} 시작", ended: "{channel} 끝", tab_list: "상담", tab_story: "대화", tab_side: "고객",
     intent: "용건", unread: "안 읽은 메시지 {count}개", live_region: "대화 내용", typed: "입력", taken: "다른 상담원이 먼저 받았습니다.", too_long: "메시지가 너무 깁니다.",
+    actor_agent: "{name} 님이", about_conversation: "상담", about_customer: "고객", about_all: "전체",
+    did_read: "열람", did_revealed: "가린 값 보기 ({name})", did_logged_in: "로그인", did_logged_out: "로그아웃", did_login_refused: "로그인 실패", did_whispered_to: "{name}에게 귓속말",
+    did_sent_on: "다른 채널 안내 {name}", did_tried_connector: "{name} 시험 조회", did_read_access_log: "열람 기록 보기", did_search: "검색", did_find: "찾기", did_read_call: "통화 열람",
+    did_export: "내보내기", did_erase: "지우기", did_merge: "고객 합치기", did_split: "고객 나누기", did_import: "가져오기",
     past: "지금은 할 수 없습니다.", wait_now: "지금 대기", since_when: "경과",
   },
   en: {
     title: "VoiceEdge desk",
-    login: "Log in", agent: "Agent's name", code: "Code (digits)", logout: "Log out",
+    login: "Log in", agent: "Name", code: "Code", logout: "Log out",
     login_hint: "Use the code by which you log in at your phone.",
     wrong: "The name or the code is wrong.", locked: "Too many wrong codes. Try again in {minutes} min.",
     code_too_short: "The desk needs a code of {digits} digits or more: tell your administrator.",
@@ -92,8 +96,8 @@ const WORDS = {
     whisper_from: "{name} whispers", close: "Close", not_yours: "You may not open this.",
     shortcuts: "Shortcuts", shortcut_select: "Choose a contact", shortcut_help: "Show shortcuts", language: "한국어", theme: "Light/dark",
     reconnecting: "Connection lost: reconnecting.", queues: "Queues", agents: "Agents", live: "Live", access: "Access log", show_access: "Show entries", connectors: "Connectors",
-    q_waiting: "Waiting", q_longest: "Longest", q_talking: "Talking", q_level: "Service level", q_handled: "Handled", q_abandoned: "Abandoned", q_agents: "Agents", q_chats: "Chats waiting",
-    open: "open", closed: "closed", state: "State", present: "Desk", yes: "yes", no: "no", handled: "Handled", occupancy: "Occupancy",
+    q_waiting: "Calls waiting", q_longest: "Longest wait", q_talking: "Talking", q_chatting: "Chatting", q_level: "Service level", q_handled: "Calls handled", q_chats_handled: "Chats handled", q_abandoned: "Calls abandoned", q_agents: "Agents", q_chats: "Chats waiting",
+    open: "open", closed: "closed", state: "State", present: "Desk", yes: "yes", no: "no", handled: "Calls handled", occupancy: "Occupancy",
     listen: "Follow", whisper: "Whisper", whisper_hint: "Only {name} sees it.", whispered: "Told.", no_desk: "This agent has no desk open.",
     pick_live: "Choose a live contact to follow it here.", at: "When", actor: "Who", action: "What", subject: "Of",
     breaker_closed: "well", breaker_open: "left alone", breaker_half_open: "being tried", asked: "Asked", failed_count: "Failed", p95: "p95", try_it: "Try it", try_hint: "Ask with a test value. It is noted.",
@@ -101,6 +105,10 @@ const WORDS = {
     by_header: "header", by_number: "own number", by_pin: "code", by_caller: "caller id", by_link: "link", handed_over: "Sent to {channel}.", link_note: "Link sent by {via}.", code_note: "Code for the phone given.",
     link_failed: "Link could not be sent by {via}.", note_by: "Note by {name}", started: "{channel} began", ended: "{channel} ended", tab_list: "Contacts", tab_story: "Talk", tab_side: "Customer",
     intent: "Wish", unread: "{count} unread", live_region: "Conversation", typed: "keyed", taken: "Somebody else was first.", too_long: "The message is too long.",
+    actor_agent: "{name}", about_conversation: "contact", about_customer: "customer", about_all: "all",
+    did_read: "opened", did_revealed: "showed {name}", did_logged_in: "logged in", did_logged_out: "logged out", did_login_refused: "login refused", did_whispered_to: "whispered to {name}",
+    did_sent_on: "sent on {name}", did_tried_connector: "tried {name}", did_read_access_log: "read the access log", did_search: "searched", did_find: "found", did_read_call: "opened a call",
+    did_export: "exported", did_erase: "erased", did_merge: "merged customers", did_split: "split customers", did_import: "imported",
     past: "Not possible now.", wait_now: "Waiting now", since_when: "For",
   },
 };
@@ -115,6 +123,10 @@ export function use(wanted) {
   language = wanted;
   localStorage.setItem("desk.language", wanted);
   document.documentElement.lang = wanted;
+}
+
+export function knows(key) {
+  return key in WORDS[language];
 }
 
 /** The words for `key`, with {names} filled in; a key without words is shown as it is. */
