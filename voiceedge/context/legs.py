@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
 from voiceedge.context.events import LegEnded
+from voiceedge.context.rows import ms
 from voiceedge.context.tables import legs
 
 READ_AT_ONCE = 1_000
@@ -60,7 +61,7 @@ async def keep(
 
 async def read(begin: Begin, since: datetime, until: datetime) -> AsyncIterator[LegRecord]:
     """Records of legs that ended in that time, the oldest first; `begin` is a database's `begin` or `look`."""
-    wanted = legs.c.ended_ms >= _ms(since), legs.c.ended_ms < _ms(until)
+    wanted = legs.c.ended_ms >= ms(since), legs.c.ended_ms < ms(until)
     query = select(legs.c.conversation_id, legs.c.node, legs.c.number, legs.c.record).where(*wanted)
     query = query.order_by(legs.c.ended_ms, legs.c.id)
     for start in range(0, 1 << 62, READ_AT_ONCE):
@@ -75,7 +76,7 @@ async def read(begin: Begin, since: datetime, until: datetime) -> AsyncIterator[
 async def forget(database: Database, before: datetime) -> int:
     """Delete the records of legs that ended before; how many."""
     async with database.begin() as connection:
-        return (await connection.execute(delete(legs).where(legs.c.ended_ms < _ms(before)))).rowcount
+        return (await connection.execute(delete(legs).where(legs.c.ended_ms < ms(before)))).rowcount
 
 
 def write_csv(records: Sequence[LegRecord], file: TextIO, *, header: bool = True) -> None:
@@ -142,7 +143,3 @@ def _no_formula(value: object) -> object:
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} and not value[1:].isdigit():
         return f"'{value}"
     return value
-
-
-def _ms(time: datetime) -> int:
-    return int(time.timestamp() * 1000)

@@ -1,7 +1,7 @@
 """Numbers that are called only to continue: each is lent to one conversation at a time, until it expires."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -12,6 +12,7 @@ from voiceedge.context.continuing_tables import lent_numbers
 from voiceedge.context.database import Database
 from voiceedge.context.pii import canonical
 from voiceedge.context.record import MAIN
+from voiceedge.context.rows import ms
 
 _LOCK = "lent_numbers"
 
@@ -32,13 +33,13 @@ class LentNumbers:
         its = {
             "conversation_id": conversation_id,
             "channel": channel,
-            "expires_at_ms": _ms(expires_at),
+            "expires_at_ms": ms(expires_at),
             "tenant": tenant,
         }
         return await self._database.attempt(lambda connection: self._lend(connection, its))
 
     async def _lend(self, connection: AsyncConnection, its: dict[str, Any]) -> str | None:
-        now_ms = _ms(self._clock.now())
+        now_ms = ms(self._clock.now())
         await self._database.lock(connection, [_LOCK])
         lent = {row.number: row.expires_at_ms for row in await connection.execute(select(lent_numbers))}
         free = [number for number in self._numbers if lent.get(number, 0) <= now_ms]
@@ -55,11 +56,7 @@ class LentNumbers:
             lent_numbers.c.number == canonical(called),
             lent_numbers.c.channel == channel,
             lent_numbers.c.tenant == tenant,
-            lent_numbers.c.expires_at_ms > _ms(self._clock.now()),
+            lent_numbers.c.expires_at_ms > ms(self._clock.now()),
         )
         async with self._database.begin() as connection:
             return (await connection.execute(query)).scalar_one_or_none()
-
-
-def _ms(time: datetime) -> int:
-    return int(time.timestamp() * 1000)

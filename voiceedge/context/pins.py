@@ -26,6 +26,7 @@ from voiceedge.clock import Clock
 from voiceedge.context.continuing_tables import pin_askers, pins
 from voiceedge.context.database import Database
 from voiceedge.context.record import MAIN
+from voiceedge.context.rows import ms
 from voiceedge.context.tokens import Refusal, TokenRefusedError
 from voiceedge.errors import StoreError
 
@@ -80,7 +81,7 @@ class Pins:
         its = {
             "conversation_id": conversation_id,
             "channel": channel,
-            "expires_at_ms": _ms(expires_at),
+            "expires_at_ms": ms(expires_at),
             "tenant": tenant,
         }
         return await self._database.attempt(lambda connection: self._issue(connection, its))
@@ -91,7 +92,7 @@ class Pins:
         }
         await self._database.lock(connection, [_LOCK])
         await self._forget(connection)
-        alive = select(pins.c.id).where(pins.c.id.in_(candidates), pins.c.expires_at_ms > _ms(self._clock.now()))
+        alive = select(pins.c.id).where(pins.c.id.in_(candidates), pins.c.expires_at_ms > ms(self._clock.now()))
         taken = set(await connection.scalars(alive))
         name = next((name for name in candidates if name not in taken), None)
         if name is None:
@@ -126,7 +127,7 @@ class Pins:
         tenant: str,
         who: str | None,
     ) -> tuple[str, Refusal | None, list[str]]:
-        now_ms, name = _ms(self._clock.now()), self._hash(pin)
+        now_ms, name = ms(self._clock.now()), self._hash(pin)
         await self._database.lock(connection, [_LOCK])
         counts = await self._counts(connection, limits)
         locked = any(count.locked_until_ms > now_ms for count in counts.values())
@@ -168,7 +169,7 @@ class Pins:
 
     async def _forget(self, connection: AsyncConnection) -> None:
         """What is over for an hour: until then a customer is told why."""
-        before = _ms(self._clock.now()) - KEPT_MS
+        before = ms(self._clock.now()) - KEPT_MS
         await connection.execute(delete(pins).where(pins.c.expires_at_ms < before))
         over = (pin_askers.c.since_ms < before) & (pin_askers.c.locked_until_ms < before)
         await connection.execute(delete(pin_askers).where(over))
@@ -183,7 +184,3 @@ def _refusal(known: Any, channel: str) -> Refusal:
     if known.channel != channel:
         return Refusal.FOREIGN_CHANNEL
     return Refusal.USED if known.redeemed_at_ms is not None else Refusal.EXPIRED
-
-
-def _ms(time: Any) -> int:
-    return int(time.timestamp() * 1000)

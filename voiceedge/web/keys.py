@@ -7,7 +7,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Row, func, insert, select, update
@@ -15,6 +15,7 @@ from sqlalchemy import Row, func, insert, select, update
 from voiceedge.clock import Clock
 from voiceedge.context.api_tables import api_keys
 from voiceedge.context.database import Database
+from voiceedge.context.rows import ms, time_of
 from voiceedge.errors import VoiceEdgeError
 
 SECRET_BYTES = 24
@@ -78,7 +79,7 @@ class Keys:
         expires = now + timedelta(days=expires_days) if expires_days else None
         row = {
             "id": key_id, "digest": _digest(secret), "name": name, "tenant": tenant,
-            "scopes": " ".join(sorted(scopes)), "created_ms": _ms(now), "expires_ms": _ms(expires) if expires else None,
+            "scopes": " ".join(sorted(scopes)), "created_ms": ms(now), "expires_ms": ms(expires) if expires else None,
         }  # fmt: skip
         async with self._database.begin() as connection:
             await connection.execute(insert(api_keys).values(row))
@@ -95,7 +96,7 @@ class Keys:
         which = (api_keys.c.id == name_or_id) | (api_keys.c.name == name_or_id)
         query = update(api_keys).where(which, api_keys.c.revoked_ms.is_(None))
         async with self._database.begin() as connection:
-            count = (await connection.execute(query.values(revoked_ms=_ms(self._clock.now())))).rowcount
+            count = (await connection.execute(query.values(revoked_ms=ms(self._clock.now())))).rowcount
             known = (await connection.execute(select(func.count()).select_from(api_keys).where(which))).scalar_one()
         if not known:
             raise KeyRefusedError(f"There is no key {name_or_id}: see `voiceedge key list`.")
@@ -149,14 +150,6 @@ def _digest(secret: str) -> str:
 def _key(row: Row[tuple[object, ...]]) -> Key:
     scopes = frozenset(Scope(scope) for scope in row.scopes.split() if scope in set(Scope))
     return Key(
-        row.id, row.name, row.tenant, scopes, _moment(row.created_ms),
-        _moment(row.expires_ms) if row.expires_ms else None, _moment(row.revoked_ms) if row.revoked_ms else None,
+        row.id, row.name, row.tenant, scopes, time_of(row.created_ms),
+        time_of(row.expires_ms) if row.expires_ms else None, time_of(row.revoked_ms) if row.revoked_ms else None,
     )  # fmt: skip
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
-
-
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -12,6 +12,7 @@ from voiceedge.clock import Clock
 from voiceedge.context.continuing_tables import messages_out
 from voiceedge.context.database import Database
 from voiceedge.context.pii import PersonalDataClass, mask, pseudonym
+from voiceedge.context.rows import ms
 
 LEASE_S = 240.0  # longer than any try takes: whose sender died is tried by another then
 KEPT_S = 86400.0  # of one that is over, so that one given twice is known
@@ -48,7 +49,7 @@ class MessageQueue:
             "tries": 0,
             "added_ms": now_ms,
             "due_ms": now_ms,
-            "until_ms": _ms(until),
+            "until_ms": ms(until),
         }
         lately = messages_out.c.added_ms > now_ms - int(HOUR_S * 1000)
         count = select(func.count()).where(messages_out.c.addressee == addressee, lately)
@@ -115,12 +116,8 @@ class MessageQueue:
             await connection.execute(delete(messages_out).where(over))
 
     def _now_ms(self) -> int:
-        return _ms(self._clock.now())
+        return ms(self._clock.now())
 
 
 def masked(address: str) -> str:
     return mask(address, PersonalDataClass.PERSONAL)
-
-
-def _ms(time: datetime) -> int:
-    return int(time.timestamp() * 1000)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 
+from voiceedge.context.rows import ms
 from voiceedge.switch.queues.board import State
 from voiceedge.switch.queues.messages import (
     AgentState,
@@ -71,7 +72,7 @@ class Picture:
         return QueueView(
             name=name, title=queue.title, open=self._rules.is_open(queue, at), waiting=len(waiting),
             call_backs=sum(ticket.call_back for ticket in waiting),
-            longest_wait_s=max((_ms(at) - joined for joined in unanswered), default=0) / 1000,
+            longest_wait_s=max((ms(at) - joined for joined in unanswered), default=0) / 1000,
             talking=sum(ticket.state is TicketState.TALKING for ticket in live), agents=dict(states),
             expected_wait_s=self._expected_wait_s(name, len(waiting) + 1), **figures,
         )  # fmt: skip
@@ -80,7 +81,7 @@ class Picture:
         live = sorted((t for t in self.state.tickets.values() if t.queue == name), key=lambda t: t.order)
         return tuple(
             Place(
-                ticket=ticket.id, state=ticket.state, waited_s=(_ms(at) - ticket.joined_ms) / 1000,
+                ticket=ticket.id, state=ticket.state, waited_s=(ms(at) - ticket.joined_ms) / 1000,
                 priority=ticket.priority, call_back=ticket.call_back,
                 agents=tuple(agent.name for agent in self._agents_of[ticket.id]),
             )
@@ -93,10 +94,10 @@ class Picture:
         ticket = self.state.tickets.get(agent.ticket or "")
         return AgentView(
             name=name, title=entry.title, state=agent.state, reason=agent.reason,
-            since_s=max(0, _ms(at) - agent.since_ms) / 1000 if agent.since_ms else 0.0,
+            since_s=max(0, ms(at) - agent.since_ms) / 1000 if agent.since_ms else 0.0,
             then=agent.then.value if agent.then else "", queues=entry.queues,
             phone=agent.phone or entry.phone, queue=ticket.queue if ticket else None,
-            on_a_call=agent.state is AgentState.TALKING or agent.engaged_ms > _ms(at),
+            on_a_call=agent.state is AgentState.TALKING or agent.engaged_ms > ms(at),
         )  # fmt: skip
 
     def _crew(self, queue: str) -> list[Agent]:
@@ -138,7 +139,3 @@ class Picture:
             if agent.ticket:
                 agents[agent.ticket].append(agent)
         return agents
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

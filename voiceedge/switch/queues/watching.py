@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from voiceedge.clock import Clock
 from voiceedge.context.database import Database
+from voiceedge.context.rows import ms
 from voiceedge.switch.queues import figures
 from voiceedge.switch.queues.board import QueueError
 from voiceedge.switch.queues.messages import AgentView, Figures, QueueDetails, QueueView
@@ -24,9 +25,9 @@ class Watching:
     async def agents(self, *only: str) -> list[AgentView]:
         picture, at = await self._queues.picture(), self._clock.now()
         names = only or tuple(self._queues.rules.agents)
-        since = _ms(self._queues.rules.midnight(at))
+        since = ms(self._queues.rules.midnight(at))
         async with self._database.begin() as connection:
-            counted = await figures.of_agents(connection, picture.state.agents, since, _ms(at))
+            counted = await figures.of_agents(connection, picture.state.agents, since, ms(at))
         return [picture.agent(name, at).model_copy(update=counted.get(name, {})) for name in names]
 
     async def show(self, queue: str) -> QueueDetails:
@@ -48,7 +49,7 @@ class Watching:
         quarter, hour = at - timedelta(minutes=15), at - timedelta(hours=1)
         async with self._database.begin() as connection:
             for since in {*begins.values(), quarter, hour}:
-                found = await figures.of_queues(connection, {name: rules.queues[name] for name in names}, _ms(since))
+                found = await figures.of_queues(connection, {name: rules.queues[name] for name in names}, ms(since))
                 for name, its in found.items():
                     if since == begins[name]:
                         counted[name]["today"] = its
@@ -57,7 +58,3 @@ class Watching:
                     if since == hour:
                         counted[name]["last_hour"] = its
         return counted
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

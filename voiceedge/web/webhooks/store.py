@@ -7,13 +7,14 @@ lease on it, so that no other node sends it too; of a node that died over it the
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.context.api_tables import webhook_deliveries as deliveries
 from voiceedge.context.api_tables import webhooks
+from voiceedge.context.rows import ms, time_of
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 MOST_WEBHOOKS = 50  # of one tenant
@@ -54,7 +55,7 @@ async def add(connection: AsyncConnection, webhook: Webhook) -> bool:
     if await one(connection, webhook.tenant, webhook.id) is None:  # it may be asked for again
         row = {
             "id": webhook.id, "tenant": webhook.tenant, "url": webhook.url, "types": json.dumps(webhook.types),
-            "created_ms": _ms(webhook.created_at), "why": "",
+            "created_ms": ms(webhook.created_at), "why": "",
         }  # fmt: skip
         await connection.execute(insert(webhooks).values(row))
     return True
@@ -148,22 +149,14 @@ async def prune(connection: AsyncConnection, before_ms: int) -> None:
 
 def _webhook(row: Row[tuple[object, ...]]) -> Webhook:
     return Webhook(
-        row.id, row.tenant, row.url, tuple(json.loads(row.types)), _moment(row.created_ms),
-        _moment(row.disabled_ms) if row.disabled_ms else None, row.why,
+        row.id, row.tenant, row.url, tuple(json.loads(row.types)), time_of(row.created_ms),
+        time_of(row.disabled_ms) if row.disabled_ms else None, row.why,
     )  # fmt: skip
 
 
 def _delivery(row: Row[tuple[object, ...]]) -> Delivery:
     return Delivery(
         row.position, row.webhook, row.event_id, row.conversation, row.type, row.body, row.state, row.tries,
-        _moment(row.added_ms), _moment(row.due_ms) if row.state == WAITING and row.due_ms else None,
+        time_of(row.added_ms), time_of(row.due_ms) if row.state == WAITING and row.due_ms else None,
         row.answered, row.problem,
     )  # fmt: skip
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
-
-
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
