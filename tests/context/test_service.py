@@ -61,7 +61,7 @@ async def test_a_call_is_remembered_published_and_resumed(config: Config) -> Non
         journal = QueueJournal(outgoing, "conversation-1", CLOCK)
         started, *others = one_of_each()
         journal.record(started, {"slots": {"order": Slot(value="12345678")}, "intent": "delivery"})
-        token = await service.issue_token("conversation-1", "web-chat")
+        token = (await service.continuing.issue("conversation-1", "web-chat")).token
         for data in others:
             journal.record(data)
         await until(lambda: len(events) >= len(others) + 1)
@@ -256,7 +256,7 @@ async def test_status_tells_of_a_sudden_end(tmp_path: Path, unused_tcp_port: int
 
 async def test_a_hand_over_carries_the_token_and_no_log_or_record_does(config: Config) -> None:
     async with ContextService(config, CLOCK) as service:
-        token = await service.issue_token("c", "web-chat", 60)
+        token = (await service.continuing.issue("c", "web-chat", expires_s=60)).token
         handed = HandedOver(
             call_id="1", channel="web-chat", reason="r", token=token, expires_at="x", intent=None, slots={}
         )  # fmt: skip

@@ -160,9 +160,6 @@ class ContextService:
     async def conversation(self, conversation_id: str) -> Conversation | None:
         return await self._store.conversation(conversation_id)
 
-    async def issue_token(self, conversation_id: str, channel: str, expires_s: float | None = None) -> str:
-        return (await self.continuing.issue(conversation_id, channel, expires_s=expires_s)).token
-
     async def redeem_token(self, token: str, channel: str) -> Conversation:
         """Burn the token; raises TokenRefusedError with the reason."""
         return (await self.continuing.redeem(channel, "link", token)).conversation
