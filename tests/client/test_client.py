@@ -63,6 +63,41 @@ async def test_a_channel_does_its_work_by_either_client(tmp_path):
                 break
 
 
+async def test_events_go_on_after_a_refusal_that_is_for_now_and_end_with_one_that_is_for_good():
+    event = b'id: 7\ndata: {"type": "x"}\n\n'
+    answers = iter(
+        [
+            b"HTTP/1.1 429 x\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n{}",
+            b"HTTP/1.1 503 x\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n{}",
+            b"HTTP/1.1 200 x\r\nContent-Length: %d\r\n\r\n%s" % (len(event), event),
+            b"HTTP/1.1 401 x\r\nContent-Length: 2\r\n\r\n{}",
+        ]
+        * 2
+    )
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(next(answers))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    def by_hand() -> None:
+        with Client(url, "key") as client:
+            events = client.events()
+            assert next(events) == ("7", {"type": "x"})
+            with pytest.raises(ApiError):
+                next(events)
+
+    async with server, AsyncClient(url, "key") as client:
+        await asyncio.to_thread(by_hand)
+        events = client.events()
+        assert await anext(events) == ("7", {"type": "x"})
+        with pytest.raises(ApiError):
+            await anext(events)
+
+
 def test_a_signature_that_is_altered_or_old_is_none():
     secret, body = "whsec_x", b'{"id": "1"}'
     signature = hmac.new(secret.encode(), b"1000.1." + body, hashlib.sha256).hexdigest()

@@ -61,11 +61,12 @@ class Client:
     def events(self, *, conversation: str | None = None, after: str | None = None) -> Iterator[tuple[str, Event]]:
         """Each event with its cursor, which `after` takes, without end: over breaks, too."""
         while True:
+            wait_s = 1.0
             try:
                 with self._http.stream(**_following(conversation, after)) as answer:
                     if answer.is_error:
                         answer.read()
-                    _check(answer)
+                        wait_s = _later_s(answer)
                     reader = _Reader()
                     for line in answer.iter_lines():
                         if found := reader.took(line):
@@ -73,7 +74,7 @@ class Client:
                             yield found
             except httpx.TransportError:
                 pass
-            time.sleep(1)
+            time.sleep(wait_s)
 
 
 class AsyncClient:
@@ -114,11 +115,12 @@ class AsyncClient:
     ) -> AsyncIterator[tuple[str, Event]]:
         """As Client.events."""
         while True:
+            wait_s = 1.0
             try:
                 async with self._http.stream(**_following(conversation, after)) as answer:
                     if answer.is_error:
                         await answer.aread()
-                    _check(answer)
+                        wait_s = _later_s(answer)
                     reader = _Reader()
                     async for line in answer.aiter_lines():
                         if found := reader.took(line):
@@ -126,7 +128,7 @@ class AsyncClient:
                             yield found
             except httpx.TransportError:
                 pass
-            await asyncio.sleep(1)
+            await asyncio.sleep(wait_s)
 
 
 class _Reader:
@@ -161,17 +163,25 @@ def _wait_s(answer: httpx.Response) -> float | None:
     return min(float(waits), LONGEST_WAIT_S)
 
 
-def _check(answer: httpx.Response) -> None:
-    if answer.is_error:
-        try:
-            problem = answer.json()
-        except ValueError:
-            problem = {}
-        raise ApiError(answer.status_code, problem if isinstance(problem, dict) else {})
+def _later_s(answer: httpx.Response) -> float:
+    """The same of a refusal. Raises ApiError where it is for good."""
+    wait_s = _wait_s(answer)
+    if wait_s is None:
+        raise _error(answer)
+    return wait_s
+
+
+def _error(answer: httpx.Response) -> ApiError:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {}
+    return ApiError(answer.status_code, problem if isinstance(problem, dict) else {})
 
 
 def _read(answer: httpx.Response, _: Request[Answer]) -> Answer:
-    _check(answer)
+    if answer.is_error:
+        raise _error(answer)
     return cast("Answer", answer.json() if answer.content else None)
 
 
