@@ -10,9 +10,12 @@ import httpx
 import pytest
 from api_site import Site, holding, opened
 from receiver import receiving
+from sqlalchemy import func, select
 
 from voiceedge.clock import RealClock, VirtualClock
+from voiceedge.context.api_tables import webhook_deliveries
 from voiceedge.web.webhooks import sending, store
+from voiceedge.web.webhooks.sending import Sender
 
 OPEN = {"channel": "kakao", "reference": "room-1"}
 
@@ -191,6 +194,25 @@ async def test_a_webhook_is_tried_shown_without_its_secret_and_ended(tmp_path):
         assert wrong.json()["code"] == "unknown_event_type"
 
 
+async def waiting(site: Site) -> int:
+    query = select(func.count()).where(webhook_deliveries.c.state == store.WAITING)
+    async with site.services.context.database.begin() as connection:
+        return (await connection.execute(query)).scalar_one()
+
+
+async def test_receivers_that_hang_take_no_connection_from_another(tmp_path):
+    async with receiving() as (receiver, origin):
+        receiver.answer = lambda _: None
+        sender = Sender((origin,), b"k", RealClock())
+        webhook = store.Webhook("w", "main", origin, (), RealClock().now())
+        async with asyncio.TaskGroup() as tasks:
+            sent = [tasks.create_task(sender.send(webhook, str(number), "{}")) for number in range(105)]
+            await receiver.until(105, within_s=5)
+            for task in sent:
+                task.cancel()
+        await sender.close()
+
+
 async def test_two_nodes_send_each_event_once(tmp_path, postgres):
     database = {"url": postgres.url(postgres.new_database()), "password_file": postgres.password_file}
     (tmp_path / "a/data").mkdir(parents=True)
@@ -212,9 +234,11 @@ async def test_two_nodes_send_each_event_once(tmp_path, postgres):
             for name in names:
                 await turn(first if number % 2 else second, name, str(number))
         got = await receiver.until(30)
-        for site in nodes:
-            site.services.context.listeners[0]()
-        await asyncio.sleep(0.5)  # for what would come twice
+        async with asyncio.timeout(20):
+            while await waiting(nodes[0]):  # noqa: ASYNC110 - until either node has written down what it sent
+                await asyncio.sleep(0.01)
+        async with nodes[0].services.context.database.begin() as connection:
+            assert set(await connection.scalars(select(webhook_deliveries.c.tries))) == {1}
         assert len(got) == len({one.headers["webhook-id"] for one in got}) == 30
         for name in names:
             assert [one.event["data"]["text"] for one in got if one.event["subject"] == name] == list("012345")

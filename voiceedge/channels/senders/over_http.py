@@ -1,6 +1,5 @@
 """Messages by HTTP: a gateway for texts, and webhooks that are signed as those of the API are (docs/api.md)."""
 
-import hmac
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import httpx
 
 from voiceedge.channels.file import Sms, Webhook, filled
 from voiceedge.channels.senders.message import Message, NotSentError
+from voiceedge.channels.senders.signing import signed
 from voiceedge.clock import Clock, timeout
 
 RETRY = frozenset({408, 409, 425, 429})  # and all of 5xx
@@ -43,14 +43,11 @@ class WebhookSender:
         values = message.envelope(message.worded(its.worded(message.language)))
         body = json.dumps(filled(its.body, values) if its.body else dict(values), ensure_ascii=False).encode()
         at_s = int(self._clock.now().timestamp())
-        signed = f"{at_s}.{message.id}.".encode() + body
-        signature = hmac.digest(_secret(its.secret_file).encode(), signed, "sha256").hex()
         headers = {
             **its.headers,
             "Content-Type": "application/json",
             "Idempotency-Key": message.id,
-            "Webhook-Id": message.id,
-            "Webhook-Signature": f"t={at_s},v1={signature}",
+            **signed(_secret(its.secret_file), message.id, at_s, body),
         }
         await _post(self._client, self._clock, its.timeout_s, its.url, headers, content=body)
 

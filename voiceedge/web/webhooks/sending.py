@@ -21,18 +21,20 @@ import httpx
 import structlog
 
 import voiceedge
+from voiceedge.channels.senders.signing import signed
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.config_digital import origin
 from voiceedge.context.cloudevents import CONTENT_TYPE
 from voiceedge.context.database import Database
 from voiceedge.errors import StoreError
 from voiceedge.web.webhooks import store
-from voiceedge.web.webhooks.signing import secret_of, signed
+from voiceedge.web.webhooks.signing import secret_of
 from voiceedge.web.webhooks.store import Delivery, Webhook
 
 ANSWER_S = 10.0
 LEASE_S = 60.0  # much longer than sending takes: no other node has the same in hand
 AT_ONCE = 4  # of one webhook: a receiver that hangs takes nothing from the others
+KEPT_OPEN = 100  # connections; of those in use there may be AT_ONCE for each webhook, so that none waits for another's
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 3600.0
 TRIES = 34  # with these pauses, a day
 GATHER_S = 0.05  # between two looks, however many events come
@@ -61,6 +63,7 @@ class Sender:
         self._targets, self._key, self._clock = targets, key, clock
         self._client = httpx.AsyncClient(
             trust_env=False, follow_redirects=False, timeout=ANSWER_S, verify=ssl.create_default_context(),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_OPEN),
             headers={"User-Agent": f"VoiceEdge/{voiceedge.__version__}", "Content-Type": CONTENT_TYPE},
         )  # fmt: skip
 
