@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voiceedge.channels.chat_model import Chat, ChatError
 from voiceedge.context.pii import pseudonym, pseudonym_key
-from voiceedge.web.arrival import network
+from voiceedge.web.arrival import is_safe, network
 from voiceedge.web.limits import Buckets
 from voiceedge.web.problems import Problem
 from voiceedge.web.services import Services, Wanted
@@ -154,5 +154,5 @@ class CrossOrigin:
 
 def remember(request: Request, response: Response, session: str) -> None:
     """In the browser, where no script reads it and no other site's page sends it."""
-    secure = request.url.scheme == "https"
+    secure = is_safe(request)
     response.set_cookie(COOKIE, session, KEPT_S, path="/chat", secure=secure, httponly=True, samesite="strict")

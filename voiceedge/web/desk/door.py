@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.switch.plan import AgentEntry
-from voiceedge.web.arrival import network
+from voiceedge.web.arrival import is_safe, network
 from voiceedge.web.desk.room import DeskRoom
 from voiceedge.web.desk.sessions import LONGEST_S, Session
 from voiceedge.web.problems import Problem
@@ -51,8 +51,8 @@ async def known(request: Request, room: Room) -> Asker:
     """Whoever the cookie belongs to; changes must carry our header besides."""
     if request.method not in {"GET", "HEAD"} and request.headers.get(HEADER) != "1":
         raise Problem(HTTPStatus.FORBIDDEN, "not_from_the_desk", f"changes are asked for with {HEADER}: 1")
-    secret = request.cookies.get(SAFE_COOKIE if _is_safe(request) else COOKIE)
-    session = await room.sessions.find(secret) if secret else None
+    cookie = request.cookies.get(SAFE_COOKIE if is_safe(request) else COOKIE)
+    session = await room.sessions.find(cookie) if cookie else None
     entry = room.agents.get(session.agent) if session else None
     if session is None or entry is None:
         raise Problem(HTTPStatus.UNAUTHORIZED, "not_logged_in", "log in at /desk")
@@ -95,13 +95,13 @@ async def log_in(wish: Login, request: Request, response: Response, room: Room) 
     if len(code) < SHORTEST_CODE:
         text = f"the desk wants a code of {SHORTEST_CODE} digits or more: change the agent's code in the switch plan"
         raise Problem(HTTPStatus.FORBIDDEN, "code_too_short", text)
-    secret = await room.sessions.open(wish.agent)
+    cookie = await room.sessions.open(wish.agent)
     await room.note(f"agent:{wish.agent}", "logged_in", address)
     await room.begin_work(wish.agent)
-    safe = _is_safe(request)
+    safe = is_safe(request)
     response.set_cookie(
         SAFE_COOKIE if safe else COOKIE,
-        secret,
+        cookie,
         max_age=LONGEST_S,
         path="/",
         secure=safe,
@@ -116,9 +116,4 @@ async def log_out(asker: Known, request: Request, response: Response, room: Room
     await room.sessions.close(asker.session)
     await room.note(asker.actor, "logged_out", asker.name)
     await room.end_work(asker.name)
-    response.delete_cookie(SAFE_COOKIE if _is_safe(request) else COOKIE, path="/")
-
-
-def _is_safe(request: Request) -> bool:
-    """Whether the browser came by https, be it to a proxy of ours."""
-    return request.url.scheme == "https"
+    response.delete_cookie(SAFE_COOKIE if is_safe(request) else COOKIE, path="/")

@@ -47,7 +47,7 @@ class DeskRoom:
     def __init__(self, services: Services) -> None:
         self.services = services
         context, clock, queues = services.context, services.clock, services.queues
-        self.sessions, self.attempts = Sessions(context.database, clock), Attempts(clock)
+        self.sessions, self.attempts = Sessions(context.database, clock, self._code_of), Attempts(clock)
         self.contacts, self.coming = Contacts(context.database, clock), Coming(clock)
         self.watching = Watching(queues, context.database, clock)
         self.assigning = ChatAssigning(services.chats, queues, clock, changed=self._changed, taken=self._taken)
@@ -64,6 +64,10 @@ class DeskRoom:
 
     def titles(self, record: Conversation) -> Titles:
         return titles(self.services.chats.flows, record)
+
+    def _code_of(self, agent: str) -> str | None:
+        entry = self.agents.get(agent)
+        return entry.code if entry else None
 
     async def note(self, actor: str, action: str, subject: str = "", *, conversation: str | None = None) -> None:
         await self.services.context.access.note(actor, action, subject, conversation=conversation)
