@@ -101,7 +101,7 @@ async def test_a_call_goes_on_in_a_chat_and_from_there_by_phone_again(site, brow
         assert (ended["cause"], ended["outcome"]) == ("flow", "served")
         conversation = call.conversation
     await chat.shows("통화가 끝났습니다.")
-    await chat.shows("문의하실 내용을 남겨 주세요.")
+    await expect(chat.log.get_by_text("문의하실 내용을 남겨 주세요.")).to_be_in_viewport()
     await browser.screenshot(chat.page, "chat-after-call")
     pin = await chat.code()
     async with calling(site.service, user="0298765432") as second:

@@ -1,4 +1,4 @@
-"""The demo, as a newcomer runs it: exit 0 means that the caller was understood and nothing was lost."""
+"""The demo, as a newcomer runs it: exit 0 means that all was understood, nothing lost and nothing asked twice."""
 
 import asyncio
 from pathlib import Path
@@ -21,3 +21,5 @@ async def test_the_demo_ends_well():
     assert demo.returncode == 0, text
     assert "all went well" in text
     assert "the web chat opens with" in text
+    assert "conversation.continued: by web-chat, link, proved" in text
+    assert "conversation.continued: by phone, pin, proved" in text

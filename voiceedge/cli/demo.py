@@ -1,4 +1,4 @@
-"""`voiceedge demo`: see a call being answered, understood and handed over, all on this machine."""
+"""`voiceedge demo`: see a call being answered, understood, and gone on with in a chat and back, all on this machine."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ def demo(
     flows: Annotated[Path, typer.Option(help="The flow files.")] = Path("ivr_flows"),
     state: Annotated[Path, typer.Option(help="Where rendered prompts are kept for the next time.")] = Path("var/demo"),
 ) -> None:
-    """Run the service on loopback and let a Korean-speaking caller call it. Exit 0 only if all went well."""
+    """Run the service on loopback; a customer who speaks Korean calls, chats and calls. Exit 0: all went well."""
     from voiceedge.edge import demo as play  # noqa: PLC0415 - loads the speech libraries
 
     screen = DemoScreen(Console(highlight=False, soft_wrap=True))
@@ -46,7 +46,8 @@ class DemoScreen:
     def __init__(self, console: Console) -> None:
         self._console, self._began = console, time.monotonic()
         self._events, self._spoken, self._keyed, self._unsure = 0, 0, 0, 0
-        self._chat: Mapping[str, Any] = {}
+        self._calls: list[str] = []
+        self._told: Mapping[str, Any] = {}
         self._talk_ms = 0
         self._last_progress = self._began
 
@@ -68,32 +69,41 @@ class DemoScreen:
         self._events += 1
         kind, data = event["type"].removeprefix("voiceedge."), event["data"]
         match kind:
+            case "call.started":
+                self._calls.append(data["call_id"])
+                self._print("event", kind, "magenta")
             case "step.entered" if data["says"]:
-                self._print("VoiceEdge", data["says"], "bold cyan", f"  [{data['flow']}/{data['step']}]")
+                who = "VoiceEdge" if data["call_id"] in self._calls else "chat"
+                self._print(who, data["says"], "bold cyan", f"  [{data['flow']}/{data['step']}]")
             case "turn.heard":
                 self._heard(data)
             case "call.ended":
-                self._talk_ms = data["talk_ms"]
+                self._talk_ms += data["talk_ms"]
                 self._print("event", f"{kind}: {data['cause']}, {data['outcome']}", "magenta")
             case "step.entered":
                 self._print("event", f"{kind}: {data['flow']}/{data['step']} ({data['kind']})", "magenta")
             case "conversation.handed_over":
+                self._told = data["slots"]
                 self._print("event", f"{kind}: to {data['channel']} with {data['slots']}", "magenta")
+            case "conversation.continued":
+                self._print("event", f"{kind}: by {data['channel']}, {data['by']}, {data['trust']}", "magenta")
             case _:
                 self._print("event", kind, "magenta")
 
-    def chat(self, conversation: Mapping[str, Any]) -> None:
-        self._chat = conversation
-        told = Table(show_header=False, box=None, padding=(0, 1))
-        told.add_row("reason", conversation["hand_overs"][-1]["reason"])
-        told.add_row("intent", str(conversation["intent"]))
-        for name, slot in conversation["slots"].items():
-            told.add_row(name, slot["value"])
-        told.add_row("turns", str(len(conversation["turns"])))
-        self._console.print(Panel(told, title="the web chat opens with", border_style="blue", expand=False))
+    def message(self, text: str) -> None:
+        self._print("SMS", text, "bold green")
+
+    def chat(self, told: Mapping[str, Any]) -> None:
+        story = Table(show_header=False, box=None, padding=(0, 1))
+        for turn in told["story"]:
+            story.add_row("caller" if turn["by"] == "caller" else "VoiceEdge", turn["text"])
+        self._console.print(Panel(story, title="the web chat opens with", border_style="blue", expand=False))
+
+    def visitor(self, does: str) -> None:
+        self._print("customer", does, "bold green")
 
     def failed(self, error: BaseException) -> None:
-        reason = "the call took too long" if isinstance(error, TimeoutError) else str(error)
+        reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
         self._print("failed", reason, "bold red")
 
     def summary(self) -> None:
@@ -102,9 +112,8 @@ class DemoScreen:
             "understood", f"{self._spoken} spoken answers ({self._unsure} confirmed first), {self._keyed} by keys"
         )
         rows.add_row("published", f"{self._events} events, in order, none lost")
-        rows.add_row(
-            "handed over", f"to the web chat, which knows {len(self._chat['slots'])} facts and asks nothing twice"
-        )
+        rows.add_row("handed over", f"to the web chat with {len(self._told)} facts, by a link that opened once")
+        rows.add_row("continued", "by phone with a code, and nothing was asked twice: one conversation, three visits")
         rows.add_row("talked", f"{self._talk_ms / 1000:.0f} s")
         self._console.print(Panel(rows, title="all went well", border_style="green", expand=False))
 

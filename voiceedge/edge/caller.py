@@ -130,6 +130,7 @@ async def dial(
     data_dir: Path,
     clock: Clock,
     headers: Mapping[str, str] | None = None,
+    caller_id: str = "voiceedge",
 ) -> AsyncIterator[Caller]:
     """Place a call from a free port and hang up at the end. Raises SipError when nobody answers."""
     library = PromptLibrary(data_dir / "prompts", synthesis.choose(prompts, data_dir))
@@ -143,7 +144,7 @@ async def dial(
             endpoint = SipEndpoint(sip, pipeline, refuse)
             await endpoint.start()
             try:
-                caller = Caller(await endpoint.call(uri, headers, caller_id="voiceedge"), library, language, clock)
+                caller = Caller(await endpoint.call(uri, headers, caller_id=caller_id), library, language, clock)
                 group.create_task(caller.watch())
                 hear = functools.partial(_hear, pipeline, caller)
                 asyncio.get_running_loop().add_reader(pipeline.fileno(), hear)

@@ -1,14 +1,15 @@
-"""The demo: the whole service on loopback, and a caller who speaks Korean, interrupts and moves to a chat."""
+"""The demo: the whole service on loopback, and a customer who calls, goes on in a chat, and calls again."""
 
 import asyncio
 import json
 import signal
+import socket
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,24 +21,20 @@ from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.clock import Clock, sleep
 from voiceedge.config import Prompts
 from voiceedge.edge.caller import Caller, dial
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.demo_visitor import DemoFailedError, Visitor, link_in, visiting
+from voiceedge.edge.message_desk import Messages, message_desk
 from voiceedge.edge.order_desk import order_desk
-from voiceedge.errors import LinkError, VoiceEdgeError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
 from voiceedge.flow.frame import fixed_prompts
 
-START_S, CALL_S = 90.0, 300.0
+START_S, TALK_S = 90.0, 420.0
 INTO_THE_PROMPT_S = 1.5  # when an impatient caller interrupts
 CALLER = Prompts(voice="jf_gongitsune")  # not the service's voice
-NUMBER = "15880000"
+NUMBER, MOBILE = "15880000", "01012345678"
 YES = Utterance("네", "ko")
 
 Event = Mapping[str, Any]
-
-
-class DemoFailedError(VoiceEdgeError):
-    """The demo did not show what it promises; the message says what was missing."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Script:
-    """The caller's lines by the step that asks, in order, and what must have come of them."""
+    """What the customer does, and what must have come of it.
+
+    `lines` are those of the first call by the step that asks, in order, and `again` those of the second, which begins
+    with the PIN from the chat, {pin}. When the chat says `invites`, the customer writes `writes` there.
+    """
 
     lines: Mapping[str, Sequence[Line]]
-    channel: str
     slots: Mapping[str, str]
-    prompts: Mapping[str, Sequence[str]]  # the steps by flow that the call comes through: rendered before it begins
+    invites: str
+    writes: str
+    again: Mapping[str, Sequence[Line]]
+    prompts: Mapping[str, Sequence[str]]  # the steps by flow that the calls come through: rendered before they begin
 
 
 RETAIL = Script(
@@ -65,10 +68,16 @@ RETAIL = Script(
         "number": (Line(keys="20261122#", interrupts=True),),
         "more": (Line(says="네"),),
         "same_order": (Line(says="네 맞아요"),),
-        "offer_chat": (Line(says="네 보내 주세요"),),
+        "ask_for_chat": (Line(says="네 보내 주세요"),),
     },
-    channel="web-chat",
     slots={"order_number": "20261122", "topic": "교환·반품 문의"},
+    invites="문의하실 내용을 남겨 주세요.",
+    writes="한 치수 큰 것으로 바꾸고 싶어요.",
+    again={
+        "menu": (Line(keys="9", interrupts=True),),
+        "with_code": (Line(keys="{pin}", interrupts=True),),
+        "ask_to_leave": (Line(says="아니요"),),
+    },
     prompts={
         "retail": (
             "greeting",
@@ -77,9 +86,14 @@ RETAIL = Script(
             "more",
             "return_rules",
             "same_order",
-            "offer_chat",
+            "ask_for_chat",
             "chat_sent",
             "goodbye",
+            "with_code",
+            "to_agent_soon",
+            "agents_busy",
+            "agents_away",
+            "ask_to_leave",
         ),
         "order_number": ("number",),
     },
@@ -93,7 +107,9 @@ class Screen(Protocol):
     def progress(self, done: int, of: int) -> None: ...
     def event(self, event: Event) -> None: ...
     def caller(self, line: Line) -> None: ...
-    def chat(self, conversation: Event) -> None: ...
+    def message(self, text: str) -> None: ...
+    def chat(self, told: Event) -> None: ...
+    def visitor(self, does: str) -> None: ...
 
 
 @dataclass
@@ -115,14 +131,16 @@ class Watcher:
                 self.screen.event(event)
                 self.changed.set()
 
-    def of(self, kind: str) -> list[Event]:
-        return [event for event in self.events if event["type"] == f"voiceedge.{kind}"]
+    def of(self, kind: str, call: str | None = None) -> list[Event]:
+        """The data of the events of this kind, of all or of one call."""
+        told = [event["data"] for event in self.events if event["type"] == f"voiceedge.{kind}"]
+        return [data for data in told if call in {None, data.get("call_id")}]
 
-    async def until(self, kind: str) -> Event:
-        while not self.of(kind):
+    async def until(self, kind: str, call: str | None = None, number: int = 1) -> Event:
+        while len(self.of(kind, call)) < number:
             self.changed.clear()
             await self.changed.wait()
-        return self.of(kind)[0]
+        return self.of(kind, call)[number - 1]
 
 
 async def run(script: Script, flows: Path, state: Path, screen: Screen, clock: Clock) -> None:
@@ -131,27 +149,56 @@ async def run(script: Script, flows: Path, state: Path, screen: Screen, clock: C
     async with AsyncExitStack() as stack:
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voiceedge-")))
         orders = await stack.enter_async_context(order_desk())
+        gateway, messages = await stack.enter_async_context(message_desk())
         screen.stage("starting the service on 127.0.0.1")
-        status = await stack.enter_async_context(_service(_settings(flows, state, run_dir, orders), run_dir))
+        settings = _settings(flows, state, run_dir, orders, gateway)
+        status = await stack.enter_async_context(_service(settings, run_dir))
         control, worker = status["processes"]["control"], status["processes"]["worker-1"]
         watcher, connected = Watcher(screen), asyncio.Event()
-        async with asyncio.timeout(CALL_S), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(TALK_S), asyncio.TaskGroup() as group:
             following = group.create_task(watcher.follow(control["mqtt_url"], connected))
             await connected.wait()
-            uri = f"sip:{NUMBER}@127.0.0.1:{worker['sip_port']}"
-            screen.stage(f"calling {uri}")
-            async with dial(uri, prompts=CALLER, language="ko", data_dir=state, clock=clock) as caller:
-                chatting = group.create_task(_chat(watcher, script.channel, run_dir / "control.sock", screen))
-                await _converse(caller, watcher, script, clock)
-            await watcher.until("call.ended")
-            await chatting
+            phone = Phone(f"sip:{NUMBER}@127.0.0.1:{worker['sip_port']}", watcher, state, clock)
+            chatting = group.create_task(_chat(watcher, script, messages, clock))
+            first = await phone.call(script.lines)
+            pin = await chatting
+            again = {step: [_with_pin(line, pin) for line in lines] for step, lines in script.again.items()}
+            second = await phone.call(again)
             following.cancel()
-        _judge(watcher, script)
+        _judge(watcher, first, script.lines)
+        _judge_joined(watcher, script, first, second)
+
+
+@dataclass
+class Phone:
+    """The customer's: one call after the other."""
+
+    uri: str
+    watcher: Watcher
+    state: Path
+    clock: Clock
+    calls: int = 0
+
+    async def call(self, lines: Mapping[str, Sequence[Line]]) -> str:
+        """Have the conversation, to the service's goodbye; the call's id."""
+        self.calls += 1
+        self.watcher.screen.stage(f"calling {self.uri}")
+        dialled = dial(self.uri, prompts=CALLER, language="ko", data_dir=self.state, clock=self.clock, caller_id=MOBILE)
+        async with dialled as caller:
+            call = str((await self.watcher.until("call.started", number=self.calls))["call_id"])
+            await _converse(caller, self.watcher, call, lines, self.clock)
+        await self.watcher.until("call.ended", call)
+        return call
+
+
+def _with_pin(line: Line, pin: str) -> Line:
+    return replace(line, keys=line.keys.replace("{pin}", pin))
 
 
 def _prepare(script: Script, flows: Path, state: Path, screen: Screen) -> None:
-    """Both sides' sentences of this call, so that it can begin; the service renders the others by itself."""
-    lines = [Utterance(line.says, "ko") for lines in script.lines.values() for line in lines if line.says]
+    """Both sides' sentences of these calls, so that they can begin; the service renders the others by itself."""
+    spoken = [line for calls in (script.lines, script.again) for lines in calls.values() for line in lines]
+    lines = [Utterance(line.says, "ko") for line in spoken if line.says]
     book = FlowBook(flows)
     prompts = [prompt for flow, steps in script.prompts.items() for prompt in fixed_prompts(book.get(flow), steps)]
     for voice, utterances in ((CALLER, [*lines, YES]), (Prompts(), prompts)):
@@ -161,12 +208,14 @@ def _prepare(script: Script, flows: Path, state: Path, screen: Screen) -> None:
         memory.unlink()
 
 
-async def _converse(caller: Caller, watcher: Watcher, script: Script, clock: Clock) -> None:
+async def _converse(
+    caller: Caller, watcher: Watcher, call: str, script: Mapping[str, Sequence[Line]], clock: Clock
+) -> None:
     """Answer each question when it is asked, until the service hangs up."""
     done: defaultdict[str, int] = defaultdict(int)
     asked = 0
     while True:
-        waiting = asyncio.create_task(_question(watcher, asked))
+        waiting = asyncio.create_task(_question(watcher, call, asked))
         ending = asyncio.create_task(caller.until_ended())
         await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
@@ -178,7 +227,7 @@ async def _converse(caller: Caller, watcher: Watcher, script: Script, clock: Clo
         if question["kind"] == "confirm":
             line = Line(says=YES.text)
         else:
-            lines = script.lines.get(question["step"], ())
+            lines = script.get(question["step"], ())
             done[question["step"]] += question["kind"] == "ask"
             if done[question["step"]] > len(lines):
                 raise DemoFailedError(f"the service asked {question['step']} once too often: {question['says']}")
@@ -192,9 +241,9 @@ async def _converse(caller: Caller, watcher: Watcher, script: Script, clock: Clo
         await (caller.say(line.says) if line.says else caller.press(line.keys))
 
 
-async def _question(watcher: Watcher, number: int) -> Event:
+async def _question(watcher: Watcher, call: str, number: int) -> Event:
     while True:
-        steps = [event["data"] for event in watcher.of("step.entered")]
+        steps = watcher.of("step.entered", call)
         questions = [step for step in steps if step["kind"] in {"ask", "retry", "confirm"}]
         if len(questions) > number:
             return dict(questions[number])
@@ -202,42 +251,72 @@ async def _question(watcher: Watcher, number: int) -> Event:
         await watcher.changed.wait()
 
 
-async def _chat(watcher: Watcher, channel: str, control_socket: Path, screen: Screen) -> None:
-    """The other channel: takes the ticket that was published and learns what the call knew."""
-    handed_over = await watcher.until("conversation.handed_over")
-    control = LinkClient(control_socket)
-    try:
-        wish = {"token": handed_over["data"]["token"], "channel": channel}
-        answer = await control.request("redeem_token", wish, timeout_s=5)
-    except LinkError as error:
-        raise DemoFailedError(f"the chat could not take the conversation over: {error}") from error
-    finally:
-        await control.close()
-    screen.chat(answer["conversation"])
+async def _chat(watcher: Watcher, script: Script, messages: Messages, clock: Clock) -> str:
+    """The other channel: opens the link of the text message, goes on there, and gets a PIN to call with."""
+    text = await messages.get()
+    watcher.screen.message(text)
+    site, token = link_in(text)
+    async with visiting(site, clock) as visitor:
+        told = await visitor.open(token)
+        watcher.screen.chat(told)
+        if not told["story"]:
+            raise DemoFailedError("the chat does not show what was said in the call")
+        async with visiting(site, clock) as stranger:
+            if not await stranger.refused(token):
+                raise DemoFailedError("the link opened twice")
+        return await _in_chat(watcher, script, visitor)
 
 
-def _judge(watcher: Watcher, script: Script) -> None:
-    sequence = [int(event["sequence"]) for event in watcher.events]
-    if sequence != list(range(1, len(sequence) + 1)):
-        raise DemoFailedError(f"events were lost or out of order: {sequence}")
-    turns = [event["data"] for event in watcher.of("turn.heard")]
-    for step, lines in script.lines.items():
-        understood = [turn for turn in turns if turn["step"] == step and turn["decision"] in {"accept", "confirm"}]
-        if len(understood) < len(lines):
+async def _in_chat(watcher: Watcher, script: Script, visitor: Visitor) -> str:
+    await visitor.until_told(script.invites)
+    pin = await visitor.code()
+    watcher.screen.visitor(f"asks to go on by phone, and gets the code {pin}")
+    watcher.screen.visitor(f"writes “{script.writes}”")
+    await visitor.write(script.writes)
+    await watcher.until("interaction.ended")
+    return pin
+
+
+def _judge(watcher: Watcher, call: str, script: Mapping[str, Sequence[Line]]) -> None:
+    turns = [turn for turn in watcher.of("turn.heard", call) if turn["decision"] in {"accept", "confirm"}]
+    understood = Counter(turn["step"].partition(".")[0] for turn in turns)
+    for step, lines in script.items():
+        if understood[step] < len(lines):
             raise DemoFailedError(f"the caller was not understood at {step}")
-    slots = watcher.of("conversation.handed_over")[0]["data"]["slots"]
+
+
+def _judge_joined(watcher: Watcher, script: Script, first: str, second: str) -> None:
+    _judge(watcher, second, script.again)
+    conversations: defaultdict[str, list[int]] = defaultdict(list)
+    for event in watcher.events:
+        conversations[event["subject"]].append(int(event["sequence"]))
+    for sequence in conversations.values():
+        if sequence != list(range(1, len(sequence) + 1)):
+            raise DemoFailedError(f"events were lost or out of order: {sequence}")
+    slots = watcher.of("conversation.handed_over")[0]["slots"]
     for name, value in script.slots.items():
         if slots.get(name) != value:
             raise DemoFailedError(f"the chat was told {name} = {slots.get(name)}, but the caller said {value}")
+    ends = {e["data"]["call_id"]: e["subject"] for e in watcher.events if e["type"] == "voiceedge.call.ended"}
+    if ends[first] != ends[second]:
+        raise DemoFailedError("the second call did not become a part of the conversation")
+    if twice := {step["step"] for step in watcher.of("step.entered", second)} & {"number", "which_order"}:
+        raise DemoFailedError(f"the customer was asked again: {', '.join(sorted(twice))}")
 
 
-def _settings(flows: Path, state: Path, run_dir: Path, orders: str) -> str:
+def _settings(flows: Path, state: Path, run_dir: Path, orders: str, gateway: str) -> str:
+    channels, web_port = run_dir / "channels.toml", _free_port()
+    channels.write_text(
+        f'[channels.sms]\nkind = "sms"\nurl = "{gateway}"\njson = {{to = "{{address}}", text = "{{text}}"}}\n'
+    )
     tables: dict[str, dict[str, Any]] = {
         "site": {"name": "demo", "data_dir": str(state), "run_dir": str(run_dir)},
         "sip": {"host": "127.0.0.1", "port": 0, "rtp_ports": [30000, 30999]},
         "flows": {"dir": str(flows.absolute())},
         "flows.values": {"order_api": orders},
         "mqtt": {"embedded_port": 0},
+        "web": {"port": web_port, "public_url": f"http://127.0.0.1:{web_port}"},
+        "channels": {"file": str(channels)},
         "speech": {"decide_s": 10.0},  # a laptop may be slow; a caller of the demo waits
     }
     # Strings, numbers and lists look the same in TOML as in JSON.
@@ -246,6 +325,11 @@ def _settings(flows: Path, state: Path, run_dir: Path, orders: str) -> str:
         for name, table in tables.items()
         for line in (f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()))
     )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from voiceedge.flow.call import CallFacts, Continued, Utterance
 from voiceedge.flow.expression import Expression
 from voiceedge.flow.fields import Value
 from voiceedge.flow.model import Flow
-from voiceedge.flow.steps import Choice, Step
+from voiceedge.flow.steps import Choice, ContinueFrom, Step
 from voiceedge.flow.template import Field, Template, TemplateError, plain, speak
 from voiceedge.flow.words import Words, words_of
 from voiceedge.flow.writing import write
@@ -202,6 +202,7 @@ def fixed_prompts(flow: Flow, names: Collection[str] | None = None) -> Iterator[
     steps = [step for name, step in flow.steps.items() if names is None or name in names]
     keys = _SPOKEN_KEYS if names is not None else _SPOKEN_KEYS | {"no_input", "no_match"}
     texts = [text for step in steps for where, text in step.texts() if where[0] in keys]
+    texts += [text for step in steps if isinstance(step, ContinueFrom) for text in _asked_to_continue(frame, step)]
     choices: list[Choice] = []
     if names is None:
         words = frame.words
@@ -216,6 +217,13 @@ def fixed_prompts(flow: Flow, names: Collection[str] | None = None) -> Iterator[
             continue  # it has a value of the call
     for name in dict.fromkeys(choice.name or choice.say[0] for choice in choices if choice.name or choice.say):
         yield from frame.spoken(frame.words.confirm, {**values, "heard": name}).utterances
+
+
+def _asked_to_continue(frame: Frame, step: ContinueFrom) -> Iterator[Template]:
+    if "pin" in step.continue_from:
+        yield from step.ask_pin or frame.words.ask_pin
+    if {"number", "caller"} & set(step.continue_from):
+        yield from step.confirm or frame.words.ask_continue
 
 
 _SPOKEN_KEYS = frozenset({"say", "ask", "hang_up", "whisper", "prompt"})
