@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.channels.chat_model import Chat
 from voiceedge.context.pii import mask_text
+from voiceedge.context.record import MAIN
 from voiceedge.switch.queues.messages import QueueView, TicketState
 from voiceedge.web.desk import figures, rights, story, view
 from voiceedge.web.desk.door import Asker, Room, Supervising
@@ -112,7 +113,10 @@ async def _is_of(room: DeskRoom, tenant: str, subject: str) -> bool:
 
 
 @router.get("/connectors")
-async def connectors(_: Supervising, room: Room) -> list[dict[str, Any]]:
+async def connectors(asker: Supervising, room: Room) -> list[dict[str, Any]]:
+    """They reach into systems of the site, whoever's conversations these hold: of the main tenant alone."""
+    if asker.entry.tenant != MAIN:
+        return []
     profiles = room.services.connectors.profiles
     return [
         {**asdict(state), "parameters": sorted(profiles[state.name].parameters), "means": profiles[state.name].means}
@@ -128,7 +132,7 @@ class Trying(BaseModel):
 @router.post("/connectors/{name}/try")
 async def try_out(name: str, wish: Trying, asker: Supervising, room: Room) -> dict[str, Any]:
     """What a flow or a desk would be answered; values are masked by their classes."""
-    if name not in room.services.connectors.profiles:
+    if asker.entry.tenant != MAIN or name not in room.services.connectors.profiles:
         raise Problem(HTTPStatus.NOT_FOUND, "not_found", "there is no such connector")
     await room.note(asker.actor, f"tried connector {name}"[:40], name)
     tried = await room.services.connectors.try_out(name, wish.values)
