@@ -16,7 +16,11 @@ from voiceedge.clock import Clock, RealClock
 from voiceedge.config import Config
 from voiceedge.connectors.answers import Answer, Failed
 from voiceedge.context.service import ContextService
+from voiceedge.errors import LinkError
 from voiceedge.flow.look_up import Query, Request
+from voiceedge.switch.outbound.messages import CallOrder
+from voiceedge.switch.outbound.service import OutboundService, Places
+from voiceedge.switch.plan import load_plan
 
 WAIT_S = 20.0
 
@@ -38,6 +42,9 @@ queues = ["chat"]
 title = "채팅 상담"
 longest_wait_s = 600
 most_waiting = 2
+
+[campaigns.call_me]
+flow = "main"
 
 [queues.shut]
 hours = "never"
@@ -149,9 +156,19 @@ class Calls:
         return self.takes
 
 
+class NoWorkers:
+    """Nobody places calls: what is ordered stays as it is."""
+
+    def places(self) -> Places:
+        return Places(0, 0)
+
+    async def place(self, order: CallOrder) -> None:
+        raise LinkError("no worker")
+
+
 class House:
-    def __init__(self, context: ContextService, chats: ChatService, calls: Calls) -> None:
-        self.context, self.chats, self.calls = context, chats, calls
+    def __init__(self, context: ContextService, chats: ChatService, calls: Calls, outbound: OutboundService) -> None:
+        self.context, self.chats, self.calls, self.outbound = context, chats, calls, outbound
         self.visitor = "somebody"
 
     async def begin(self) -> Chat:
@@ -218,7 +235,10 @@ async def house(
     calls, systems = calls or Calls(), systems or Systems(answer or Failed("away"))
     async with ContextService(config, clock) as context:
         runs = FlowRuns(config, context, systems, clock)
-        outbound: Any = None
-        service = ChatService(context, settings, runs, calls, outbound, clock, kept_days=30, key=b"k" * 32)
-        async with service as chats:
-            yield House(context, chats, calls)
+        slots = {"main": frozenset({"number"})}
+        async with OutboundService(
+            context.database, load_plan(plan), slots, NoWorkers(), context.ingest, clock, key=b"k" * 32, node="n"
+        ) as outbound:
+            service = ChatService(context, settings, runs, calls, outbound, clock, kept_days=30, key=b"k" * 32)
+            async with service as chats:
+                yield House(context, chats, calls, outbound)
