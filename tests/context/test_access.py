@@ -118,3 +118,11 @@ async def test_what_cannot_be_noted_is_told_to_each(log: AccessLog, database: Da
     await database.close()
     done = await asyncio.gather(*(log.note("agent:kim", "read", str(n)) for n in range(3)), return_exceptions=True)
     assert all(isinstance(one, StoreError) for one in done)
+
+
+async def test_the_thread_of_a_write_that_was_given_up_takes_nothing_back(log: AccessLog) -> None:
+    await log.note("agent:kim", "read", conversation="c1")
+    first = log._read_anchor()
+    await log.note("agent:kim", "read", conversation="c2")
+    log._write_anchor(*first)
+    assert log._read_anchor()[0] == first[0] + 1

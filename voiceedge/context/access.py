@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +57,7 @@ class AccessLog:
         self._database, self._clock, self._anchor = database, clock, directory / ANCHOR
         self._key = hmac.new(key, b"access log", hashlib.sha256).digest()
         self._gathering = Gathering(self._write, clock, gather_s=0)
+        self._anchoring, self._anchored = threading.Lock(), 0
 
     async def note(
         self,
@@ -151,12 +153,18 @@ class AccessLog:
         return hmac.new(self._key, told.encode(), hashlib.sha256).hexdigest()
 
     def _write_anchor(self, position: int, digest: str) -> None:
+        """One at a time and never back: the thread of a write that was given up may come late."""
         draft = self._anchor.with_suffix(".draft")
-        try:
-            draft.write_text(json.dumps([position, digest]), encoding="utf-8")
-            os.replace(draft, self._anchor)  # noqa: PTH105 - whole, or not at all
-        except OSError as error:
-            raise StoreError(f"{self._anchor}: {error.strerror}: make site.data_dir writable for this user.") from None
+        with self._anchoring:
+            if position <= self._anchored:
+                return
+            try:
+                draft.write_text(json.dumps([position, digest]), encoding="utf-8")
+                os.replace(draft, self._anchor)  # noqa: PTH105 - whole, or not at all
+            except OSError as error:
+                problem = f"{self._anchor}: {error.strerror}: make site.data_dir writable for this user."
+                raise StoreError(problem) from None
+            self._anchored = position
 
     def _read_anchor(self) -> tuple[int, str] | None:
         try:
