@@ -1,6 +1,7 @@
 """What goes wrong with one chat is no matter of the others, and what was written in a chat is never lost."""
 
 import asyncio
+import threading
 from unittest.mock import AsyncMock
 
 import pytest
@@ -11,6 +12,7 @@ from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.digital import InteractionStarted
 from voiceedge.context.events import CallEnded, CallStarted
+from voiceedge.context.pii import mask_text
 from voiceedge.context.tokens import TokenRefusedError
 from voiceedge.errors import StoreError
 
@@ -194,3 +196,19 @@ async def test_a_chat_without_a_flow_leaves_the_link_as_it_is(tmp_path):
         with pytest.raises(ChatError):
             await at.chats.open_link("shop", token, "ko", "somebody")
         assert await at.context.continuing.redeem("shop", "link", token)
+
+
+async def test_a_long_text_is_searched_for_numbers_beside_the_other_chats(tmp_path, monkeypatch):
+    searched = []
+
+    def noted(text, kinds):
+        searched.append(threading.current_thread() is threading.main_thread())
+        return mask_text(text, kinds)
+
+    async with house(tmp_path) as at:
+        chat = await at.begin()
+        await at.until_said(chat.id, "골라 주세요.")
+        monkeypatch.setattr("voiceedge.channels.chat_customer.mask_text", noted)
+        await at.chats.hear(chat.id, "주문")
+        await at.chats.hear(chat.id, "공일" * 1_000)
+    assert searched == [True, False]

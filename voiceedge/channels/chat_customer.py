@@ -1,7 +1,10 @@
 """What a customer does in a chat: writes, chooses, leaves."""
 
+import asyncio
 import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from voiceedge.channels import chat_agents
 from voiceedge.channels.chat_life import LiveChat, Told
@@ -14,6 +17,9 @@ from voiceedge.context.pii import PersonalDataClass, mask, mask_text
 from voiceedge.flow.call import Keyed, Question, QueueResult
 from voiceedge.flow.typed import written
 
+Result = TypeVar("Result")
+
+LONG = 200  # characters
 MOST_AHEAD = 5  # answers that may wait for their questions
 MOST_MESSAGES = 1_000  # in one chat
 NEVER_KEPT = frozenset({Kind.CARD, Kind.RESIDENT})
@@ -40,18 +46,20 @@ async def _hear(life: LiveChat, text: str, sending: str) -> ChatMessage:
         if chat.state is not state:
             raise _ChangedError
 
+    shown = await _beside(text, lambda: mask_text(text, NEVER_KEPT))
     if state is not ChatState.BOT:
-        shown = mask_text(text, NEVER_KEPT)
+        chat = life.chat
+        sent = await _beside(
+            text, lambda: MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=shown)
+        )
 
-        def tells(chat: Chat) -> list[EventData]:
-            if state is ChatState.CALL:
-                return []  # the flow of the call does
-            return [MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=shown)]
+        def tells(_: Chat) -> list[EventData]:
+            return [] if state is ChatState.CALL else [sent]  # the flow of the call tells it
 
         draft = life.draft("customer", "text", shown, sending=sending)
         (message,) = await life.write(draft, guard=check, tells=tells)
     else:
-        shown, answer = _kept(text, life.question)
+        shown, answer = _kept(text, shown, life.question)
         draft = life.draft("customer", "text", shown, sending=sending)
         (message,) = await life.write(draft, told=[answer], guard=check)
     _heard(life)
@@ -93,9 +101,13 @@ def tidy(text: str) -> str:
     return plain
 
 
-def _kept(text: str, question: Question | None) -> tuple[str, Told]:
+async def _beside(text: str, work: Callable[[], Result]) -> Result:
+    """Numbers are looked for in all of a text: the other chats do not wait for a long one."""
+    return await asyncio.to_thread(work) if len(text) > LONG else work()
+
+
+def _kept(text: str, shown: str, question: Question | None) -> tuple[str, Told]:
     """How it is shown, and what the flow is told. A card number is in the flow's memory alone."""
-    shown = mask_text(text, NEVER_KEPT)
     class_ = question.class_ if question else PersonalDataClass.NONE
     if question is None or class_ not in HIDDEN or not _has_number(text, question):
         return shown, Told("reply", {"text": shown})

@@ -13,6 +13,7 @@ from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
 from voiceedge.context.chat_tables import chat_events, chat_inputs, chat_messages, chats
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.database import Database
+from voiceedge.context.events import MADE_BY_US
 from voiceedge.context.rows import portions
 from voiceedge.flow.call import Button
 
@@ -146,7 +147,7 @@ class ChatStore:
         query = select(chat_events.c.body).where(chat_events.c.node == self._database.node)
         async with self._database.begin() as connection:
             bodies = (await connection.scalars(query.order_by(chat_events.c.position))).all()
-        return [StampedEvent.model_validate_json(body) for body in bodies]
+        return [StampedEvent.model_validate_json(body, context=MADE_BY_US) for body in bodies]
 
     async def told(self, events: Iterable[str]) -> None:
         """These, by their ids, are in the conversations' records."""

@@ -144,7 +144,7 @@ async def messages(at: Wanted, chat: Own, after: Annotated[int, Query(ge=0)] = 0
 @router.post("/chat/messages", status_code=HTTPStatus.CREATED)
 async def write(body: Write, at: Wanted, chat: Own, door: Door) -> dict[str, Any]:
     """`sending` is the page's own name of it: sent again under it, it is written once."""
-    door.write(chat.id)
+    door.write(chat.id, len(body.text))
     return _message(at, await _done(at.chats.hear(chat.id, body.text, body.sending)))
 
 

@@ -20,6 +20,7 @@ from voiceedge.web.services import Services, Wanted
 COOKIE, HEADER = "voiceedge_chat", "X-Chat-Session"
 KEPT_S = 7 * 86_400
 WRITES_PER_MIN = 30  # of one chat
+COUNTED_ONCE = 500  # characters
 CODES = {
     "unknown": HTTPStatus.NOT_FOUND,
     "no_flow": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -51,8 +52,9 @@ class ChatDoor:
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_fast", "too many requests", headers=allowance.headers)
         return visitor
 
-    def write(self, chat: str) -> None:
-        allowance = self._writing.take(chat)
+    def write(self, chat: str, length: int = 0) -> None:
+        """`length` characters: long texts are work."""
+        allowance = self._writing.take(chat, 1 + length // COUNTED_ONCE)
         if not allowance.allowed:
             text = "one thing after the other, please"
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_fast", text, headers=allowance.headers)

@@ -41,11 +41,11 @@ class Buckets:
         tokens = self._tokens(name)
         return self._told(tokens, allowed=tokens >= 1)
 
-    def take(self, name: str) -> Allowance:
-        """One token, where there is one."""
+    def take(self, name: str, cost: int = 1) -> Allowance:
+        """One token, or as many as it costs, where there are so many."""
         tokens = self._tokens(name)
-        allowed = tokens >= 1
-        tokens -= allowed
+        allowed = tokens >= cost
+        tokens -= cost if allowed else 0
         self._buckets[name] = tokens, self._clock.monotonic()
         self._buckets.move_to_end(name)
         if len(self._buckets) > MOST_KNOWN:
