@@ -129,8 +129,9 @@ async def web(service) -> str:
     asked = (
         ("GET", f"/v1/conversations/{PHONE}", None), ("POST", "/v1/calls", order),
         ("POST", "/v1/conversations", [CARD]), ("POST", "/v1/tokens/resolve", {"token": CARD, "channel": MAIL}),
-        ("POST", "/v1/webhooks", {"url": f"http://{MAIL}/{RESIDENT}"}), ("GET", "/v1/conversations?limit=50", None),
-        ("GET", "/v1/customers?limit=50", None), ("GET", f"/{MAIL}", None), ("POST", "/chat", order),
+        ("POST", "/v1/webhooks", {"url": f"http://{MAIL}/{RESIDENT}"}),
+        ("POST", "/v1/conversations/search", {"phone": MAIL}),
+        ("POST", "/v1/customers/search", {"email": MAIL}), ("GET", f"/{MAIL}", None), ("POST", "/chat", order),
         ("POST", "/desk/login", {"name": MAIL, "password": CARD}),
     )  # fmt: skip
     answers = [await fetched(service, "web_port", path, method, body, key=key) for method, path, body in asked]

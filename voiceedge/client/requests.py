@@ -13,12 +13,11 @@ Speaker = Literal["customer", "agent", "voiceedge"]
 
 @dataclass(frozen=True)
 class Request(Generic[Answer]):
-    """It has one effect, however often it is sent: `once` is its Idempotency-Key."""
+    """It has one effect, however often it is sent: `once` is its Idempotency-Key; empty where it changes nothing."""
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
     body: Mapping[str, Any] | None = None
-    query: Mapping[str, Any] | None = None
     once: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -39,7 +38,7 @@ def open_conversation(
 
 def search_conversations(**wanted: Any) -> Request[ConversationPage]:
     """`wanted` as the document says, such as phone, channel, since, text, limit and cursor."""
-    return Request("GET", "/v1/conversations", query=_given(**wanted))
+    return Request("POST", "/v1/conversations/search", _given(**wanted), once="")
 
 
 def read_conversation(conversation: str) -> Request[Conversation]:

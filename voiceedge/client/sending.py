@@ -151,8 +151,8 @@ def _headers(key: str) -> dict[str, str]:
 
 
 def _built(http: httpx.Client | httpx.AsyncClient, request: Request[Any]) -> httpx.Request:
-    headers = {} if request.method == "GET" else {"Idempotency-Key": request.once}
-    return http.build_request(request.method, request.path, json=request.body, params=request.query, headers=headers)
+    headers = {} if request.method == "GET" or not request.once else {"Idempotency-Key": request.once}
+    return http.build_request(request.method, request.path, json=request.body, headers=headers)
 
 
 def _wait_s(answer: httpx.Response) -> float | None:

@@ -82,8 +82,8 @@ async def test_nothing_of_another_tenant_is_there(any_site: Site):
     for method, path, body in tries:
         answer = await theirs.request(method, path, json=body)
         assert (answer.status_code, answer.json()["code"]) == (404, "no_such_conversation"), path
-    assert (await theirs.get("/conversations")).json() == {"conversations": [], "next": None}
-    assert (await theirs.get("/customers", params={"phone": "010-1234-5678"})).json()["customers"] == []
+    assert (await theirs.post("/conversations/search", json={})).json() == {"conversations": [], "next": None}
+    assert (await theirs.post("/customers/search", json={"phone": "010-1234-5678"})).json()["customers"] == []
     assert (await ours.get(f"/conversations/{name}")).json()["intent"] == "delivery"
 
 
@@ -93,16 +93,16 @@ async def test_conversations_are_found_page_by_page(any_site: Site):
     found, cursor = [], None
     while True:
         asked = {"channel": "kakao", "limit": 2, **({"cursor": cursor} if cursor else {})}
-        page = (await client.get("/conversations", params=asked)).json()
+        page = (await client.post("/conversations/search", json=asked)).json()
         found += [one["id"] for one in page["conversations"]]
         cursor = page["next"]
         if not cursor:
             break
     assert found == names[::-1]
-    assert (await client.get("/conversations", params={"outcome": "solved"})).json()["conversations"] == []
-    by_phone = (await client.get("/conversations", params={"phone": "+82 10 1234 5678"})).json()
+    assert (await client.post("/conversations/search", json={"outcome": "solved"})).json()["conversations"] == []
+    by_phone = (await client.post("/conversations/search", json={"phone": "+82 10 1234 5678"})).json()
     assert len(by_phone["conversations"]) == 5
-    wrong = await client.get("/conversations", params={"cursor": "%%%"})
+    wrong = await client.post("/conversations/search", json={"cursor": "%%%"})
     assert (wrong.status_code, wrong.json()["code"]) == (400, "wrong_cursor")
 
 

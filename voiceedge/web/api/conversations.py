@@ -4,8 +4,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Path, Request
 
 from voiceedge.context.archive import Wanted as Search
 from voiceedge.context.digital import ConversationClosed, InteractionEnded, InteractionStarted, MessageSent
@@ -50,32 +49,17 @@ async def open_conversation(
     return shown(await seen(at, caller, conversation, "open"), caller)
 
 
-@router.get("", responses=refusals(HTTPStatus.BAD_REQUEST))
-async def search_conversations(  # noqa: PLR0917 - each is a field of the search
-    caller: Reads,
-    at: Wanted,
-    customer: models.Identifier | None = None,
-    phone: Annotated[models.Line | None, Query(description="A person's number, in the clear.")] = None,
-    email: Annotated[models.Line | None, Query()] = None,
-    channel: models.Channel | None = None,
-    queue: models.Word | None = None,
-    agent: models.Word | None = None,
-    outcome: models.Word | None = None,
-    open: Annotated[bool | None, Query(description="Whether it goes on.")] = None,  # noqa: A002 - its name in the URL
-    since: Annotated[AwareDatetime | None, Query(description="Begun then or later.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Begun before.")] = None,
-    text: Annotated[models.Word | None, Query(description="Said or written, as it is shown.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[models.Code | None, Query(description="`next` of the page before.")] = None,
-) -> models.ConversationPage:
-    """Find conversations, the newest first."""
+@router.post("/search", responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+async def search_conversations(wish: models.SearchWish, caller: Reads, at: Wanted) -> models.ConversationPage:
+    """Find conversations, the newest first. Numbers and addresses of persons are no part of a URL, which others log."""
     search = Search(
-        customer=customer, number=phone, email=email, channel=channel, queue=queue, agent=agent, outcome=outcome,
-        is_open=open, since=_sane(since), until=_sane(until), text=text,
+        customer=wish.customer, number=wish.phone, email=wish.email, channel=wish.channel, queue=wish.queue,
+        agent=wish.agent, outcome=wish.outcome, is_open=wish.open, since=_sane(wish.since), until=_sane(wish.until),
+        text=wish.text,
     )  # fmt: skip
     await at.context.access.note(caller.actor, "search", "conversations")
     try:
-        page = await at.context.archive.search(caller.tenant, search, limit=limit, cursor=cursor)
+        page = await at.context.archive.search(caller.tenant, search, limit=wish.limit, cursor=wish.cursor)
     except CursorError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "wrong_cursor", str(error)) from None
     lines = [models.ConversationLine.model_validate(one, from_attributes=True) for one in page.items]

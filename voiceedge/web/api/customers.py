@@ -24,17 +24,12 @@ Writes = Annotated[Caller, needs(Scope.CUSTOMERS_WRITE)]
 CustomerId = Annotated[models.Identifier, Path()]
 
 
-@router.get("")
-async def find_customers(  # noqa: PLR0917 - each is a field of the search
-    caller: Reads,
-    at: Wanted,
-    phone: models.Line | None = None,
-    email: models.Line | None = None,
-    chat: models.Line | None = None,
-    external: models.Line | None = None,
-) -> models.CustomerList:
+@router.post("/search", responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+async def find_customers(wish: models.FindWish, caller: Reads, at: Wanted) -> models.CustomerList:
     """All who may be known by one of these, whoever has shown that it is theirs first."""
-    wanted: dict[Kind, str | None] = {"phone": phone, "email": email, "chat": chat, "external": external}
+    wanted: dict[Kind, str | None] = {
+        "phone": wish.phone, "email": wish.email, "chat": wish.chat, "external": wish.external
+    }  # fmt: skip
     given = {kind: value for kind, value in wanted.items() if value}
     if not given:
         told = "give one of phone, email, chat and external"

@@ -117,6 +117,23 @@ class ChangeWish(Asked):
     slots: Slots = Field(default_factory=dict)
 
 
+class SearchWish(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"phone": "010-1234-5678", "limit": 5}]})
+    customer: Identifier | None = None
+    phone: Line | None = Field(None, description="A person's number, in the clear.")
+    email: Line | None = None
+    channel: Channel | None = None
+    queue: Word | None = None
+    agent: Word | None = None
+    outcome: Word | None = None
+    open: StrictBool | None = Field(None, description="Whether it goes on.")
+    since: AwareDatetime | None = Field(None, description="Begun then or later.")
+    until: AwareDatetime | None = Field(None, description="Begun before.")
+    text: Word | None = Field(None, description="Said or written, as it is shown.")
+    limit: StrictInt = Field(50, ge=1, le=200)
+    cursor: Code | None = Field(None, description="`next` of the page before.")
+
+
 class TurnWish(Asked):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"by": "customer", "text": "주문한 게 아직 안 왔어요. A-20231이에요."}]}
@@ -305,6 +322,16 @@ class TrailLine(Given):
 
 class Trail(Given):
     entries: list[TrailLine]
+
+
+class FindWish(Asked):
+    """All who may be known by one of these."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"phone": "010-1234-5678"}]})
+    phone: Line | None = None
+    email: Line | None = None
+    chat: Line | None = None
+    external: Line | None = None
 
 
 class MergeWish(Asked):
