@@ -140,8 +140,8 @@ async def test_customers_are_found_merged_and_split_by_their_tenant_only(any_sit
     theirs = await any_site.client(tenant="shop")
     for customer in ({"phone": "010-1234-5678", "verified": True}, {"email": "minji@example.com", "verified": True}):
         await client.post("/conversations", json={"channel": "kakao", "reference": "r", "customer": customer})
-    (one,) = (await client.get("/customers", params={"phone": "+82 10-1234-5678"})).json()["customers"]
-    (other,) = (await client.get("/customers", params={"email": "minji@example.com"})).json()["customers"]
+    (one,) = (await client.post("/customers/search", json={"phone": "+82 10-1234-5678"})).json()["customers"]
+    (other,) = (await client.post("/customers/search", json={"email": "minji@example.com"})).json()["customers"]
     assert one["identities"][0]["value"] == "***5678"
     for method, path, body in (
         ("GET", "", None),
