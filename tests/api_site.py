@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from voiceedge.channels.file import ChannelsFile
 from voiceedge.clock import Clock, RealClock
 from voiceedge.config import Config
 from voiceedge.context.pii import pseudonym_key
@@ -27,6 +28,7 @@ PLAN = {
     "trunks": {"carrier": {"host": "192.0.2.1", "own_numbers": ["02-1234-5678"]}},
     "campaigns": {"remind": {"flow": "remind"}},
 }
+CHANNELS = ChannelsFile.model_validate({"channels": {name: {"kind": "api"} for name in ("kakao", "line")}})
 ALL = tuple(Scope)
 
 
@@ -95,7 +97,7 @@ async def opened(directory: Path, clock: Clock | None = None, **tables: Any) -> 
         context.listeners.append(await stack.enter_async_context(sending(context.database, sender, clock)))
         ours = {
             "config": config, "clock": clock, "context": context, "outbound": outbound,
-            "keys": Keys(context.database, clock), "webhooks": sender,
+            "keys": Keys(context.database, clock), "webhooks": sender, "channels": CHANNELS,
         }  # fmt: skip
         services = Services(**{field.name: ours.get(field.name) for field in fields(Services)})
         await stack.enter_async_context(serving.served(services, clock, facts.update, {}))

@@ -1,7 +1,7 @@
 """The channels file: chats, and over what links and codes go out, explained in docs/channels.md."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -164,9 +164,9 @@ class ChannelsFile(Section):
         return own if WEB_CHAT in self.channels else {WEB_CHAT: WebChat(), **own}
 
     @property
-    def names(self) -> Collection[str]:
+    def names(self) -> set[str]:
         """Where a conversation can go on, but for the telephone."""
-        return self.channels.keys() | self.chats.keys()
+        return {*self.channels, *self.chats}
 
     @model_validator(mode="after")
     def _lead_somewhere(self) -> Self:

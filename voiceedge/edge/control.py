@@ -111,6 +111,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             webhooks=sender,
             connectors=connectors,
             chats=chats,
+            channels=continuing.senders.file,
             senders=continuing.senders,
             ask_workers=functools.partial(ask_workers, config),
         )

@@ -11,9 +11,9 @@ def outside_of(
     """None: that file is not looked at, and any of its names taken for right."""
     return Outside(
         connectors=connectors,
-        channels=channels and channels.names,
-        senders=channels and channels.sending,
-        agents=plan and plan.agents,
-        queues=plan and plan.queues,
-        mailboxes=plan and plan.mailboxes,
+        channels=channels.names if channels else None,
+        senders=channels.sending if channels else None,
+        agents=plan.agents if plan else None,
+        queues=plan.queues if plan else None,
+        mailboxes=plan.mailboxes if plan else None,
     )

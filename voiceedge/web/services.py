@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from voiceedge.channels.chats import ChatService
+from voiceedge.channels.file import ChannelsFile
 from voiceedge.channels.senders.service import Senders
 from voiceedge.clock import Clock
 from voiceedge.config import Config
@@ -33,6 +34,7 @@ class Services:
     webhooks: Sender
     connectors: Connectors
     chats: ChatService
+    channels: ChannelsFile
     senders: Senders
     ask_workers: AskWorkers
 

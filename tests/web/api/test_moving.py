@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from api_site import Site
+from api_site import Site, opened
 from sqlalchemy import func, select
 
 from voiceedge.context.tables import outbox
@@ -43,6 +43,26 @@ async def test_a_token_opens_the_conversation_once_in_its_channel(any_site: Site
     assert clear["name"]["value"] == "김민지"
     made_up = await client.post("/tokens/resolve", json={**here, "token": "x.y.z"})
     assert made_up.json()["code"] == "token_unknown"
+
+
+async def test_links_lead_to_chats_alone_and_a_channel_that_is_not_there_is_told(any_site: Site):
+    client = await any_site.client()
+    name = (await client.post("/conversations", json=OPEN)).json()["id"]
+    url = f"/conversations/{name}/tokens"
+    wrong = await client.post(url, json={"channel": "kakoa"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "unknown_channel")
+    assert all(there in wrong.json()["detail"] for there in ("phone", "kakao", "line"))
+    assert (await client.post(url, json={"channel": "line"})).json()["link"] is None
+
+
+async def test_a_token_for_the_chat_has_a_link_and_one_for_the_phone_none(tmp_path):
+    async with opened(tmp_path, web={"public_url": "https://talk.example"}) as site:
+        ours, theirs = await site.client(), await site.client(tenant="shop")
+        for client, channel, status in ((ours, "web-chat", 201), (ours, "phone", 201), (theirs, "web-chat", 422)):
+            name = (await client.post("/conversations", json=OPEN)).json()["id"]
+            answer = await client.post(f"/conversations/{name}/tokens", json={"channel": channel})
+            assert answer.status_code == status
+            assert bool(answer.json().get("link")) == (client is ours and channel == "web-chat")
 
 
 async def test_a_token_whose_answer_was_lost_opens_under_the_same_idempotency_key_again(

@@ -21,7 +21,9 @@ def test_a_channel_developer_follows_the_page(tmp_path):
             pytest.skip(f"{program} is not installed")
     text = DOCUMENT.read_text(encoding="utf-8")
     web, hook = free_tcp_port(), free_tcp_port()
+    (tmp_path / "channels.toml").write_text('[channels.my-chat]\nkind = "api"\n', encoding="utf-8")
     settings = {
+        "channels": {"file": str(tmp_path / "channels.toml")},
         "speech": {"enabled": False},
         "web": {"port": web, "webhook_targets": [f"http://127.0.0.1:{hook}"]},
     }

@@ -45,7 +45,7 @@ class Senders:
         client: httpx.AsyncClient,
         clock: Clock,
     ) -> None:
-        self._file, self._queue, self._ingest, self._clock = file, queue, ingest, clock
+        self.file, self._queue, self._ingest, self._clock = file, queue, ingest, clock
         self._site = file.site or site
         self._senders = {name: sender_for(one, client, clock) for name, one in file.sending.items()}
         self._news = {name: asyncio.Event() for name in self._senders}
@@ -65,16 +65,16 @@ class Senders:
 
     @property
     def names(self) -> Sequence[str]:
-        return tuple(self._file.sending)
+        return tuple(self.file.sending)
 
     def channel(self, name: str) -> Sending | None:
-        return self._file.sending.get(name)
+        return self.file.sending.get(name)
 
     async def put(
         self, ticket: Ticket, *, via: str, to: str, channel: str, conversation: str, interaction: str, language: str
     ) -> bool:
         """Whether the link is on its way. Raises StoreError."""
-        settings, address = self._file.sending[via], address_for(self._file.sending[via], to)
+        settings, address = self.file.sending[via], address_for(self.file.sending[via], to)
         link = self.link(settings, ticket)
         if address is None or not link:
             problem = "there is no address to send to" if address is None else "there is no link to send"

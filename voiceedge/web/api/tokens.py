@@ -1,5 +1,6 @@
 """Tokens: a conversation goes on in another channel, or comes from one, and nobody repeats anything."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from voiceedge.context.digital import InteractionStarted, LinkSent
 from voiceedge.context.record import Changes
 from voiceedge.context.tokens import TokenRefusedError
+from voiceedge.flow.call import PHONE
 from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals
 from voiceedge.web.api.door import ApiRoute, Caller, needs
@@ -16,7 +18,7 @@ from voiceedge.web.api.reading import seen, shown
 from voiceedge.web.api.telling import Told, tell
 from voiceedge.web.keys import Scope
 from voiceedge.web.problems import Problem
-from voiceedge.web.services import Wanted
+from voiceedge.web.services import Services, Wanted
 
 router = APIRouter(tags=["tokens"], route_class=ApiRoute, responses=refusals(*ALWAYS))
 
@@ -43,6 +45,10 @@ async def issue_token(
     at: Wanted,
 ) -> models.TokenView:
     """Something by which the customer goes on in `channel`: a link or token, and for the phone a PIN or a number."""
+    chats, known = _channels(at, caller)
+    if wish.channel not in known:
+        told = f"there is no such channel; there are: {', '.join(known)}. The channels file names more."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_channel", told)
     found = await seen(at, caller, conversation_id, "token")
     ticket = await at.context.continuing.issue(
         found.id, wish.channel, expires_s=wish.expires_s, pin=wish.pin, number=wish.number
@@ -50,7 +56,15 @@ async def issue_token(
     visit = found.channels[-1].reference if found.channels else ""
     sent = LinkSent(interaction=visit, channel=wish.channel, via="api", address=None, result="sent")
     await tell(at, request, found.id, [Told(sent)])
-    return models.TokenView.model_validate(ticket, from_attributes=True)
+    given = models.TokenView.model_validate(ticket, from_attributes=True)
+    return given if wish.channel in chats else given.model_copy(update={"link": None})
+
+
+def _channels(at: Services, caller: Caller) -> tuple[Collection[str], list[str]]:
+    """The chats that links open, and all channels in which a conversation of the caller's tenant can go on."""
+    chats = {name for name, chat in at.channels.chats.items() if chat.tenant == caller.tenant}
+    others = at.channels.names - at.channels.chats.keys()
+    return chats, [PHONE, *sorted(chats | others)]
 
 
 @router.post("/tokens/resolve", responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
