@@ -84,7 +84,7 @@ def asyncapi() -> Json:
                 "messages": {"Command": _ref("messages", "Command")},
             },
             "answers": {
-                "address": "voiceedge/{site}/v1/answers/{command}",
+                "address": "voiceedge/{site}/api/v1/answers/{command}",
                 "description": "What the HTTP API would have answered.",
                 "parameters": {
                     "site": {"description": "site.name of the configuration."},

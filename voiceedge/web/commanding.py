@@ -1,7 +1,7 @@
 """The API over MQTT: a command is the request of the same name, done by the same code, its answer published.
 
     voiceedge/{site}/v1/commands/conversations/turn/{id}   {"conversation_id": "…", "by": "customer", "text": "…"}
-    voiceedge/{site}/v1/answers/{id}                       {"status": 200, "body": {…}}
+    voiceedge/{site}/api/v1/answers/{id}                   {"status": 200, "body": {…}}
 
 A command that comes twice by its id is done once. Whoever may publish there has all rights in the tenant main.
 """
@@ -68,7 +68,7 @@ class Commands:
             return None
         status, body = await self._asked(name, command, message.payload)
         payload = json.dumps({"status": status, "body": body}, ensure_ascii=False).encode()
-        return Message(f"voiceedge/{self._site}/v1/answers/{command}", payload)
+        return Message(f"voiceedge/{self._site}/api/v1/answers/{command}", payload)
 
     async def _asked(self, name: str, command: str, payload: bytes) -> tuple[int, Any]:
         method, path = OPERATIONS[name]

@@ -19,7 +19,7 @@ async def test_a_channel_that_knows_only_mqtt_does_all_of_it(tmp_path, mosquitto
     async with api_site.opened(tmp_path, mqtt={"url": mosquitto.url}) as site, asyncio.TaskGroup() as tasks:
         following = tasks.create_task(commanding.follow(site.services, lambda: mosquitto.url))
         async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
-            await client.subscribe("voiceedge/test/v1/answers/+", qos=1)
+            await client.subscribe("voiceedge/test/api/v1/answers/+", qos=1)
 
             async def ask(name: str, command: str, wish: Any) -> dict[str, Any]:
                 payload = wish if isinstance(wish, bytes) else json.dumps(wish).encode()
@@ -28,6 +28,7 @@ async def test_a_channel_that_knows_only_mqtt_does_all_of_it(tmp_path, mosquitto
                     try:
                         async with asyncio.timeout(2):  # it may not have subscribed yet
                             async for message in client.messages:
+                                assert not message.topic.matches("voiceedge/+/v1/#")  # who follows events gets none
                                 if str(message.topic).endswith(f"/answers/{command}"):
                                     return json.loads(bytes(message.payload))
                     except TimeoutError:
