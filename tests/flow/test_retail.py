@@ -1,15 +1,18 @@
 """The flow a retailer could start from: callers get what they call for, and are never left standing."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from talks import Service, converse
+from talks import Screen, Service, Talk, converse
 
 from voiceedge.clock import VirtualClock
 from voiceedge.connectors.answers import Failed, Found, NotFound
 from voiceedge.flow.book import FlowBook
-from voiceedge.flow.call import TransferResult
+from voiceedge.flow.call import CallFacts, TransferResult
+from voiceedge.flow.engine import FlowRun
+from voiceedge.flow.simulator import SimulatedCall
 
 FLOWS = FlowBook(Path("ivr_flows")).flows
 SHIPPED = Found({"status": "shipped", "carrier": "한빛택배", "arrives": "2026-11-24"})
@@ -136,3 +139,27 @@ async def test_a_key_is_told_by_the_words_it_stands_for_and_a_number_as_it_is():
     assert [(turn.value, turn.transcript) for turn in talk.turns()] == [
         ("delivery", "배송 조회"), ("12345", None), ("done", "아니요"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flow", "lines"), [
+    ("retail", ("무슨 말이에요", "배송 조회", "12345", "무슨 말이에요", "아니요")),
+    ("retail", ("반품하고 싶어요", "모르겠어요")),
+    ("retail", ("배송 조회", "12345", "네", "반품하고 싶어요", "무슨 말이에요", "네")),
+    ("english", ("what do you mean", "where is my order", "what", "12345")),
+])  # fmt: skip
+async def test_who_reads_on_a_screen_is_told_of_no_keys(flow, lines):
+    talk, waiting = Talk(), iter(lines)
+
+    async def read(_):
+        return next(waiting, None)
+
+    facts = CallFacts("chat", "chat", caller="", called="", channel="web-chat")
+    run = FlowRun(FLOWS, flow, SimulatedCall(read, Screen(talk), facts), talk, VirtualClock(SUNDAY), Service(SHIPPED))
+    await run.run()
+    assert next(waiting, None) is None
+    told = [
+        text
+        for text in talk.said
+        if re.search(r"[영일이삼사오구] 번(?!호)|우물|\b(press|key in)\b", text, re.IGNORECASE)
+    ]
+    assert told == []
