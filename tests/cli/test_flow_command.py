@@ -99,3 +99,22 @@ def _read_until(terminal: int, shown: str, words: str, meanwhile: Callable[[], N
         if select.select([terminal], [], [], 1)[0]:
             seen += os.read(terminal, 4096)
     return seen.decode(errors="ignore")
+
+
+def test_names_are_held_against_channels_and_plan(tmp_path):
+    flow, channels, plan = tmp_path / "test.yaml", tmp_path / "channels.toml", tmp_path / "switch.toml"
+    flow.write_text(
+        "flow: test\nlanguage: ko\nstart: one\nsteps:\n  one: {hand_over: app, reason: 문의, next: two, failed: two}\n"
+        "  two: {queue: support, next: end, failed: end}\n  end: {hang_up: 끝}\n",
+        encoding="utf-8",
+    )
+    channels.write_text('[channels.app]\nkind = "api"\n')
+    plan.write_text("[queues.support]\n")
+    files = ["flow", "check", str(flow), "--no-vocabulary", "--strict"]
+    both = [*files, "--channels", str(channels), "--plan", str(plan)]
+    assert CliRunner().invoke(app, both).exit_code == 0
+    channels.write_text("")
+    plan.write_text("[queues.suport]\n")
+    told = CliRunner().invoke(app, both).output
+    assert 'no channel "app"' in told
+    assert 'warning: there is no queue "support". Did you mean "suport"?' in told
