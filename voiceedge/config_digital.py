@@ -37,8 +37,8 @@ class Context(Section):
     hint_s: float = Field(
         86400.0,
         ge=60,
-        description="Whoever calls with the number of a customer who was in a chat so long ago at most is asked whether "
-        "to continue it.",
+        description="Whoever calls with the number of a customer who was in a chat so long ago at most is asked "
+        "whether to continue it.",
     )
     continue_numbers: tuple[str, ...] = Field(
         (),

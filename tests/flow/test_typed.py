@@ -3,7 +3,7 @@
 import pytest
 
 from voiceedge.flow.call import Button, Keyed, KeyRule, Question
-from voiceedge.flow.typed import chosen, written
+from voiceedge.flow.typed import chosen, understand, written
 from voiceedge.speech.heard import Decision, DigitString, Expectation, Heard, Phrase
 
 NUMBER = Question(
@@ -55,3 +55,9 @@ def test_keys_and_phrases_work_as_on_the_phone_and_are_told_apart_from_them():
     assert written("1", MENU) == Keyed("1", typed=True)
     assert (written("배송조회", MENU).value, written("배송조회", MENU).typed) == ("delivery", True)
     assert written("날씨가 좋네요", MENU).decision is Decision.REJECT
+
+
+def test_a_text_too_long_for_an_answer_is_compared_with_nothing(monkeypatch):
+    monkeypatch.setattr("voiceedge.flow.typed._distance", lambda *_: pytest.fail("it was compared"))
+    expectation = Expectation("ko", (Phrase("배송 조회", "delivery"),))
+    assert understand("가" * 2_000, expectation).decision is Decision.REJECT

@@ -10,6 +10,7 @@ from voiceedge.speech.heard import Decision, Evidence, Expectation, Heard
 from voiceedge.speech.numbers import digit_strings
 
 SURE, LIKELY = 0.2, 0.5  # jamo distance up to which a phrase is taken, or taken after a confirmation
+LONGEST_ANSWER = 200  # characters; a longer text is no phrase, and its distance from each would take long
 _MS_A_CHARACTER = 150
 _BETWEEN_DIGITS = re.compile(r"[\s.\-–—]+")
 _ENGLISH_DIGITS = ("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -70,7 +71,8 @@ def understand(text: str, expectation: Expectation) -> Heard:
     rule = expectation.digits
     if digits and rule and rule.shortest <= len(digits) <= rule.longest:
         return Heard(Decision.ACCEPT, digits, None, text, 1.0, speech_ms)
-    ranked = sorted((_distance(text, phrase.text), phrase.text, phrase.value) for phrase in expectation.phrases)
+    phrases = expectation.phrases if len(text) <= LONGEST_ANSWER else ()
+    ranked = sorted((_distance(text, phrase.text), phrase.text, phrase.value) for phrase in phrases)
     if not ranked:
         return Heard(Decision.REJECT, None, None, text, 0.0, speech_ms)
     distance, phrase, value = ranked[0]

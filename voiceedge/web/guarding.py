@@ -1,6 +1,7 @@
 """What holds for every request and answer: bounded bodies, and headers by which browsers keep pages to themselves."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
@@ -58,10 +59,8 @@ class Guarding:
                     headers.setdefault(name, value)
             await send(message)
 
-        try:
+        with suppress(_TooLargeError):
             await self._app(scope, bounded, guarded)
-        except _TooLargeError:
-            pass
         if received > LARGEST_BODY and not begun:
             received = 0
             text = f"a request has at most {LARGEST_BODY // 1024} KiB"
