@@ -71,12 +71,9 @@ async def test_a_chat_goes_on_by_phone_and_the_order_number_is_not_asked_again(e
 
 
 async def leaves_for_the_chat(call):
-    """A call about a return, whose caller is sent a link."""
-    await call.press("2")
-    await call.asked("number")
-    await call.press(f"{ORDER}#")
-    await call.asked("ask_for_chat")
-    await call.press("1")
+    """A call about a return, whose caller knows the way, and is sent a link."""
+    await call.until("step.entered")
+    await call.press(f"2{ORDER}#1")
 
 
 async def test_a_call_goes_on_in_a_chat_and_from_there_by_phone_again(site, browser):
@@ -107,8 +104,7 @@ async def test_a_call_goes_on_in_a_chat_and_from_there_by_phone_again(site, brow
     async with calling(site.service, user="0298765432") as second:
         await second.press(f"9{pin}")
         assert SPOKEN in (await second.until("step.entered", step="resumed_return"))["says"]
-        await second.asked("ask_to_leave")
-        await second.press("2")
+        await second.press("2")  # no message
         await second.until("call.ended", outcome="served")
         assert not {"number", "which_order", "same_order"} & set(second.steps)
     record = await site.record(conversation)
@@ -146,22 +142,23 @@ async def test_call_and_screen_at_once_what_is_tapped_or_typed_is_heard_by_the_v
     await chat.close_sheet()
     async with calling(site.service, user="0311234567") as call:
         await call.press(f"9{pin}")
-        await call.asked("more")
+        await call.until("step.entered", step="resumed_delivery")
+        await call.press("1")
+        await call.asked("menu", 2)
         await expect(chat.page.get_by_role("status").first).to_have_text("통화 중")
         await chat.shows(f"앞서 말씀하신 주문 번호 {SPOKEN}번으로")
+        await chat.shows("배송 조회는 일 번")
         await browser.screenshot(chat.page, "chat-beside-call")
         assert not await accessible(chat.page)
-        await chat.choose("네")
-        await call.asked("menu", 2)
-        await chat.write("배송 조회")
+        await chat.choose("배송 조회")
+        await call.asked("number")
         await chat.shows("주문 번호를 한 자리씩 말씀해 주시거나")
-        await call.press(f"{ORDER}#")
+        await chat.write(ORDER)
         await call.until("step.entered", step="wait")
-        await call.asked("more", 2)
-        await chat.choose("아니요")
+        await call.press("2")
         await call.until("call.ended", outcome="served")
         heard = [(data["by"], data["value"]) for data in call.of("turn.heard") if data["decision"] == "accept"]
-        assert heard[2:] == [("text", "more"), ("text", "delivery"), ("keys", ORDER), ("text", "done")]
+        assert heard[2:] == [("keys", "more"), ("text", "delivery"), ("text", ORDER), ("keys", "done")]
     await chat.shows("통화가 끝났습니다.")
     assert await chat.log.get_by_text(ORDER, exact=True).count() == 2
 

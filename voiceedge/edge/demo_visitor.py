@@ -11,7 +11,7 @@ import httpx
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.errors import VoiceEdgeError
 
-ANSWER_S, LOOK_S = 30.0, 0.2
+ANSWER_S, LOOK_S = 60.0, 0.2
 _LINK = re.compile(r"https?://\S+/c#\S+")
 
 
