@@ -60,7 +60,7 @@ class ContinuingRoom:
             tenant=self._tenant(head.get("called", "")),
         )
         if via and not settings:
-            log.error("link_not_sent", via=via, problem="there is no such channel", remedy="add it to channels.file")
+            log.warning("link_not_sent", via=via, problem="there is no such channel", remedy="add it to channels.file")
         sent = False
         if via and settings:
             sent = await self.senders.put(
