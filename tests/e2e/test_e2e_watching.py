@@ -64,7 +64,7 @@ async def test_a_call_and_its_legs_are_counted(switch, kim):
     assert sum(value for name, value in after.items() if name[0] == "voiceedge_agents") == 2
     assert after["voiceedge_process_cpu_seconds_total", "worker-1"] > 0
     parts = {name[1]: up for name, up in after.items() if name[0] == "voiceedge_scrape_part_up"}
-    assert parts == dict.fromkeys(("workers", "queues", "agents", "events", "machine"), 1)  # and no front
+    assert parts == dict.fromkeys(("workers", "queues", "agents", "events", "machine", "connectors"), 1)  # and no front
 
 
 async def test_the_ladder_of_a_call_has_both_legs(switch, kim, tmp_path):

@@ -37,7 +37,8 @@ class Outside:
 def check_outside(draft: Draft, outside: Outside) -> None:
     """Add every problem to the draft.
 
-    A warning is what a caller is led around, by the step's `failed`, where the site may have left it out on purpose.
+    A warning is what a caller is led around, by the step's `failed`, where the site may have left it out on purpose: a
+    name that is much like one there is has been misspelt.
     """
     profiles = outside.connectors
     for name, step in draft.steps.items():
@@ -76,8 +77,7 @@ def _check_hand_over(draft: Draft, place: Location, step: HandOverStep, outside:
         draft.error((*place, "hand_over"), f'there is no channel "{step.hand_over}".{hint}')
     if by is None or step.send is None or step.send in by:
         return
-    if by:
-        hint = nearest(step.send, by) or f" Links go by {', '.join(sorted(by))}."
+    if hint := nearest(step.send, by):
         draft.error((*place, "send"), f'no channel "{step.send}" sends anything.{hint}')
     else:
         what = f'no link goes out: there is no channel "{step.send}". Add it to the file that [channels] file names.'
@@ -92,8 +92,8 @@ def _check_dialled(draft: Draft, place: Location, step: DialStep, outside: Outsi
             continue
         where = (*place, "dial", index)
         where = where if where in draft.source.values else (*place, "dial")
-        if agents:
-            draft.error(where, f'there is no agent "{name}".{nearest(name, agents) or _ADD_TO_PLAN}')
+        if hint := nearest(name, agents):
+            draft.error(where, f'there is no agent "{name}".{hint}')
         else:
             draft.warn(where, f'there is no agent "{name}".{_ADD_TO_PLAN}')
 
