@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from voiceedge.channels.chat_model import Chat
+from voiceedge.clock import sleep
 from voiceedge.context.archive import Found, Wanted
 from voiceedge.context.record import Conversation
 from voiceedge.switch.queues.messages import TicketState
@@ -14,6 +15,7 @@ from voiceedge.web.desk.room import DeskRoom
 from voiceedge.web.problems import Problem
 
 MOST_EARLIER = 20
+RECORDED_S, AGAIN_S = 2.0, 0.1
 
 
 def unknown() -> Problem:
@@ -23,11 +25,22 @@ def unknown() -> Problem:
 
 async def opened(room: DeskRoom, asker: Asker, conversation: str) -> Conversation:
     """The record, and the access log knows. Raises Problem and StoreError."""
-    record = await room.services.context.archive.read(asker.entry.tenant, conversation)
+    record = await _recorded(room, asker, conversation)
     if record is None or not await may_open(room, asker, record):
         raise unknown()
     await room.note_reading(asker.session.digest, asker.actor, record.id)
     return record
+
+
+async def _recorded(room: DeskRoom, asker: Asker, conversation: str) -> Conversation | None:
+    """A chat that has just begun is an agent's a moment before its first event is in the store."""
+    clock, archive = room.services.clock, room.services.context.archive
+    until = clock.monotonic() + RECORDED_S
+    while True:
+        record = await archive.read(asker.entry.tenant, conversation)
+        if record or clock.monotonic() > until or not await room.contacts.has_had(asker.name, [conversation]):
+            return record
+        await sleep(clock, AGAIN_S)
 
 
 async def may_open(room: DeskRoom, asker: Asker, record: Conversation) -> bool:
