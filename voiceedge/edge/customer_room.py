@@ -15,13 +15,14 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.config_digital import Tenant
 from voiceedge.context.access import AccessLog
 from voiceedge.context.customers import Customer
 from voiceedge.context.pii import mask_text
 from voiceedge.context.service import ContextService
+from voiceedge.edge.asked import takes
 from voiceedge.edge.link import Handler, Head
 from voiceedge.errors import CustomerError
 
@@ -144,15 +145,7 @@ def _of_access(access: AccessLog) -> Mapping[str, Handler]:
 
 
 def _takes(model: type[Request], work: Callable[[Request], Awaitable[Head]]) -> Handler:
-    async def handler(head: Head, _: bytes) -> Head:
-        try:
-            asked = model.model_validate(head)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise CustomerError(f"{head.get('request')}: {wrong}") from None
-        return await work(asked)
-
-    return handler
+    return takes(model, work, CustomerError)
 
 
 def _shown(one: Customer) -> Head:

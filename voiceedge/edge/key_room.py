@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.config_digital import Tenant
+from voiceedge.edge.asked import takes
 from voiceedge.edge.link import Handler, Head
 from voiceedge.web.keys import Key, KeyRefusedError, Keys, Scope
 
@@ -26,12 +27,7 @@ class _Wish(BaseModel):
 
 
 def handlers(keys: Keys) -> Mapping[str, Handler]:
-    async def add(head: Head, _: bytes) -> Head:
-        try:
-            wish = _Wish.model_validate(head)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise KeyRefusedError(f"key_add: {wrong}.") from None
+    async def add(wish: _Wish) -> Head:
         key, text = await keys.add(wish.name, wish.tenant, wish.scopes, wish.expires_days)
         return {"key": text, "id": key.id}
 
@@ -41,7 +37,7 @@ def handlers(keys: Keys) -> Mapping[str, Handler]:
     async def revoke(head: Head, _: bytes) -> Head:
         return {"revoked": await keys.revoke(str(head.get("name", "")))}
 
-    return {"key_add": add, "key_list": listed, "key_revoke": revoke}
+    return {"key_add": takes(_Wish, add, KeyRefusedError), "key_list": listed, "key_revoke": revoke}
 
 
 def _shown(key: Key) -> Head:

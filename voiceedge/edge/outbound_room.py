@@ -13,6 +13,7 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.pii import pseudonym_key
 from voiceedge.context.service import ContextService
+from voiceedge.edge.asked import takes
 from voiceedge.edge.link import Handler, Head
 from voiceedge.edge.serving import Workers
 from voiceedge.errors import ConfigError, FlowError, LinkError
@@ -133,15 +134,7 @@ def read_order(asked: object) -> OrderRequest | Added:
 
 
 def _takes(kind: type[Request], method: Callable[[Request], Awaitable[Head]]) -> Handler:
-    async def handle(head: Head, _payload: bytes) -> Head:
-        try:
-            request = kind.model_validate(head)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
-            raise OutboundError(f"{head.get('request')}: {wrong}.") from None
-        return await method(request)
-
-    return handle
+    return takes(kind, method, OutboundError)
 
 
 def _plainly(method: Callable[[Head], Awaitable[Head]]) -> Handler:

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.service import ContextService
+from voiceedge.edge.asked import takes
 from voiceedge.edge.link import Handler, Head
 from voiceedge.edge.serving import Workers
 from voiceedge.errors import ConfigError, LinkError, StoreError
@@ -86,15 +87,10 @@ def handlers(queues: QueueService, watching: Watching) -> dict[str, Handler]:
 
 
 def _takes(kind: type[Request], method: Callable[[Request], Awaitable[Message]]) -> Handler:
-    async def handle(head: Head, _payload: bytes) -> Head:
-        try:
-            request = kind.model_validate(head)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
-            raise QueueError(f"{head.get('request')}: {wrong}.") from None
+    async def answered(request: Request) -> Head:
         return (await method(request)).model_dump(mode="json")
 
-    return handle
+    return takes(kind, answered, QueueError)
 
 
 def _json(models: Sequence[BaseModel]) -> list[dict[str, Any]]:
