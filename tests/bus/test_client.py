@@ -200,3 +200,22 @@ async def test_a_cancelled_publisher_is_cancelled(mosquitto: Mosquitto) -> None:
             await publishing
         assert publishing.cancelled()
         mosquitto.signal(signal.SIGCONT)
+
+
+async def test_whoever_is_cancelled_while_the_broker_answers_is_cancelled(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = client._Client._on_connect
+
+    def cancelled_at_once(self: client._Client, *answer: object) -> None:
+        answered(self, *answer)
+        connecting.cancel()
+
+    async def visit() -> None:
+        async with connect(Broker.from_url(mosquitto.url, Mqtt())):
+            pass
+
+    monkeypatch.setattr(client._Client, "_on_connect", cancelled_at_once)
+    connecting = asyncio.create_task(visit())
+    await asyncio.wait([connecting])
+    assert connecting.cancelled()

@@ -1,5 +1,6 @@
 """A service of calls out on a real database, with a clock that is moved by hand and workers that only note."""
 
+import asyncio
 from typing import Any
 
 import house
@@ -9,7 +10,7 @@ from voiceedge.context.database import Database
 from voiceedge.errors import LinkError
 from voiceedge.switch.outbound.messages import CallOrder, OrderRequest, Report
 from voiceedge.switch.outbound.model import Result
-from voiceedge.switch.outbound.service import OutboundService, Places
+from voiceedge.switch.outbound.service import PLACING, OutboundService, Places
 from voiceedge.switch.plan import Plan
 
 FLOWS = {"remind": frozenset({"name"})}
@@ -89,12 +90,16 @@ class House(house.House):
         await self.settled()
 
     async def settled(self) -> None:
-        """Whatever is under way has had its turn."""
-        for _ in range(3):
+        """Whatever is under way has had its turn, and workers have what they are given."""
+        while True:
             await self.clock.advance(0)
-            async with self.database.begin():
-                pass
-        await self.clock.advance(0)
+            if placing := [task for task in asyncio.all_tasks() if task.get_name() == PLACING]:
+                await asyncio.gather(*placing)
+            elif self.outbound._in_turn.locked() or self.outbound._wake.is_set():
+                async with self.outbound._in_turn:
+                    pass
+            else:
+                return
 
     async def said(self, result: str, *, call: CallOrder | None = None, **more: Any) -> None:
         """Of the latest call, unless told otherwise."""

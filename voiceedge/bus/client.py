@@ -2,10 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -21,6 +21,8 @@ INCOMING = 10_000
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 REFUSED_CREDENTIALS = {4, 5, 134, 135}  # CONNACK of MQTT 3.1.1 §3.2.2.3, and as paho numbers them
 SUBACK_FAILURE = 0x80
+
+Answer = TypeVar("Answer")
 
 
 class BusRefusedError(BusError):
@@ -177,6 +179,14 @@ class _Client(aiomqtt.Client):
 
     def received(self) -> aiomqtt.Message | None:
         return None if self._queue.empty() else self._queue.get_nowait()
+
+    async def _wait_for(self, answer: Awaitable[Answer], timeout: float | None) -> Answer:  # noqa: ASYNC109 - aiomqtt's
+        """Whoever is cancelled in the moment of the answer is cancelled: asyncio.wait_for forgets it before 3.12."""
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await answer
+        except TimeoutError:
+            raise aiomqtt.MqttError("Operation timed out") from None
 
     async def __aenter__(self) -> Self:
         try:

@@ -42,6 +42,7 @@ PRUNE_EVERY_S = 3_600.0
 KEPT = timedelta(days=30)
 SETTLE_S = 2.0  # until a worker's own figures count a call it was just given
 FLUSH_S = 1.0
+PLACING = "placing"  # the name of a task that gives a worker its order
 NOBODY = "outbound"  # the subject of what belongs to no conversation
 
 Publish = Callable[[Sequence[StampedEvent]], Awaitable[None]]
@@ -254,7 +255,7 @@ class OutboundService:
                 order,
                 OutboundDialled(order=order.id, campaign=order.campaign, number=shown(order), attempt=order.tries),
             )
-            self._tasks.create_task(self._place(order))
+            self._tasks.create_task(self._place(order), name=PLACING)
         return turn.wait_s
 
     async def _place(self, order: Order) -> None:
