@@ -12,7 +12,7 @@ import httpx
 from voiceedge.channels.file import ChannelsFile
 from voiceedge.clock import Clock, RealClock
 from voiceedge.config import Config
-from voiceedge.context.pii import pseudonym_key
+from voiceedge.context.privacy.pii import pseudonym_key
 from voiceedge.context.service import ContextService
 from voiceedge.errors import LinkError
 from voiceedge.switch.outbound.messages import CallOrder

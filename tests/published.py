@@ -6,7 +6,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from ruamel.yaml import YAML
 
-from voiceedge.context.describe import ASYNCAPI
+from voiceedge.context.publishing.describe import ASYNCAPI
 
 DOCUMENT: dict[str, Any] = YAML(typ="safe").load(ASYNCAPI)
 

@@ -38,7 +38,19 @@ ROOMS = (
     "audio",
     "appliance",
 )
-GROUND = ("config", "config_digital", "toml_file", "tls", "clock", "errors")
+# Within the context, likewise: its own floors, each a module or a package.
+CONTEXT_FLOORS = (
+    "service",
+    "resuming",
+    "people",
+    "publishing",
+    "storage",
+    "cloudevents",
+    "record",
+    "events",
+    "privacy",
+)
+GROUND = ("config", "config_digital", "config_front", "toml_file", "tls", "clock", "errors")
 
 TOP_LEVEL = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.ko.md", "README.md", "docs", "hardware",
@@ -89,6 +101,20 @@ def test_arrows_between_rooms_go_down_only():
             same_floor = min(order[here], lowest) == min(order[there], lowest)
             if order[here] > order[there] and not same_floor:
                 wrong.append(f"{named(path)} imports {there}, which is above {here}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_arrows_within_the_context_go_down_only():
+    order = {f"voiceedge.context.{floor}": height for height, floor in enumerate(CONTEXT_FLOORS)}
+    wrong = []
+    for path in MODULES:
+        here = ".".join(path.relative_to(ROOT).with_suffix("").parts[:3])
+        if here not in order:
+            continue
+        for name in imports(path):
+            there = ".".join(name.split(".")[:3])
+            if order.get(there, len(order)) < order[here]:
+                wrong.append(f"{named(path)} imports {name}, which is above it")
     assert not wrong, "\n".join(wrong)
 
 

@@ -48,7 +48,12 @@ class Context(Section):
     mqtt_commands: bool = Field(
         False,
         description="Take commands for conversations (docs/api.md) by MQTT too: whoever may publish there can read and "
-        "change those of tenant main.",
+        "change those of the tenants below.",
+    )
+    mqtt_tenants: tuple[Tenant, ...] = Field(
+        ("main",),
+        description="Tenants that such commands are taken for, each by topics of its own; for others they are refused.",
+        examples=[["main", "shop"]],
     )
     tenants: dict[str, Tenant] = Field(
         default_factory=dict,

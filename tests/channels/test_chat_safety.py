@@ -10,10 +10,10 @@ from chat_house import MENU, Skipping, house, until
 from voiceedge.channels.chat_model import ChatError
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.digital import InteractionStarted
-from voiceedge.context.events import CallEnded, CallStarted
-from voiceedge.context.pii import mask_text
-from voiceedge.context.tokens import TokenRefusedError
+from voiceedge.context.events.call import CallEnded, CallStarted
+from voiceedge.context.events.digital import InteractionStarted
+from voiceedge.context.privacy.pii import mask_text
+from voiceedge.context.resuming.tokens import TokenRefusedError
 from voiceedge.errors import StoreError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

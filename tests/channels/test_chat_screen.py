@@ -9,7 +9,7 @@ from chat_house import Calls, house, until
 from voiceedge.channels.chat_model import ChatError
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, StepEntered, TurnHeard
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, StepEntered, TurnHeard
 from voiceedge.context.record import Changes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

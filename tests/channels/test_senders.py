@@ -20,9 +20,9 @@ from voiceedge.channels.senders.queue import LEASE_S, MessageQueue
 from voiceedge.channels.senders.service import Senders, address_for
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.continuing import Ticket
-from voiceedge.context.database import FILE, Database
-from voiceedge.context.sqlite import Sqlite
+from voiceedge.context.resuming.continuing import Ticket
+from voiceedge.context.storage.database import FILE, Database
+from voiceedge.context.storage.sqlite import Sqlite
 
 KIM, LINK = "010-1234-5678", "https://talk.example/c#k.t.s"
 MINUTES = 15

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from voiceedge import config
 from voiceedge.cli import access, app, customer
 from voiceedge.clock import RealClock
-from voiceedge.context.events import CallStarted
-from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.context.events.call import CallStarted
+from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.service import ContextService
 from voiceedge.edge import customer_room, paths
 from voiceedge.edge.link import LinkServer

@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from voiceedge.bus.client import Broker, Message, connect
 from voiceedge.cli.events import KINDS, line
 from voiceedge.config import Mqtt
-from voiceedge.context.catalogue import EVENTS
 from voiceedge.context.cloudevents import CloudEvent
+from voiceedge.context.events.catalogue import EVENTS
 
 COMMAND = [sys.executable, "-c", "from voiceedge.cli import events, app; app(['events', *__import__('sys').argv[1:]])"]
 

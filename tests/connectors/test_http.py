@@ -9,7 +9,7 @@ import pytest
 from answering import http, server
 
 from voiceedge.connectors.answers import Failed, Found, NotFound
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 
 CUSTOMER = {"customer": {"name": "김하나", "grade": "vip", "notes": "secret"}, "orders": [{"status": "sent"}]}
 MAPPING = """

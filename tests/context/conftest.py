@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from postgres import PostgresServer
 
-from voiceedge.context.database import FILE, Database
-from voiceedge.context.postgres import Postgres
-from voiceedge.context.sqlite import Sqlite
-from voiceedge.context.store import Store
+from voiceedge.context.storage.database import FILE, Database
+from voiceedge.context.storage.postgres import Postgres
+from voiceedge.context.storage.sqlite import Sqlite
+from voiceedge.context.storage.store import Store
 
 NewDatabase = Callable[..., Database]
 

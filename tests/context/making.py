@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.events import (
+from voiceedge.context.events.call import (
     CallAnswered,
     CallEnded,
     CallStarted,

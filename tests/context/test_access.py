@@ -9,9 +9,9 @@ from making import CLOCK
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from voiceedge.context.access import AccessLog
-from voiceedge.context.database import Database
-from voiceedge.context.digital_tables import access_log
+from voiceedge.context.people.access import AccessLog
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.digital_tables import access_log
 from voiceedge.errors import StoreError
 
 KEY = b"k" * 32

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from making import CLOCK, stamped
 
-from voiceedge.context.archive import Archive, Wanted
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.customers import Claim, Customers
-from voiceedge.context.database import Database
-from voiceedge.context.digital import ConversationClosed, InteractionStarted, MessageSent
-from voiceedge.context.events import AgentStateChanged, BridgeStarted, CallEnded, CallStarted, EventData
-from voiceedge.context.pii import PersonalDataClass, pseudonym
+from voiceedge.context.events.call import AgentStateChanged, BridgeStarted, CallEnded, CallStarted, EventData
+from voiceedge.context.events.digital import ConversationClosed, InteractionStarted, MessageSent
+from voiceedge.context.people.archive import Archive, Wanted
+from voiceedge.context.people.customers import Claim, Customers
+from voiceedge.context.privacy.pii import PersonalDataClass, pseudonym
 from voiceedge.context.record import Changes, Slot
-from voiceedge.context.store import Store
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import CursorError
 
 KEY = b"k" * 32
@@ -108,7 +108,7 @@ async def test_each_filter_finds_its_own(archive, store, database) -> None:
 
 
 async def test_words_are_found_in_what_was_said_and_never_in_slots(archive, store, monkeypatch) -> None:
-    monkeypatch.setattr("voiceedge.context.archive.LOOKED_AT", 4)
+    monkeypatch.setattr("voiceedge.context.people.archive.LOOKED_AT", 4)
     secret = {"slots": {"name": {"value": "환불왕", "personal_data": "personal"}}}
     for number in range(12):
         text = 'He said "환불" 100%' if number % 5 == 1 else "배송"

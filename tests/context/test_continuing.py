@@ -12,14 +12,14 @@ from sqlalchemy import event
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.continuing import Continuing
-from voiceedge.context.database import Database
-from voiceedge.context.digital import InteractionStarted
-from voiceedge.context.events import CallStarted
-from voiceedge.context.pii import pseudonym, pseudonym_key
-from voiceedge.context.pins import EACH, TOGETHER, Pins
-from voiceedge.context.store import Store
-from voiceedge.context.tokens import Refusal, TokenRefusedError
+from voiceedge.context.events.call import CallStarted
+from voiceedge.context.events.digital import InteractionStarted
+from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
+from voiceedge.context.resuming.continuing import Continuing
+from voiceedge.context.resuming.pins import EACH, TOGETHER, Pins
+from voiceedge.context.resuming.tokens import Refusal, TokenRefusedError
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.store import Store
 
 MINUTE_S = 60
 KIM, LEE = "01012345678", "01099998888"

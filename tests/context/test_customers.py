@@ -6,13 +6,13 @@ import pytest
 from making import CLOCK, stamped, step
 
 from voiceedge.context.cloudevents import CloudEvent
-from voiceedge.context.customers import Claim, Customers, Kind
-from voiceedge.context.database import Database
-from voiceedge.context.digital import CustomerIdentified
-from voiceedge.context.events import EventData
-from voiceedge.context.pii import PersonalDataClass, pseudonym
+from voiceedge.context.events.call import EventData
+from voiceedge.context.events.digital import CustomerIdentified
+from voiceedge.context.people.customers import Claim, Customers, Kind
+from voiceedge.context.privacy.pii import PersonalDataClass, pseudonym
 from voiceedge.context.record import Slot
-from voiceedge.context.store import Store
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import CustomerError
 
 KEY = b"k" * 32

@@ -9,9 +9,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context.database import Database
-from voiceedge.context.digital_tables import metadata
-from voiceedge.context.tables import tokens
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.digital_tables import metadata
+from voiceedge.context.storage.tables import tokens
 from voiceedge.errors import StoreError
 
 TOKEN = {"id": "a", "conversation_id": "c", "channel": "sms", "expires_at_ms": 0}

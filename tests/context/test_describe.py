@@ -12,15 +12,15 @@ from published import DOCUMENT, validate_as_published
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config, Mqtt, Site
-from voiceedge.context.catalogue import EVENTS
 from voiceedge.context.cloudevents import publish_form
-from voiceedge.context.describe import ASYNCAPI, SCHEMAS, documents
+from voiceedge.context.events.catalogue import EVENTS
+from voiceedge.context.publishing.describe import ASYNCAPI, SCHEMAS, documents
 from voiceedge.context.service import ContextService
 
 
 def test_the_written_documents_are_in_step_with_the_models() -> None:
     for path, text in documents().items():
-        assert path.read_text(encoding="utf-8") == text, "run: python -m voiceedge.context.describe"
+        assert path.read_text(encoding="utf-8") == text, "run: python -m voiceedge.context.publishing.describe"
     assert set(SCHEMAS.iterdir()) == set(documents()) - {ASYNCAPI}
 
 

@@ -7,7 +7,7 @@ from making import step
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.gathering import MOST, Gathering
+from voiceedge.context.storage.gathering import MOST, Gathering
 from voiceedge.errors import StoreError
 
 

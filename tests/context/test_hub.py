@@ -8,12 +8,12 @@ import pytest
 from making import CLOCK, stamped, step
 from sqlalchemy import text
 
-from voiceedge.context import hub as hubs
 from voiceedge.context.cloudevents import publish_form
-from voiceedge.context.database import Database
-from voiceedge.context.digital import ConversationContinued
-from voiceedge.context.hub import Delivery, Hub, Missed, Subscription
-from voiceedge.context.store import Store
+from voiceedge.context.events.digital import ConversationContinued
+from voiceedge.context.publishing import hub as hubs
+from voiceedge.context.publishing.hub import Delivery, Hub, Missed, Subscription
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import CursorError
 
 

@@ -10,12 +10,12 @@ from making import stamped, step
 from sqlalchemy import delete
 
 from voiceedge.context.cloudevents import CloudEvent
-from voiceedge.context.database import Database
-from voiceedge.context.digital import InteractionStarted, MessageSent
-from voiceedge.context.events import CallEnded, CallStarted, StepEntered
+from voiceedge.context.events.call import CallEnded, CallStarted, StepEntered
+from voiceedge.context.events.digital import InteractionStarted, MessageSent
 from voiceedge.context.record import Conversation
-from voiceedge.context.store import Store
-from voiceedge.context.tables import conversations, outbox
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.store import Store
+from voiceedge.context.storage.tables import conversations, outbox
 from voiceedge.errors import JoinRefusedError
 
 

@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.events import StepEntered
-from voiceedge.context.journal import BATCH, Outgoing, QueueJournal
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.events.call import StepEntered
+from voiceedge.context.privacy.pii import PersonalDataClass
+from voiceedge.context.publishing.journal import BATCH, Outgoing, QueueJournal
 from voiceedge.context.record import Slot
 from voiceedge.errors import LinkError, StoreError
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from making import CLOCK, stamped
 
-from voiceedge.context import legs
-from voiceedge.context.events import LegEnded
+from voiceedge.context.events.call import LegEnded
+from voiceedge.context.storage import legs
 
 
 def leg(**told):

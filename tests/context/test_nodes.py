@@ -13,10 +13,10 @@ from mosquitto import Mosquitto
 from voiceedge.bus.client import Broker, connect
 from voiceedge.clock import Clock, VirtualClock
 from voiceedge.config import Mqtt
-from voiceedge.context.database import Database
-from voiceedge.context.lease import LEASE_S, Lease
-from voiceedge.context.outbox import Outbox
-from voiceedge.context.store import Store
+from voiceedge.context.publishing.outbox import Outbox
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.lease import LEASE_S, Lease
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import StoreError
 
 NewNode = Callable[[str], Database]

@@ -11,9 +11,9 @@ from mosquitto import Mosquitto
 from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.config import Mqtt
 from voiceedge.context.cloudevents import CloudEvent
-from voiceedge.context.follow import Seen, follow
-from voiceedge.context.outbox import Outbox
-from voiceedge.context.store import Store
+from voiceedge.context.publishing.follow import Seen, follow
+from voiceedge.context.publishing.outbox import Outbox
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import StoreError
 
 

@@ -15,11 +15,11 @@ from making import step
 from voiceedge.bus.client import Message
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import CloudEvent, StampedEvent
-from voiceedge.context.database import FILE, Database
-from voiceedge.context.follow import Seen
-from voiceedge.context.outbox import Outbox
-from voiceedge.context.sqlite import Sqlite
-from voiceedge.context.store import Store
+from voiceedge.context.publishing.follow import Seen
+from voiceedge.context.publishing.outbox import Outbox
+from voiceedge.context.storage.database import FILE, Database
+from voiceedge.context.storage.sqlite import Sqlite
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import BusError, StoreError
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recognised import false_alarms, missed, ordinary
 
-from voiceedge.context import identifiers
-from voiceedge.context.keys import load_key
-from voiceedge.context.pii import PersonalDataClass, mask, mask_text, pseudonym, pseudonym_key
+from voiceedge.context.privacy import identifiers
+from voiceedge.context.privacy.keys import load_key
+from voiceedge.context.privacy.pii import PersonalDataClass, mask, mask_text, pseudonym, pseudonym_key
 from voiceedge.errors import StoreError
 
 KEY = bytes(32)

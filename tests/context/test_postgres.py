@@ -12,10 +12,10 @@ from making import step
 from postgres import PostgresServer
 from sqlalchemy import text
 
-from voiceedge.context import postgres as module
-from voiceedge.context.database import Database
-from voiceedge.context.postgres import Postgres, RefusedError
-from voiceedge.context.store import Store
+from voiceedge.context.storage import postgres as module
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.postgres import Postgres, RefusedError
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import StoreError
 
 NewDatabase = Callable[..., Database]

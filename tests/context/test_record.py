@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 from making import CALL, one_of_each, stamped
 
-from voiceedge.context.events import CallEnded, CallStarted, EventData, StepEntered, TurnHeard
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.events.call import CallEnded, CallStarted, EventData, StepEntered, TurnHeard
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.context.record import LONGEST_HISTORY, Changes, Conversation, Slot
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)

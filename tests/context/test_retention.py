@@ -10,20 +10,28 @@ from sqlalchemy import insert, select
 
 from voiceedge.clock import VirtualClock
 from voiceedge.config_digital import Retention as Settings
-from voiceedge.context import person
-from voiceedge.context.access import AccessLog
-from voiceedge.context.chat_tables import chat_messages, chats
 from voiceedge.context.cloudevents import CloudEvent, new_id
-from voiceedge.context.continuing_tables import messages_out, pins
-from voiceedge.context.customers import Claim, Customers
-from voiceedge.context.database import Database
-from voiceedge.context.digital import ConversationErased, MessageSent
-from voiceedge.context.events import CallEnded, CallStarted, EventData, LegEnded, RecordingStarted
-from voiceedge.context.pii import pseudonym
+from voiceedge.context.events.call import CallEnded, CallStarted, EventData, LegEnded, RecordingStarted
+from voiceedge.context.events.digital import ConversationErased, MessageSent
+from voiceedge.context.people import person
+from voiceedge.context.people.access import AccessLog
+from voiceedge.context.people.customers import Claim, Customers
+from voiceedge.context.people.retention import Retention
+from voiceedge.context.privacy.pii import pseudonym
 from voiceedge.context.record import Slot
-from voiceedge.context.retention import Retention
-from voiceedge.context.store import Store
-from voiceedge.context.tables import conversations, legs, metadata, outbound_orders, outbox, queue_tickets, tokens
+from voiceedge.context.storage.chat_tables import chat_messages, chats
+from voiceedge.context.storage.continuing_tables import messages_out, pins
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.store import Store
+from voiceedge.context.storage.tables import (
+    conversations,
+    legs,
+    metadata,
+    outbound_orders,
+    outbox,
+    queue_tickets,
+    tokens,
+)
 from voiceedge.errors import JoinRefusedError
 
 KEY = b"k" * 32

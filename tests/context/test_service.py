@@ -13,14 +13,14 @@ from making import CLOCK, one_of_each, stamped, step, until
 from voiceedge.bus.client import Broker, connect
 from voiceedge.config import Config, Mqtt, Site
 from voiceedge.context.cloudevents import CloudEvent, StampedEvent
-from voiceedge.context.database import FILE
-from voiceedge.context.digital import ConversationContinued
-from voiceedge.context.events import HandedOver
-from voiceedge.context.follow import follow
-from voiceedge.context.journal import Outgoing, QueueJournal
+from voiceedge.context.events.call import HandedOver
+from voiceedge.context.events.digital import ConversationContinued
+from voiceedge.context.publishing.follow import follow
+from voiceedge.context.publishing.journal import Outgoing, QueueJournal
 from voiceedge.context.record import Slot
+from voiceedge.context.resuming.tokens import Refusal, TokenRefusedError
 from voiceedge.context.service import ContextService, broker_url_file
-from voiceedge.context.tokens import Refusal, TokenRefusedError
+from voiceedge.context.storage.database import FILE
 from voiceedge.errors import ConfigError, StoreError
 
 

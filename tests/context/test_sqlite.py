@@ -14,9 +14,9 @@ from disk import small_disk
 from making import step
 from sqlalchemy import text
 
-from voiceedge.context.database import FILE, Database
-from voiceedge.context.sqlite import Sqlite
-from voiceedge.context.store import Store
+from voiceedge.context.storage.database import FILE, Database
+from voiceedge.context.storage.sqlite import Sqlite
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import StoreError
 
 
@@ -90,7 +90,7 @@ async def test_a_full_disk_is_told_and_loses_nothing(
 async def test_a_database_held_by_another_program_is_told_and_then_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voiceedge.context.sqlite.BUSY_MS", 50)
+    monkeypatch.setattr("voiceedge.context.storage.sqlite.BUSY_MS", 50)
     async with sqlite_store(tmp_path) as store:
         with sqlite3.connect(tmp_path / FILE, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")

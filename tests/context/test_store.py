@@ -9,9 +9,9 @@ from making import CLOCK, one_of_each, stamped, step
 from sqlalchemy import update
 
 from voiceedge.context.cloudevents import CloudEvent
-from voiceedge.context.database import Database
-from voiceedge.context.store import Store
-from voiceedge.context.tables import conversations, outbox
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.store import Store
+from voiceedge.context.storage.tables import conversations, outbox
 from voiceedge.errors import StoreError
 
 

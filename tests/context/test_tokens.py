@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from voiceedge.clock import VirtualClock
-from voiceedge.context.database import Database
-from voiceedge.context.keys import KeyRing
-from voiceedge.context.tokens import LONGEST_S, Refusal, TokenRefusedError, Tokens, tokens_in
+from voiceedge.context.privacy.keys import KeyRing
+from voiceedge.context.resuming.tokens import LONGEST_S, Refusal, TokenRefusedError, Tokens, tokens_in
+from voiceedge.context.storage.database import Database
 
 
 @pytest.fixture

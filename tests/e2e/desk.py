@@ -13,7 +13,7 @@ from service import RunningService
 
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.events import TurnHeard
+from voiceedge.context.events.call import TurnHeard
 from voiceedge.edge.link import LinkClient
 
 CODES = {"kim": "102030", "lee": "405060", "boss": "708090", "short": "11", "other": "515253"}

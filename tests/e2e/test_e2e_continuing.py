@@ -11,8 +11,8 @@ from service import RunningService
 
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.digital import InteractionStarted
-from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.context.events.digital import InteractionStarted
+from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.record import Changes
 from voiceedge.edge.link import LinkClient
 

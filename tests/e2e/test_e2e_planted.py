@@ -11,7 +11,7 @@ import pytest
 from commands import voiceedge
 from talk import talk, until
 
-from voiceedge.context.said import digits_in
+from voiceedge.context.privacy.said import digits_in
 from voiceedge.edge.link import LinkClient
 from voiceedge.errors import LinkError
 

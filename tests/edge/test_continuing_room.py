@@ -12,9 +12,9 @@ from post_office import Gateway, gateway
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.digital import InteractionStarted
-from voiceedge.context.events import HandedOver
-from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.context.events.call import HandedOver
+from voiceedge.context.events.digital import InteractionStarted
+from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.record import Changes
 from voiceedge.context.service import ContextService
 from voiceedge.edge import continuing_room

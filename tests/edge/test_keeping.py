@@ -13,10 +13,10 @@ from voiceedge.audio.sealed import CHUNK, Sealer, load_site_key
 from voiceedge.cli import app
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
-from voiceedge.context.api_tables import api_answers
-from voiceedge.context.database import Database
-from voiceedge.context.events import RecordingDeleted
-from voiceedge.context.tables import legs
+from voiceedge.context.events.call import RecordingDeleted
+from voiceedge.context.storage.api_tables import api_answers
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.tables import legs
 from voiceedge.edge import keeping
 from voiceedge.errors import StoreError
 from voiceedge.web.api.once import Answers

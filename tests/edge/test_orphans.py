@@ -7,8 +7,8 @@ import pytest
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, LegEnded
-from voiceedge.context.legs import summary
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, LegEnded
+from voiceedge.context.storage.legs import summary
 from voiceedge.edge.orphans import LOOK_S, Orphans
 from voiceedge.errors import StoreError
 

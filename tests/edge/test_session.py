@@ -8,7 +8,7 @@ import pytest
 from voiceedge.audio.recording import Recorder
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted
 from voiceedge.edge.phones import Phones
 from voiceedge.edge.session import Surroundings
 from voiceedge.edge.worker import Switchboard

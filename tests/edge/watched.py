@@ -9,7 +9,7 @@ from typing import Any
 
 from voiceedge.clock import Clock, RealClock
 from voiceedge.config import Config
-from voiceedge.context.events import LegEnded
+from voiceedge.context.events.call import LegEnded
 from voiceedge.edge import paths
 from voiceedge.edge.link import Handler, Head, LinkServer
 from voiceedge.edge.metrics import serving

@@ -7,7 +7,7 @@ from typing import Any
 
 from voiceedge.clock import VirtualClock
 from voiceedge.connectors.answers import Answer, Failed
-from voiceedge.context.events import EventData, StepEntered, TurnHeard
+from voiceedge.context.events.call import EventData, StepEntered, TurnHeard
 from voiceedge.flow.book import FlowBook, check_paths
 from voiceedge.flow.call import Question, Reply, TransferResult
 from voiceedge.flow.engine import FlowOutcome, FlowRun

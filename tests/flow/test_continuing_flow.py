@@ -4,8 +4,8 @@ import pytest
 from talks import Flows, Talk
 
 from voiceedge.clock import VirtualClock
-from voiceedge.context.digital import ContinueRefused
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.events.digital import ContinueRefused
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.context.record import Slot
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Continued, HandOver, HandOverTicket, RecordAction

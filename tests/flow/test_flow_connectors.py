@@ -13,7 +13,7 @@ from voiceedge.clock import RealClock
 from voiceedge.connectors.answers import Failed, Found, NotFound
 from voiceedge.connectors.profile import ConnectorsFile
 from voiceedge.connectors.service import Connectors
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.flow.book import check_paths
 from voiceedge.flow.look_up import Query, SiteLookUps
 from voiceedge.flow.outside import Outside

@@ -9,7 +9,7 @@ from talks import Service, converse
 
 from voiceedge.clock import VirtualClock
 from voiceedge.connectors.answers import Failed, Found, NotFound
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.errors import FlowError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import CallEnded, CallFacts, HandOver, Keyed, NoInput, TransferResult

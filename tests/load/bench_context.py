@@ -5,7 +5,7 @@ are to it: 50 of their queues of events, over the link that they use. Two hundre
 ends is followed by a new one. First they say what callers say, 100 events a second in all, while 40 requests a second
 come over the API: three of four read one of these conversations, the fourth adds a turn to a chat.
 
-    event_ms       written down by a worker → handled by a subscriber (`voiceedge.context.follow`)
+    event_ms       written down by a worker → handled by a subscriber (`voiceedge.context.publishing.follow`)
     api_ms         request → answer; `api_read_ms` and `api_turn_ms` apart
 
 Then they flood it with 1,000 events a second for a minute. After 20 s the broker is killed, after 40 s it is back, and
@@ -50,9 +50,17 @@ from voiceedge.bus.client import Broker
 from voiceedge.clock import RealClock
 from voiceedge.config import Mqtt
 from voiceedge.context.cloudevents import CloudEvent, StampedEvent
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, EventData, LegEnded, StepEntered, TurnHeard
-from voiceedge.context.follow import Seen, follow
-from voiceedge.context.journal import Outgoing, QueueJournal
+from voiceedge.context.events.call import (
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    EventData,
+    LegEnded,
+    StepEntered,
+    TurnHeard,
+)
+from voiceedge.context.publishing.follow import Seen, follow
+from voiceedge.context.publishing.journal import Outgoing, QueueJournal
 from voiceedge.edge.link import LinkClient
 
 FLOWS = Path(__file__).parents[1] / "e2e" / "flows"

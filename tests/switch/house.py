@@ -7,7 +7,7 @@ from typing import Any
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.database import Database
+from voiceedge.context.storage.database import Database
 
 MONDAY_10 = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)  # 10:00 in Seoul
 

@@ -6,7 +6,7 @@ from typing import Any
 import house
 
 from voiceedge.clock import VirtualClock
-from voiceedge.context.database import Database
+from voiceedge.context.storage.database import Database
 from voiceedge.errors import LinkError
 from voiceedge.switch.outbound.messages import CallOrder, OrderRequest, Report
 from voiceedge.switch.outbound.model import Result

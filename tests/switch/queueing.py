@@ -6,7 +6,7 @@ from typing import Any
 import house
 
 from voiceedge.clock import VirtualClock
-from voiceedge.context.database import Database
+from voiceedge.context.storage.database import Database
 from voiceedge.errors import LinkError
 from voiceedge.switch.plan import Plan
 from voiceedge.switch.queues.messages import (

@@ -10,8 +10,8 @@ from plans import plan
 from sqlalchemy import select
 
 from voiceedge.clock import VirtualClock
-from voiceedge.context.database import Database
-from voiceedge.context.tables import calls_out
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.tables import calls_out
 from voiceedge.switch.caps import (
     CALLER,
     LEASE_S,

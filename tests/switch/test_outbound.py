@@ -8,9 +8,9 @@ import pytest
 from outbound_house import House, plan
 from sqlalchemy import select, text
 
-from voiceedge.context.database import FILE, Database
-from voiceedge.context.sqlite import Sqlite
-from voiceedge.context.tables import do_not_call, outbound_orders
+from voiceedge.context.storage.database import FILE, Database
+from voiceedge.context.storage.sqlite import Sqlite
+from voiceedge.context.storage.tables import do_not_call, outbound_orders
 from voiceedge.switch.outbound.intake import OutboundError
 from voiceedge.switch.outbound.messages import LEASE_S, OrderRequest
 from voiceedge.switch.outbound.service import Places

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from queueing import House, plan
 
-from voiceedge.context.database import Database
+from voiceedge.context.storage.database import Database
 from voiceedge.switch.queues.messages import CallBack
 from voiceedge.switch.queues.watching import Watching
 

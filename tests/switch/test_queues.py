@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from queueing import House, offered_to, plan
 
-from voiceedge.context.database import Database
+from voiceedge.context.storage.database import Database
 from voiceedge.errors import StoreError
 from voiceedge.switch.queues import store
 from voiceedge.switch.queues.board import QueueError

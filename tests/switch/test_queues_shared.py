@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from voiceedge.clock import VirtualClock
-from voiceedge.context.database import Database
-from voiceedge.context.postgres import Postgres
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.postgres import Postgres
 from voiceedge.errors import StoreError
 from voiceedge.switch.queues import store
 from voiceedge.switch.queues.messages import CallBack, Wait

@@ -14,9 +14,9 @@ from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
 from voiceedge.channels.chat_words import words
 from voiceedge.clock import RealClock, VirtualClock
 from voiceedge.config import Config
-from voiceedge.context.database import Database
-from voiceedge.context.events import BridgeEnded, BridgeStarted
+from voiceedge.context.events.call import BridgeEnded, BridgeStarted
 from voiceedge.context.service import ContextService
+from voiceedge.context.storage.database import Database
 from voiceedge.errors import StoreError
 from voiceedge.web.desk import chatting
 from voiceedge.web.desk.coming import Coming

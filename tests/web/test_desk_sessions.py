@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
-from voiceedge.context.database import Database
-from voiceedge.context.desk_tables import desk_sessions
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.desk_tables import desk_sessions
 from voiceedge.web.arrival import is_safe
 from voiceedge.web.chat_door import remember
 from voiceedge.web.desk.sessions import IDLE_S, LONGEST_S, Sessions

@@ -9,8 +9,8 @@ from voiceedge.channels.chat_life import BACK, LONGEST_OUTCOME, LiveChat, Told
 from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
 from voiceedge.channels.chat_words import words
 from voiceedge.clock import Clock, timeout
-from voiceedge.context.digital import MessageSent
-from voiceedge.context.events import EventData, QueueJoined, QueueLeft
+from voiceedge.context.events.call import EventData, QueueJoined, QueueLeft
+from voiceedge.context.events.digital import MessageSent
 from voiceedge.flow.call import Button, Enqueue, QueueResult
 from voiceedge.switch.hours import is_open
 from voiceedge.switch.plan import Plan

@@ -6,7 +6,7 @@ from typing import Any
 
 from voiceedge.channels.chat_life import LiveChat
 from voiceedge.channels.chat_words import words
-from voiceedge.context.digital import MessageSent, Way
+from voiceedge.context.events.digital import MessageSent, Way
 from voiceedge.context.record import Slot
 from voiceedge.flow.call import (
     PHONE,

@@ -10,10 +10,10 @@ from voiceedge.channels import chat_agents
 from voiceedge.channels.chat_life import LiveChat, Told
 from voiceedge.channels.chat_model import LONGEST_MESSAGE, Chat, ChatError, ChatMessage, ChatState
 from voiceedge.channels.chat_words import words
-from voiceedge.context.digital import MessageSent
-from voiceedge.context.events import EventData
-from voiceedge.context.identifiers import Kind
-from voiceedge.context.pii import PersonalDataClass, mask, mask_text
+from voiceedge.context.events.call import EventData
+from voiceedge.context.events.digital import MessageSent
+from voiceedge.context.privacy.identifiers import Kind
+from voiceedge.context.privacy.pii import PersonalDataClass, mask, mask_text
 from voiceedge.flow.call import Keyed, Question, QueueResult
 from voiceedge.flow.typed import written
 

@@ -16,9 +16,9 @@ from voiceedge.channels.chat_store import ChatStore, Kept
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import CloudEvent, StampedEvent
-from voiceedge.context.digital import ConversationContinued
-from voiceedge.context.hub import Missed
-from voiceedge.context.journal import Outgoing
+from voiceedge.context.events.digital import ConversationContinued
+from voiceedge.context.publishing.hub import Missed
+from voiceedge.context.publishing.journal import Outgoing
 from voiceedge.context.record import Conversation
 from voiceedge.context.service import ContextService
 from voiceedge.errors import StoreError

@@ -15,9 +15,9 @@ from voiceedge.channels.chat_tape import RunJournal, Tape
 from voiceedge.channels.chat_words import Word, words
 from voiceedge.clock import Clock, sleep
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.digital import InteractionEnded
-from voiceedge.context.events import EventData, Journal
-from voiceedge.context.journal import Outgoing
+from voiceedge.context.events.call import EventData, Journal
+from voiceedge.context.events.digital import InteractionEnded
+from voiceedge.context.publishing.journal import Outgoing
 from voiceedge.context.record import Changes
 from voiceedge.errors import StoreError
 from voiceedge.flow.call import Button, Question, Reply

@@ -7,10 +7,10 @@ from voiceedge.channels.chat_model import Chat, ChatError
 from voiceedge.channels.chat_runs import given_values
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock
-from voiceedge.context.continuing import Ticket
-from voiceedge.context.digital import LinkSent
-from voiceedge.context.journal import Outgoing, QueueJournal
-from voiceedge.context.pii import PersonalDataClass, mask, pseudonym
+from voiceedge.context.events.digital import LinkSent
+from voiceedge.context.privacy.pii import PersonalDataClass, mask, pseudonym
+from voiceedge.context.publishing.journal import Outgoing, QueueJournal
+from voiceedge.context.resuming.continuing import Ticket
 from voiceedge.context.service import ContextService
 from voiceedge.flow.call import PHONE
 from voiceedge.switch.outbound.messages import OrderRequest

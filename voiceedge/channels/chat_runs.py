@@ -16,8 +16,8 @@ from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.context.record import Conversation
+from voiceedge.context.resuming.tokens import TokenRefusedError
 from voiceedge.context.service import ContextService
-from voiceedge.context.tokens import TokenRefusedError
 from voiceedge.errors import ConfigError, FlowError, StoreError
 from voiceedge.flow.book import FlowBook, Flows, flow_files
 from voiceedge.flow.call import Continued, Enqueue, NotContinued, QueueResult

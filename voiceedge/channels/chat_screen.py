@@ -5,7 +5,7 @@ from typing import Protocol
 from voiceedge.channels.chat_life import BACK, LiveChat
 from voiceedge.channels.chat_model import By, Chat, ChatError, ChatMessage, ChatState
 from voiceedge.context.cloudevents import CloudEvent
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, StepEntered, TurnHeard
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, StepEntered, TurnHeard
 from voiceedge.context.record import Conversation
 from voiceedge.flow.asking import Option, buttons_of
 from voiceedge.flow.book import Flows

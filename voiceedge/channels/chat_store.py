@@ -10,11 +10,11 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
-from voiceedge.context.chat_tables import chat_events, chat_inputs, chat_messages, chats
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.database import Database
-from voiceedge.context.events import MADE_BY_US
-from voiceedge.context.rows import portions
+from voiceedge.context.events.call import MADE_BY_US
+from voiceedge.context.storage.chat_tables import chat_events, chat_inputs, chat_messages, chats
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.rows import portions
 from voiceedge.flow.call import Button
 
 MOST_READ = 500  # messages at once

@@ -9,9 +9,9 @@ from voiceedge.channels.chat_store import Input, InputKind
 from voiceedge.clock import Clock, Timer
 from voiceedge.connectors.answers import Answer, Failed, Found, NotFound
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.events import EventData
-from voiceedge.context.journal import Outgoing, QueueJournal
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.events.call import EventData
+from voiceedge.context.privacy.pii import PersonalDataClass
+from voiceedge.context.publishing.journal import Outgoing, QueueJournal
 from voiceedge.flow.look_up import LookUps, Query, Request
 
 # The store knows events again by their ids for longer than this; what is older was told then, and is not told again.

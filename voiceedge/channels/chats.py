@@ -26,11 +26,11 @@ from voiceedge.channels.chat_store import Change, ChatStore, FlowPlace, Kept
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock
 from voiceedge.context.cloudevents import new_id
-from voiceedge.context.continuing import Ticket
-from voiceedge.context.digital import ConversationClosed, InteractionStarted
+from voiceedge.context.events.digital import ConversationClosed, InteractionStarted
 from voiceedge.context.record import Changes, Conversation, Turn
+from voiceedge.context.resuming.continuing import Ticket
+from voiceedge.context.resuming.tokens import Refusal, TokenRefusedError
 from voiceedge.context.service import ContextService
-from voiceedge.context.tokens import Refusal, TokenRefusedError
 from voiceedge.flow.book import Flows
 from voiceedge.switch.outbound.service import OutboundService
 

@@ -18,7 +18,7 @@ from voiceedge.cli.options import ConfigOption, JsonOption, settings_of
 from voiceedge.errors import VoiceEdgeError
 
 if TYPE_CHECKING:
-    from voiceedge.context.legs import LegRecord, Summary
+    from voiceedge.context.storage.legs import LegRecord, Summary
 
 calls = typer.Typer(no_args_is_help=True, help="Calls that are up, and the records of those that are over.")
 app.add_typer(calls, name="calls")
@@ -79,7 +79,7 @@ def records(
     config_file: ConfigOption = None,
 ) -> None:
     """Show the call-detail records of legs that have ended, one a leg; numbers are masked unless written to CSV."""
-    from voiceedge.context import legs  # noqa: PLC0415
+    from voiceedge.context.storage import legs  # noqa: PLC0415
 
     found = _read(config_file, since, until)
     if csv:
@@ -101,7 +101,7 @@ def report(
     since: SinceOption = "1d", until: UntilOption = None, as_json: JsonOption = False, config_file: ConfigOption = None
 ) -> None:
     """Sum the records up, by trunk (RFC 6076)."""
-    from voiceedge.context import legs  # noqa: PLC0415
+    from voiceedge.context.storage import legs  # noqa: PLC0415
 
     found = _read(config_file, since, until)
     trunks = sorted({record.leg.trunk or "-" for record in found})
@@ -208,8 +208,8 @@ def _row(record: "LegRecord") -> tuple[str, ...]:
 
 
 def _read(config_file: Path | None, since: str, until: str | None) -> "list[LegRecord]":
-    from voiceedge.context import legs  # noqa: PLC0415
-    from voiceedge.context.database import Database  # noqa: PLC0415
+    from voiceedge.context.storage import legs  # noqa: PLC0415
+    from voiceedge.context.storage.database import Database  # noqa: PLC0415
 
     settings, now = settings_of(config_file), datetime.now(UTC)
 

@@ -14,20 +14,7 @@ from voiceedge.bus.client import Broker
 from voiceedge.cli import app
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import CloudEvent
-from voiceedge.context.digital import (
-    ContextChanged,
-    ContinueRefused,
-    ConversationClosed,
-    ConversationContinued,
-    ConversationErased,
-    CustomerIdentified,
-    InteractionEnded,
-    InteractionStarted,
-    LinkSent,
-    MessageSent,
-    NoteAdded,
-)
-from voiceedge.context.events import (
+from voiceedge.context.events.call import (
     AgentStateChanged,
     BridgeEnded,
     BridgeStarted,
@@ -53,7 +40,20 @@ from voiceedge.context.events import (
     TurnHeard,
     VoicemailLeft,
 )
-from voiceedge.context.follow import follow
+from voiceedge.context.events.digital import (
+    ContextChanged,
+    ContinueRefused,
+    ConversationClosed,
+    ConversationContinued,
+    ConversationErased,
+    CustomerIdentified,
+    InteractionEnded,
+    InteractionStarted,
+    LinkSent,
+    MessageSent,
+    NoteAdded,
+)
+from voiceedge.context.publishing.follow import follow
 from voiceedge.context.service import broker_url_file
 from voiceedge.errors import VoiceEdgeError
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.errors import VoiceEdgeError
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from voiceedge.connectors.answers import NotThereError, SystemFailedError
 from voiceedge.connectors.profile import CsvProfile
-from voiceedge.context.pii import canonical
+from voiceedge.context.privacy.pii import canonical
 
 LARGEST_FILE = 4 * 1024 * 1024  # bytes, some 100,000 lines: every worker reads it
 MOST_TOLD = 5  # bad lines

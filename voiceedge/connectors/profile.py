@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from voiceedge.config import DatabaseUrl
 from voiceedge.connectors import statement
 from voiceedge.connectors.paths import JsonPath
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.toml_file import FilePath, Section
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

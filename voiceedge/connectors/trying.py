@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voiceedge.connectors.answers import Answer, Failed, Found
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 
 
 @dataclass(frozen=True, slots=True)

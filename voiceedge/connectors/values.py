@@ -9,7 +9,7 @@ from uuid import UUID
 
 from voiceedge.connectors.answers import SystemFailedError
 from voiceedge.connectors.profile import Profile
-from voiceedge.context.pii import canonical
+from voiceedge.context.privacy.pii import canonical
 
 LONGEST_PARAMETER, LONGEST_VALUE = 256, 4000  # characters
 _LARGEST_INT = 2**63

@@ -15,8 +15,8 @@ from pydantic import (
 )
 
 from voiceedge.clock import Clock
-from voiceedge.context.catalogue import EVENTS
-from voiceedge.context.events import EventData
+from voiceedge.context.events.call import EventData
+from voiceedge.context.events.catalogue import EVENTS
 from voiceedge.context.record import Changes
 
 CONTENT_TYPE = "application/cloudevents+json"

@@ -7,21 +7,7 @@ from typing import Annotated, Literal, Protocol, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from voiceedge.context.digital import (
-    ContextChanged,
-    ConversationClosed,
-    ConversationContinued,
-    ConversationErased,
-    CustomerIdentified,
-    InteractionEnded,
-    InteractionStarted,
-    LinkSent,
-    MessageSent,
-    NoteAdded,
-    Trust,
-    Way,
-)
-from voiceedge.context.events import (
+from voiceedge.context.events.call import (
     BridgeStarted,
     CallAnswered,
     CallEnded,
@@ -36,7 +22,21 @@ from voiceedge.context.events import (
     TurnHeard,
     VoicemailLeft,
 )
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.events.digital import (
+    ContextChanged,
+    ConversationClosed,
+    ConversationContinued,
+    ConversationErased,
+    CustomerIdentified,
+    InteractionEnded,
+    InteractionStarted,
+    LinkSent,
+    MessageSent,
+    NoteAdded,
+    Trust,
+    Way,
+)
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 
 Item = TypeVar("Item")
 

@@ -13,22 +13,22 @@ from voiceedge.bus.broker import EmbeddedBroker
 from voiceedge.bus.client import Broker, Connection, connect
 from voiceedge.clock import Clock
 from voiceedge.config import Config, Mqtt
-from voiceedge.context.access import AccessLog
-from voiceedge.context.archive import Archive
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.continuing import Continuing
-from voiceedge.context.customers import Claim, Customers
-from voiceedge.context.database import Database
-from voiceedge.context.events import CallStarted, EventData
-from voiceedge.context.gathering import Gathering
-from voiceedge.context.hub import Hub
-from voiceedge.context.keys import KeyRing, fingerprint, keys_fingerprint, load_key
-from voiceedge.context.lease import Lease
-from voiceedge.context.outbox import Outbox, OutboxState, status_message
-from voiceedge.context.pii import pseudonym_key
+from voiceedge.context.events.call import CallStarted, EventData
+from voiceedge.context.people.access import AccessLog
+from voiceedge.context.people.archive import Archive
+from voiceedge.context.people.customers import Claim, Customers
+from voiceedge.context.people.retention import Retention
+from voiceedge.context.privacy.keys import KeyRing, fingerprint, keys_fingerprint, load_key
+from voiceedge.context.privacy.pii import pseudonym_key
+from voiceedge.context.publishing.hub import Hub
+from voiceedge.context.publishing.outbox import Outbox, OutboxState, status_message
 from voiceedge.context.record import Changes, Conversation
-from voiceedge.context.retention import Retention
-from voiceedge.context.store import Store
+from voiceedge.context.resuming.continuing import Continuing
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.gathering import Gathering
+from voiceedge.context.storage.lease import Lease
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import BusError, CustomerError, StoreError
 
 FLUSH_S = 5.0

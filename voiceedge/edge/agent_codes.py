@@ -6,7 +6,7 @@ from typing import Literal
 
 import structlog
 
-from voiceedge.context.pii import MASK
+from voiceedge.context.privacy.pii import MASK
 from voiceedge.edge.link import LinkRefusedError
 from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.errors import LinkError

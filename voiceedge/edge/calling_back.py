@@ -9,8 +9,8 @@ from typing import Any, Literal
 import structlog
 
 from voiceedge.clock import sleep
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.edge import announcing
 from voiceedge.edge.customer import Caller
 from voiceedge.edge.leg_record import LegBook

@@ -11,8 +11,8 @@ from voiceedge.audio.channel import HEARD_RATE
 from voiceedge.audio.events import AudioEvent, Offset, Onset, ToneBegun, ToneEnded
 from voiceedge.audio.tones import ToneKind
 from voiceedge.clock import timeout
-from voiceedge.context.events import CallAnswered, CallStarted
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.events.call import CallAnswered, CallStarted
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.link import Handler, Head
 from voiceedge.edge.origin import Origin

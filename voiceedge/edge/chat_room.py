@@ -11,7 +11,7 @@ from voiceedge.channels.file import load_channels
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.connectors.service import Connectors
-from voiceedge.context.pii import pseudonym_key
+from voiceedge.context.privacy.pii import pseudonym_key
 from voiceedge.context.service import ContextService
 from voiceedge.edge.typing_room import WorkerCalls
 from voiceedge.flow.look_up import SiteLookUps

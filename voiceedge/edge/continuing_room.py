@@ -11,11 +11,11 @@ from voiceedge.channels.senders.queue import MessageQueue
 from voiceedge.channels.senders.service import MOBILE, Senders
 from voiceedge.clock import Clock
 from voiceedge.config import Config
-from voiceedge.context.continuing import Ticket
-from voiceedge.context.pii import canonical, pseudonym_key
+from voiceedge.context.privacy.pii import canonical, pseudonym_key
 from voiceedge.context.record import MAIN, Conversation
+from voiceedge.context.resuming.continuing import Ticket
+from voiceedge.context.resuming.tokens import LONGEST_S, TokenRefusedError
 from voiceedge.context.service import ContextService
-from voiceedge.context.tokens import LONGEST_S, TokenRefusedError
 from voiceedge.edge.link import Handler, Head
 from voiceedge.flow.call import NotContinued
 

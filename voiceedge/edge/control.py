@@ -10,8 +10,8 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.connectors.service import Connectors
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.events import MADE_BY_US
-from voiceedge.context.pii import pseudonym_key
+from voiceedge.context.events.call import MADE_BY_US
+from voiceedge.context.privacy.pii import pseudonym_key
 from voiceedge.context.service import ContextService
 from voiceedge.edge import (
     chat_room,
@@ -96,7 +96,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         await stack.enter_async_context(LinkServer(paths.control_socket(config), handlers))
         if config.outbound.mqtt_commands:
             listening = await stack.enter_async_context(asyncio.TaskGroup())
-            following = commands.follow(config, outbound.service, lambda: service.broker_url, clock)
+            following = commands.obey(config, outbound.service, lambda: service.broker_url, clock)
             stack.callback(listening.create_task(following).cancel)
         sender = Sender(config.web.webhook_targets, pseudonym_key(config.site.data_dir), clock)
         stack.push_async_callback(sender.close)
@@ -118,7 +118,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         desks = await stack.enter_async_context(desk_room.opened(services)) if config.web.port is not None else None
         if config.context.mqtt_commands:
             obeying = await stack.enter_async_context(asyncio.TaskGroup())
-            stack.callback(obeying.create_task(commanding.follow(services, lambda: service.broker_url)).cancel)
+            stack.callback(obeying.create_task(commanding.obey(services, lambda: service.broker_url)).cancel)
         reloads.append(await stack.enter_async_context(web.served(services, clock, reporter.tell, before, desks)))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))

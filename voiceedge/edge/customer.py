@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from voiceedge.clock import Clock
-from voiceedge.context.events import Journal
+from voiceedge.context.events.call import Journal
 from voiceedge.edge.inbox import Inbox
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.lines import Lines

@@ -18,9 +18,9 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.config_digital import Tenant
-from voiceedge.context.access import AccessLog
-from voiceedge.context.customers import Customer
-from voiceedge.context.pii import mask_text
+from voiceedge.context.people.access import AccessLog
+from voiceedge.context.people.customers import Customer
+from voiceedge.context.privacy.pii import mask_text
 from voiceedge.context.service import ContextService
 from voiceedge.edge.asked import takes
 from voiceedge.edge.link import Handler, Head

@@ -13,11 +13,11 @@ import structlog
 from voiceedge.audio.sealed import Vault, load_site_key, sweep
 from voiceedge.clock import Clock, sleep
 from voiceedge.config import Config
-from voiceedge.context import legs
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.database import Database
-from voiceedge.context.events import RecordingDeleted
+from voiceedge.context.events.call import RecordingDeleted
 from voiceedge.context.record import Changes
+from voiceedge.context.storage import legs
+from voiceedge.context.storage.database import Database
 from voiceedge.edge import paths
 from voiceedge.errors import StoreError
 

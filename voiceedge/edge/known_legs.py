@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
 
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import Leg
 

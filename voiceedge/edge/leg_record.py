@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from voiceedge.clock import Clock
-from voiceedge.context.events import Journal, LegEnded
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.events.call import Journal, LegEnded
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.edge.known_legs import KnownLegs, Role
 from voiceedge.edge.tally import Tally
 from voiceedge.sip.leg import Leg

@@ -13,7 +13,7 @@ from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent
 from voiceedge.clock import Clock
 from voiceedge.config import Config
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.edge.known_legs import Role
 from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.party import Hear, Party

@@ -9,9 +9,9 @@ import structlog
 
 from voiceedge.audio.events import Offset, Onset, Played
 from voiceedge.clock import Clock
-from voiceedge.context.digital import Way
-from voiceedge.context.events import CallTransferred, Journal
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.events.call import CallTransferred, Journal
+from voiceedge.context.events.digital import Way
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.edge.dialling import Dialling
 from voiceedge.edge.hearing import NOTHING, Hearing
 from voiceedge.edge.inbox import Decided, Inbox, Signal, Typed

@@ -9,8 +9,8 @@ import structlog
 
 from voiceedge.config import Config
 from voiceedge.connectors.service import Connectors
-from voiceedge.context.journal import Outgoing
-from voiceedge.context.pii import mask_text
+from voiceedge.context.privacy.pii import mask_text
+from voiceedge.context.publishing.journal import Outgoing
 from voiceedge.edge.link import Handler, Head, LinkClient
 from voiceedge.edge.tally import Tally
 from voiceedge.errors import LinkError

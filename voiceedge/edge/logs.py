@@ -9,7 +9,7 @@ from typing import Any, TextIO, cast
 import structlog
 
 from voiceedge.config import Log
-from voiceedge.context.pii import mask_text
+from voiceedge.context.privacy.pii import mask_text
 
 # Without the frames' variables: they hold what callers said.
 _TRACES = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))

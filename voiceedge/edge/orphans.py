@@ -11,7 +11,7 @@ import structlog
 
 from voiceedge.clock import Clock, sleep
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, LegEnded
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, LegEnded
 from voiceedge.errors import StoreError
 
 LOOK_S = 2.0

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
-from voiceedge.context.pii import pseudonym_key
+from voiceedge.context.privacy.pii import pseudonym_key
 from voiceedge.context.service import ContextService
 from voiceedge.edge.asked import takes
 from voiceedge.edge.link import Handler, Head

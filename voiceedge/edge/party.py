@@ -9,7 +9,7 @@ import structlog
 from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import AudioEvent, KeyDown, KeyUp, Level, Played, ToneBegun, ToneEnded
 from voiceedge.clock import Clock, timeout
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.edge.inbox import Inbox, Signal, Spawn, Told
 from voiceedge.edge.line import HUNG_UP
 from voiceedge.edge.sound import Sound

@@ -12,7 +12,7 @@ from voiceedge.audio.recording import Recorder, Recording
 from voiceedge.audio.sealed import SUFFIX
 from voiceedge.clock import Clock, timeout
 from voiceedge.config import Config
-from voiceedge.context.events import Journal, RecordingEnded, RecordingStarted
+from voiceedge.context.events.call import Journal, RecordingEnded, RecordingStarted
 from voiceedge.edge import paths
 from voiceedge.errors import NativeError
 from voiceedge.flow.call import CallFacts, RecordAction

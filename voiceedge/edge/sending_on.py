@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from voiceedge.context.pii import mask_text
+from voiceedge.context.privacy.pii import mask_text
 from voiceedge.edge.lines import RING_S, Candidate, Lines, Way
 from voiceedge.edge.link import Handler, Head
 from voiceedge.switch.guard import Refusal

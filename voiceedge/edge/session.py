@@ -17,8 +17,8 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.connectors.answers import Answer
 from voiceedge.context.cloudevents import new_id
-from voiceedge.context.events import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
-from voiceedge.context.pii import FEWEST_DIGITS_KEPT_OF, PersonalDataClass, mask, mask_text
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
+from voiceedge.context.privacy.pii import FEWEST_DIGITS_KEPT_OF, PersonalDataClass, mask, mask_text
 from voiceedge.edge import agent_codes
 from voiceedge.edge.customer import Caller
 from voiceedge.edge.dialling import Dialling

@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.appliance.finding import Finding, broken, fine, reduced
 from voiceedge.config import Config
-from voiceedge.context.database import Database
-from voiceedge.context.keys import SHARED_KEYS, fingerprint, keys_fingerprint, load_key
-from voiceedge.context.lease import LEASE_S, NOW_MS
-from voiceedge.context.tables import nodes
+from voiceedge.context.privacy.keys import SHARED_KEYS, fingerprint, keys_fingerprint, load_key
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.lease import LEASE_S, NOW_MS
+from voiceedge.context.storage.tables import nodes
 from voiceedge.errors import StoreError
 from voiceedge.toml_file import readable_by_others
 

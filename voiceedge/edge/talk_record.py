@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from voiceedge.clock import Clock
-from voiceedge.context.events import BridgeEnded, BridgeStarted, CallTransferred, Journal
+from voiceedge.context.events.call import BridgeEnded, BridgeStarted, CallTransferred, Journal
 from voiceedge.edge.party import Party
 from voiceedge.flow.call import DialResult
 

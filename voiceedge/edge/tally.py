@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from voiceedge.context.events import LegEnded
+from voiceedge.context.events.call import LegEnded
 
 SET_UP_MS = (1, 2, 3, 5, 10, 20, 50, 100, 250, 1000)  # upper edges of the histogram's buckets
 

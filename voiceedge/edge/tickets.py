@@ -7,11 +7,11 @@ from typing import Any
 import structlog
 
 from voiceedge.clock import Clock
-from voiceedge.context.digital import Way
-from voiceedge.context.events import HandedOver, Journal
-from voiceedge.context.pii import canonical, mask
+from voiceedge.context.events.call import HandedOver, Journal
+from voiceedge.context.events.digital import Way
+from voiceedge.context.privacy.pii import canonical, mask
 from voiceedge.context.record import Slot
-from voiceedge.context.tokens import Refusal
+from voiceedge.context.resuming.tokens import Refusal
 from voiceedge.edge.link import Head, LinkClient
 from voiceedge.edge.user_to_user import tokens_of
 from voiceedge.errors import LinkError

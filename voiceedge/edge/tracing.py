@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 
-from voiceedge.context.pii import mask_text
+from voiceedge.context.privacy.pii import mask_text
 from voiceedge.edge.known_legs import KnownLeg, KnownLegs
 from voiceedge.edge.link import Handler, Head
 from voiceedge.edge.live_view import is_meant

@@ -9,7 +9,7 @@ import structlog
 from voiceedge.audio.channel import Channel
 from voiceedge.audio.events import Offset, Onset
 from voiceedge.audio.synthesis import Pcm
-from voiceedge.context.events import Journal, TurnHeard
+from voiceedge.context.events.call import Journal, TurnHeard
 from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.inbox import Spawn
 from voiceedge.errors import NativeError

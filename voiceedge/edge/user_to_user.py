@@ -4,7 +4,7 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 
-from voiceedge.context.tokens import tokens_in
+from voiceedge.context.resuming.tokens import tokens_in
 
 HEADER = "user-to-user"
 MOST = 3  # tokens that are tried

@@ -10,7 +10,7 @@ from voiceedge.audio.events import Offset, Onset, Played
 from voiceedge.audio.recording import Recorder, Recording
 from voiceedge.audio.sealed import SUFFIX
 from voiceedge.config import Config
-from voiceedge.context.events import VoicemailLeft
+from voiceedge.context.events.call import VoicemailLeft
 from voiceedge.edge import paths
 from voiceedge.edge.customer import Caller
 from voiceedge.edge.recordings import REMEDY, finished, opened

@@ -21,8 +21,8 @@ from voiceedge.clock import Clock
 from voiceedge.config import Config, Sip
 from voiceedge.connectors.service import Connectors
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.journal import Outgoing, QueueJournal
-from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
+from voiceedge.context.publishing.journal import Outgoing, QueueJournal
 from voiceedge.edge import keeping, paths
 from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.calling_back import CallBacks

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from voiceedge.context.events import TurnHeard
-from voiceedge.context.pii import PersonalDataClass, mask, mask_text
+from voiceedge.context.events.call import TurnHeard
+from voiceedge.context.privacy.pii import PersonalDataClass, mask, mask_text
 from voiceedge.flow.call import Button, Keyed, KeyRule, NoInput, Question, Reply
 from voiceedge.flow.frame import Frame, Spoken
 from voiceedge.flow.steps import AGAIN, Ask, Choice

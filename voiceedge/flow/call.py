@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from voiceedge.context.digital import Trust, Way
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.events.digital import Trust, Way
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.context.record import Slot
 from voiceedge.speech.heard import Expectation, Heard
 

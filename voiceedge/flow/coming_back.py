@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from voiceedge.context.digital import ContinueRefused, Way
-from voiceedge.context.events import Journal
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.events.call import Journal
+from voiceedge.context.events.digital import ContinueRefused, Way
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.context.record import Slot
 from voiceedge.flow.asking import Answer, Asking, Floor, Option
 from voiceedge.flow.call import Call, Continued, NotContinued

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.flow.loader import Draft
 from voiceedge.flow.steps import Ask
 

@@ -9,7 +9,7 @@ import structlog
 
 from voiceedge.clock import Clock
 from voiceedge.connectors.answers import Found, NotFound
-from voiceedge.context.events import Journal, StepEntered, TurnHeard
+from voiceedge.context.events.call import Journal, StepEntered, TurnHeard
 from voiceedge.context.record import Slot
 from voiceedge.errors import FlowError, VoiceEdgeError
 from voiceedge.flow import leaving, reaching

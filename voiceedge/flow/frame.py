@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from voiceedge.context.pii import PersonalDataClass, mask, strictest
+from voiceedge.context.privacy.pii import PersonalDataClass, mask, strictest
 from voiceedge.flow.call import CallFacts, Continued, Utterance
 from voiceedge.flow.expression import Expression
 from voiceedge.flow.fields import Value

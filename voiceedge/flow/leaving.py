@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.flow.call import Call, HandOver, HandOverTicket
 from voiceedge.flow.frame import Classes, Frame
 from voiceedge.flow.steps import HandOverStep

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.flow.fields import Name, Part, Phrases, Prompt, Seconds, Variable
 from voiceedge.flow.problem import Problem
 from voiceedge.flow.steps import Choice, Return, Run, Step

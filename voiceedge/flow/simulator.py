@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from voiceedge.context.digital import Way
+from voiceedge.context.events.digital import Way
 from voiceedge.context.record import Slot
 from voiceedge.flow.call import (
     CallEnded,

@@ -13,9 +13,9 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock
-from voiceedge.context.database import Database
-from voiceedge.context.pii import pseudonym
-from voiceedge.context.tables import calls_out, days_out
+from voiceedge.context.privacy.pii import pseudonym
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.tables import calls_out, days_out
 from voiceedge.switch.guard import Reason, Refusal
 from voiceedge.switch.plan import Plan
 

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 
 from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage
 from voiceedge.channels.file import WEB_CHAT
-from voiceedge.context.tokens import TokenRefusedError
+from voiceedge.context.resuming.tokens import TokenRefusedError
 from voiceedge.web.chat_door import ChatDoor, CrossOrigin, Door, Own, Perhaps, Visitor, as_problem, remember
 from voiceedge.web.guarding import HEADERS
 from voiceedge.web.problems import Problem

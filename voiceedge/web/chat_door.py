@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voiceedge.channels.chat_model import Chat, ChatError
-from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.web.arrival import is_safe, network
 from voiceedge.web.limits import Buckets
 from voiceedge.web.problems import Problem

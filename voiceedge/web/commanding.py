@@ -3,9 +3,12 @@
     voiceedge/{site}/v1/commands/conversations/turn/{id}   {"conversation_id": "…", "by": "customer", "text": "…"}
     voiceedge/{site}/api/v1/answers/{id}                   {"status": 200, "body": {…}}
 
-A command that comes twice by its id is done once. Whoever may publish there has all rights in the tenant main.
+of the tenant main; of any that `context.mqtt_tenants` names, with topics of its own for a broker's access list to tell
+apart: `…/v1/tenants/{tenant}/commands/…` and `…/api/v1/tenants/{tenant}/answers/…`. A command that comes twice by its id
+is done once. Whoever may publish there has all rights in that tenant.
 """
 
+import hashlib
 import hmac
 import json
 import re
@@ -16,13 +19,10 @@ import httpx
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from voiceedge.bus.backoff import backoff
-from voiceedge.bus.client import Broker, Connection, Message, connect
-from voiceedge.clock import sleep
-from voiceedge.config import Mqtt
-from voiceedge.context.pii import pseudonym_key
+from voiceedge.bus.client import Message
+from voiceedge.bus.commands import REMEDY, follow, wish_of
+from voiceedge.context.privacy.pii import pseudonym_key
 from voiceedge.context.record import MAIN
-from voiceedge.errors import BusError
 from voiceedge.web.api.door import CALLER, Caller
 from voiceedge.web.app import create_app
 from voiceedge.web.keys import Key
@@ -30,8 +30,8 @@ from voiceedge.web.keys import Scope as Right
 from voiceedge.web.limits import Allowance
 from voiceedge.web.services import Services
 
-LARGEST = 64 * 1024  # bytes of a command
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+COMMAND = re.compile(rf"(tenants/([a-z0-9-]{{1,40}})/)?commands/([a-z]+/[a-z-]+)/({ID.pattern})")
 UNLIMITED = Allowance(allowed=True, quota=0, left=0, next_s=0)
 OPERATIONS: Mapping[str, tuple[str, str]] = {
     "conversations/open": ("POST", "/v1/conversations"),
@@ -51,42 +51,54 @@ log = structlog.get_logger()
 
 class Commands:
     def __init__(self, at: Services) -> None:
-        self._site = at.config.site.name
-        key = Key("mqtt", "mqtt", MAIN, frozenset(Right), at.clock.now())
-        secret = hmac.digest(pseudonym_key(at.config.site.data_dir), b"commands by MQTT", "sha512")
-        app = _AsCaller(create_app(at), Caller(key, secret, UNLIMITED))
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False))
+        self._site = f"voiceedge/{at.config.site.name}"
+        app = create_app(at)
+        self._clients = {tenant: _client_of(tenant, app, at) for tenant in at.config.context.mqtt_tenants}
 
     @property
     def topics(self) -> list[str]:
-        return [f"voiceedge/{self._site}/v1/commands/{name}/+" for name in OPERATIONS]
+        """Those of any tenant: whoever is refused is told."""
+        places = "commands", "tenants/+/commands"
+        return [f"{self._site}/v1/{place}/{name}/+" for place in places for name in OPERATIONS]
 
     async def done(self, message: Message) -> Message | None:
         """The answer; None where the topic names no command, or no id to answer to."""
-        name, _, command = message.topic.removeprefix(f"voiceedge/{self._site}/v1/commands/").rpartition("/")
-        if name not in OPERATIONS or not ID.fullmatch(command):
+        found = COMMAND.fullmatch(message.topic.removeprefix(f"{self._site}/v1/"))
+        if found is None or found[3] not in OPERATIONS:
             return None
-        status, body = await self._asked(name, command, message.payload)
+        place, tenant, name, command = found[1] or "", found[2] or MAIN, found[3], found[4]
+        if client := self._clients.get(tenant):
+            status, body = await _asked(client, name, command, message)
+        else:
+            log.warning("command_refused", tenant=tenant, remedy="name this tenant in context.mqtt_tenants")
+            status, body = 403, {"code": "unknown_tenant", "detail": "context.mqtt_tenants does not name this tenant"}
         payload = json.dumps({"status": status, "body": body}, ensure_ascii=False).encode()
-        return Message(f"voiceedge/{self._site}/api/v1/answers/{command}", payload)
+        return Message(f"{self._site}/api/v1/{place}answers/{command}", payload)
 
-    async def _asked(self, name: str, command: str, payload: bytes) -> tuple[int, Any]:
-        method, path = OPERATIONS[name]
-        try:
-            wish = json.loads(payload) if len(payload) <= LARGEST else None
-        except (ValueError, RecursionError):
-            wish = None
-        if not isinstance(wish, dict):
-            return 400, {"code": "bad_request", "detail": f"a command is a JSON object of at most {LARGEST} bytes"}
-        for field in re.findall(r"{(\w+)}", path):
-            value = wish.pop(field, None)
-            if not isinstance(value, str) or not ID.fullmatch(value):
-                return 422, {"code": "invalid", "detail": f"{field}: give one"}
-            path = path.replace(f"{{{field}}}", value)
-        content = None if method == "GET" else json.dumps(wish).encode()
-        headers = {"Idempotency-Key": command, "Content-Type": "application/json"}
-        answer = await self._client.request(method, f"http://mqtt{path}", content=content, headers=headers)
-        return answer.status_code, answer.json()
+
+def _client_of(tenant: str, app: ASGIApp, at: Services) -> httpx.AsyncClient:
+    """What the tenant's commands are asked with: by a key of its own, so that its ids are nobody else's."""
+    key_id = "mqtt" if tenant == MAIN else f"mqtt{hashlib.sha256(tenant.encode()).hexdigest()[:12]}"
+    key = Key(key_id, f"mqtt {tenant}" if tenant != MAIN else "mqtt", tenant, frozenset(Right), at.clock.now())
+    secret = hmac.digest(pseudonym_key(at.config.site.data_dir), b"commands by MQTT", "sha512")
+    caller = _AsCaller(app, Caller(key, secret, UNLIMITED))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(caller, raise_app_exceptions=False))
+
+
+async def _asked(client: httpx.AsyncClient, name: str, command: str, message: Message) -> tuple[int, Any]:
+    method, path = OPERATIONS[name]
+    wish = wish_of(message)
+    if wish is None:
+        return 400, {"code": "bad_request", "detail": REMEDY}
+    for field in re.findall(r"{(\w+)}", path):
+        value = wish.pop(field, None)
+        if not isinstance(value, str) or not ID.fullmatch(value):
+            return 422, {"code": "invalid", "detail": f"{field}: give one"}
+        path = path.replace(f"{{{field}}}", value)
+    content = None if method == "GET" else json.dumps(wish).encode()
+    headers = {"Idempotency-Key": command, "Content-Type": "application/json"}
+    answer = await client.request(method, f"http://mqtt{path}", content=content, headers=headers)
+    return answer.status_code, answer.json()
 
 
 class _AsCaller:
@@ -99,25 +111,7 @@ class _AsCaller:
         await self._app({**scope, CALLER: self._caller}, receive, send)
 
 
-async def follow(at: Services, url: Callable[[], str | None]) -> NoReturn:
-    """`url` is where the broker is, once there is one. A broker of one's own keeps commands while we are away."""
-    commands, delays, config = Commands(at), backoff(), at.config
-    while True:
-        try:
-            if where := url():
-                settings = config.mqtt if config.mqtt.url else Mqtt()
-                name = f"voiceedge-{config.site.name}-{config.switch.node}-api" if config.mqtt.url else None
-                async with connect(Broker.from_url(where, settings), client_id=name) as connection:
-                    for topic in commands.topics:
-                        await connection.subscribe(topic)
-                    delays = backoff()
-                    await _serve(commands, connection)
-        except BusError as error:
-            log.warning("commands_wait", problem=str(error))
-        await sleep(at.clock, next(delays))
-
-
-async def _serve(commands: Commands, connection: Connection) -> None:
-    async for message in connection.messages():
-        if answer := await commands.done(message):
-            await connection.publish([answer], lambda _: None)
+async def obey(at: Services, url: Callable[[], str | None]) -> NoReturn:
+    """`url` is where the broker is, once there is one."""
+    commands = Commands(at)
+    await follow(at.config, "api", commands.topics, commands.done, url, at.clock)

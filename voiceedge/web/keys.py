@@ -13,9 +13,9 @@ from enum import StrEnum
 from sqlalchemy import Row, func, insert, select, update
 
 from voiceedge.clock import Clock
-from voiceedge.context.api_tables import api_keys
-from voiceedge.context.database import Database
-from voiceedge.context.rows import ms, time_of
+from voiceedge.context.storage.api_tables import api_keys
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.rows import ms, time_of
 from voiceedge.errors import VoiceEdgeError
 
 SECRET_BYTES = 24

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from voiceedge.context.pii import mask_text
+from voiceedge.context.privacy.pii import mask_text
 from voiceedge.errors import StoreError, VoiceEdgeError
 
 CONTENT_TYPE = "application/problem+json"

@@ -6,8 +6,8 @@ from api_site import Site, holding, opened
 from starlette.requests import HTTPConnection
 
 from voiceedge.clock import VirtualClock
-from voiceedge.context.database import Database
-from voiceedge.context.sqlite import Sqlite
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.sqlite import Sqlite
 from voiceedge.web.api import door
 from voiceedge.web.keys import KeyRefusedError, Keys, Scope
 from voiceedge.web.limits import Buckets

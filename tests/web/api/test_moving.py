@@ -6,7 +6,7 @@ import pytest
 from api_site import Site, opened
 from sqlalchemy import func, select
 
-from voiceedge.context.tables import outbox
+from voiceedge.context.storage.tables import outbox
 from voiceedge.errors import StoreError
 
 OPEN = {

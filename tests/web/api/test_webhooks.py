@@ -13,7 +13,7 @@ from receiver import receiving
 from sqlalchemy import func, select
 
 from voiceedge.clock import RealClock, VirtualClock
-from voiceedge.context.api_tables import webhook_deliveries
+from voiceedge.context.storage.api_tables import webhook_deliveries
 from voiceedge.web.webhooks import sending, store
 from voiceedge.web.webhooks.sending import Sender
 

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from voiceedge.channels.senders.message import Message
 from voiceedge.clock import Clock
-from voiceedge.context.continuing_tables import messages_out
-from voiceedge.context.database import Database
-from voiceedge.context.pii import PersonalDataClass, mask, pseudonym
-from voiceedge.context.rows import ms
+from voiceedge.context.privacy.pii import PersonalDataClass, mask, pseudonym
+from voiceedge.context.storage.continuing_tables import messages_out
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.rows import ms
 
 LEASE_S = 240.0  # longer than any try takes: whose sender died is tried by another then
 KEPT_S = 86400.0  # of one that is over, so that one given twice is known

@@ -16,10 +16,10 @@ from voiceedge.channels.senders.over_http import SmsSender, WebhookSender
 from voiceedge.channels.senders.queue import Due, MessageQueue, masked
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.continuing import Ticket
-from voiceedge.context.digital import LinkSent
-from voiceedge.context.pii import canonical
+from voiceedge.context.events.digital import LinkSent
+from voiceedge.context.privacy.pii import canonical
 from voiceedge.context.record import Changes
+from voiceedge.context.resuming.continuing import Ticket
 from voiceedge.errors import StoreError
 
 FIRST_S, LONGEST_S = 2.0, 120.0  # between two tries

@@ -2,14 +2,14 @@
 
 from alembic import context
 
-from voiceedge.context import (  # noqa: F401 - their tables too
+from voiceedge.context.storage import (  # noqa: F401 - their tables too
     api_tables,
     chat_tables,
     continuing_tables,
     desk_tables,
     digital_tables,
 )
-from voiceedge.context.tables import metadata
+from voiceedge.context.storage.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

@@ -15,7 +15,7 @@ import structlog
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
-from voiceedge.context.pii import mask_text
+from voiceedge.context.privacy.pii import mask_text
 from voiceedge.edge.front.place import Place
 from voiceedge.edge.front.render import STRUCTURE, render, write
 from voiceedge.edge.front.tables import LOCATION_HEAD

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voiceedge.config import Config
-from voiceedge.context.keys import load_key
+from voiceedge.context.privacy.keys import load_key
 from voiceedge.edge.member import Facts
 from voiceedge.errors import ConfigError
 from voiceedge.sip import ports

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from voiceedge.clock import Clock
 from voiceedge.context.cloudevents import new_id
-from voiceedge.context.pii import PersonalDataClass, mask, pseudonym
+from voiceedge.context.privacy.pii import PersonalDataClass, mask, pseudonym
 from voiceedge.errors import NumberError, VoiceEdgeError
 from voiceedge.switch import numbers
 from voiceedge.switch.guard import Guard, Refusal

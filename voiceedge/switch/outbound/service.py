@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock, timeout
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.database import Database
-from voiceedge.context.events import (
+from voiceedge.context.events.call import (
     EventData,
     OutboundDialled,
     OutboundOrdered,
@@ -24,9 +23,10 @@ from voiceedge.context.events import (
     OutboundRefused,
     OutboundResult,
 )
-from voiceedge.context.journal import Outgoing as Journals
-from voiceedge.context.journal import QueueJournal
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
+from voiceedge.context.publishing.journal import Outgoing as Journals
+from voiceedge.context.publishing.journal import QueueJournal
+from voiceedge.context.storage.database import Database
 from voiceedge.errors import StoreError, VoiceEdgeError
 from voiceedge.switch.guard import Guard
 from voiceedge.switch.outbound import store

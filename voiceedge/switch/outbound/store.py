@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context.pii import PersonalDataClass, mask
-from voiceedge.context.tables import do_not_call, outbound_orders, outbound_pace
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
+from voiceedge.context.storage.tables import do_not_call, outbound_orders, outbound_pace
 from voiceedge.switch.outbound.model import LIVE, Order, OrderState, Result
 from voiceedge.switch.plan import Retry
 

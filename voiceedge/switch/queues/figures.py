@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context.tables import queue_spans, queue_tickets
+from voiceedge.context.storage.tables import queue_spans, queue_tickets
 from voiceedge.switch.plan import QueueEntry
 from voiceedge.switch.queues.messages import AgentState, Figures, TicketState
 from voiceedge.switch.queues.model import MISSED, Agent

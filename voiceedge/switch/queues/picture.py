@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 
-from voiceedge.context.rows import ms
+from voiceedge.context.storage.rows import ms
 from voiceedge.switch.queues.board import State
 from voiceedge.switch.queues.messages import (
     AgentState,

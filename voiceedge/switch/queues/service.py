@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock, timeout
 from voiceedge.context.cloudevents import StampedEvent, new_id
-from voiceedge.context.database import Database
-from voiceedge.context.journal import Outgoing, QueueJournal
+from voiceedge.context.publishing.journal import Outgoing, QueueJournal
+from voiceedge.context.storage.database import Database
 from voiceedge.errors import StoreError, VoiceEdgeError
 from voiceedge.switch.queues import store
 from voiceedge.switch.queues.board import Board, QueueError, State

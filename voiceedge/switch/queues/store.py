@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context.tables import queue_agents, queue_nodes, queue_spans, queue_tickets
+from voiceedge.context.storage.tables import queue_agents, queue_nodes, queue_spans, queue_tickets
 from voiceedge.switch.queues.board import Board, State
 from voiceedge.switch.queues.messages import AgentState, TicketState
 from voiceedge.switch.queues.model import Agent, Ticket

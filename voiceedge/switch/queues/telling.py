@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from voiceedge.context.events import AgentStateChanged, EventData, QueueCallBack, QueueJoined, QueueLeft
+from voiceedge.context.events.call import AgentStateChanged, EventData, QueueCallBack, QueueJoined, QueueLeft
 from voiceedge.switch.queues.messages import TicketState
 from voiceedge.switch.queues.model import Agent, Ticket
 

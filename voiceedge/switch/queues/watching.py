@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from voiceedge.clock import Clock
-from voiceedge.context.database import Database
-from voiceedge.context.rows import ms
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.rows import ms
 from voiceedge.switch.queues import figures
 from voiceedge.switch.queues.board import QueueError
 from voiceedge.switch.queues.messages import AgentView, Figures, QueueDetails, QueueView

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from voiceedge.context.archive import Wanted as Search
-from voiceedge.context.digital import ConversationClosed, InteractionEnded, InteractionStarted, MessageSent
+from voiceedge.context.events.digital import ConversationClosed, InteractionEnded, InteractionStarted, MessageSent
+from voiceedge.context.people.archive import Wanted as Search
 from voiceedge.context.record import Changes, Conversation, Interaction
 from voiceedge.errors import CursorError
 from voiceedge.web.api import models

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from voiceedge.context.customers import Customer, Identity, Kind
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.people.customers import Customer, Identity, Kind
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.errors import CustomerError
 from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from voiceedge.clock import Clock
-from voiceedge.context.database import Database
+from voiceedge.context.storage.database import Database
 from voiceedge.web.api.once import Answers
 from voiceedge.web.arrival import network
 from voiceedge.web.keys import Key, Keys, Scope

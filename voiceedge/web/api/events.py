@@ -11,8 +11,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from voiceedge.clock import timeout
-from voiceedge.context.catalogue import EVENTS
-from voiceedge.context.hub import Missed, Subscription
+from voiceedge.context.events.catalogue import EVENTS
+from voiceedge.context.publishing.hub import Missed, Subscription
 from voiceedge.errors import StoreError
 from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, refusals

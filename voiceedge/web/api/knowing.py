@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from voiceedge.context.customers import Claim, plain
-from voiceedge.context.pii import pseudonym, pseudonym_key
+from voiceedge.context.people.customers import Claim, plain
+from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.errors import CustomerError
 from voiceedge.web.api.door import Caller
 from voiceedge.web.api.models import CustomerWish

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AnyHttpUrl, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from voiceedge.context.cloudevents import CONVERSATION_ID
-from voiceedge.context.digital import Trust, Way
-from voiceedge.context.pii import PersonalDataClass
+from voiceedge.context.events.digital import Trust, Way
+from voiceedge.context.privacy.pii import PersonalDataClass
 from voiceedge.context.record import Continuation, HandOverNote, Interaction, JourneyStep, Turn
 
 MOST_SLOTS = 100  # of one conversation

@@ -21,9 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from voiceedge.clock import Clock
-from voiceedge.context.api_tables import api_answers
 from voiceedge.context.cloudevents import new_id
-from voiceedge.context.database import Database
+from voiceedge.context.storage.api_tables import api_answers
+from voiceedge.context.storage.database import Database
 from voiceedge.web.problems import Problem
 
 HEADER = "Idempotency-Key"

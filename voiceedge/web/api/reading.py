@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.context.record import Conversation, Slot
 from voiceedge.web.api import models
 from voiceedge.web.api.door import Caller

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from voiceedge.clock import sleep, timeout
-from voiceedge.context.hub import Missed, Subscription
+from voiceedge.context.publishing.hub import Missed, Subscription
 from voiceedge.errors import StoreError
 from voiceedge.web import problems
 from voiceedge.web.api.door import Caller, Door

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from voiceedge.context.cloudevents import StampedEvent
-from voiceedge.context.digital import ContextChanged
-from voiceedge.context.events import EventData
-from voiceedge.context.pii import mask
+from voiceedge.context.events.call import EventData
+from voiceedge.context.events.digital import ContextChanged
+from voiceedge.context.privacy.pii import mask
 from voiceedge.context.record import Changes, Slot
 from voiceedge.web.api.models import SlotWish
 from voiceedge.web.api.once import id_for

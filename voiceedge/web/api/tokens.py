@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from voiceedge.context.digital import InteractionStarted, LinkSent
+from voiceedge.context.events.digital import InteractionStarted, LinkSent
 from voiceedge.context.record import Changes
-from voiceedge.context.tokens import TokenRefusedError
+from voiceedge.context.resuming.tokens import TokenRefusedError
 from voiceedge.flow.call import PHONE
 from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
-from voiceedge.context.catalogue import EVENTS
+from voiceedge.context.events.catalogue import EVENTS
 from voiceedge.web.api import models
 from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals
 from voiceedge.web.api.door import ApiRoute, Caller, needs

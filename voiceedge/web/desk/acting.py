@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.channels.chat_model import ChatError
-from voiceedge.context.digital import ConversationClosed, NoteAdded
+from voiceedge.context.events.digital import ConversationClosed, NoteAdded
 from voiceedge.switch.queues.messages import AgentChange, AgentState
 from voiceedge.web.desk import rights
 from voiceedge.web.desk.contacts import Contact

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock
-from voiceedge.context.database import Database
-from voiceedge.context.desk_tables import desk_contacts as table
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.desk_tables import desk_contacts as table
 
 LONGEST_REFERENCE = 240
 SHOWN_FOR_MS = 24 * 3_600_000  # one that nobody wraps up is forgotten by then

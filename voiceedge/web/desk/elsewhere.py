@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from voiceedge.connectors.trying import TryOut
-from voiceedge.context.customers import Customer
+from voiceedge.context.people.customers import Customer
 from voiceedge.context.record import Conversation
 from voiceedge.web.desk.room import DeskRoom
 

@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from sqlalchemy import func, select
 
-from voiceedge.context.database import Database
-from voiceedge.context.desk_tables import desk_contacts as table
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.desk_tables import desk_contacts as table
 
 
 async def chats_handled(

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.channels.file import WEB_CHAT, Sms
-from voiceedge.context.continuing import PHONE, Ticket
-from voiceedge.context.digital import LinkSent
+from voiceedge.context.events.digital import LinkSent
 from voiceedge.context.record import Conversation
+from voiceedge.context.resuming.continuing import PHONE, Ticket
 from voiceedge.web.desk import elsewhere, rights, view
 from voiceedge.web.desk.contacts import Contact
 from voiceedge.web.desk.door import Asker, Known, Room

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
-from voiceedge.context.customers import Customer
+from voiceedge.context.people.customers import Customer
 from voiceedge.context.record import Conversation
 from voiceedge.switch.queues.messages import AgentChange, AgentState
 from voiceedge.web.desk import elsewhere, onward, rights, story, view

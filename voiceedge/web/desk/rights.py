@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from voiceedge.channels.chat_model import Chat
 from voiceedge.clock import sleep
-from voiceedge.context.archive import Found, Wanted
+from voiceedge.context.people.archive import Found, Wanted
 from voiceedge.context.record import Conversation
 from voiceedge.switch.queues.messages import TicketState
 from voiceedge.web.desk.contacts import Contact

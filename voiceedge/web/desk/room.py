@@ -9,8 +9,7 @@ import structlog
 from voiceedge.channels.assigning import ChatAssigning
 from voiceedge.channels.chat_model import Chat, ChatState
 from voiceedge.clock import sleep
-from voiceedge.context.digital import ConversationContinued
-from voiceedge.context.events import (
+from voiceedge.context.events.call import (
     AgentStateChanged,
     BridgeEnded,
     BridgeStarted,
@@ -19,10 +18,11 @@ from voiceedge.context.events import (
     QueueJoined,
     QueueLeft,
 )
-from voiceedge.context.hub import Delivery, Missed
-from voiceedge.context.pii import mask_text
+from voiceedge.context.events.digital import ConversationContinued
+from voiceedge.context.privacy.pii import mask_text
+from voiceedge.context.publishing.hub import Delivery, Missed
 from voiceedge.context.record import Conversation
-from voiceedge.context.rows import ms
+from voiceedge.context.storage.rows import ms
 from voiceedge.errors import StoreError
 from voiceedge.switch.plan import AgentEntry, Desk
 from voiceedge.switch.queues.messages import AgentChange, AgentState

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, insert, select, update
 
 from voiceedge.clock import Clock
-from voiceedge.context.database import Database
-from voiceedge.context.desk_tables import desk_sessions
+from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.desk_tables import desk_sessions
 
 SECRET_BYTES = 32
 IDLE_S = 30 * 60  # without a request or an open stream

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from voiceedge.context.customers import Customer
-from voiceedge.context.pii import PersonalDataClass, mask
+from voiceedge.context.people.customers import Customer
+from voiceedge.context.privacy.pii import PersonalDataClass, mask
 from voiceedge.context.record import Conversation, Slot
 from voiceedge.web.desk.naming import Titles
 

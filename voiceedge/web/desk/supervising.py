@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.channels.chat_model import Chat
-from voiceedge.context.pii import mask_text
+from voiceedge.context.privacy.pii import mask_text
 from voiceedge.context.record import MAIN
 from voiceedge.switch.queues.messages import QueueView, TicketState
 from voiceedge.web.desk import figures, rights, story, view

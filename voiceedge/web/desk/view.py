@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from voiceedge.channels.chat_model import Chat, ChatError, ChatState
-from voiceedge.context.customers import Customer
-from voiceedge.context.pii import mask_text
+from voiceedge.context.people.customers import Customer
+from voiceedge.context.privacy.pii import mask_text
 from voiceedge.context.record import Conversation
 from voiceedge.switch.queues.messages import AgentState, TicketState
 from voiceedge.switch.queues.model import Ticket

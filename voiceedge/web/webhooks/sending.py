@@ -25,7 +25,7 @@ from voiceedge.channels.senders.signing import signed
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.config_digital import origin
 from voiceedge.context.cloudevents import CONTENT_TYPE
-from voiceedge.context.database import Database
+from voiceedge.context.storage.database import Database
 from voiceedge.errors import StoreError
 from voiceedge.web.webhooks import store
 from voiceedge.web.webhooks.signing import secret_of

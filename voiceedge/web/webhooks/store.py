@@ -12,9 +12,9 @@ from datetime import datetime
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context.api_tables import webhook_deliveries as deliveries
-from voiceedge.context.api_tables import webhooks
-from voiceedge.context.rows import ms, time_of
+from voiceedge.context.storage.api_tables import webhook_deliveries as deliveries
+from voiceedge.context.storage.api_tables import webhooks
+from voiceedge.context.storage.rows import ms, time_of
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 MOST_WEBHOOKS = 50  # of one tenant

@@ -1,0 +1,1 @@
+"""The events of conversations: what each says, their envelopes, and their description for subscribers."""

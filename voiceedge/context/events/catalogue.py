@@ -1,0 +1,51 @@
+"""All events that there are."""
+
+from voiceedge.context.events.call import (
+    AgentStateChanged,
+    BridgeEnded,
+    BridgeStarted,
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    CallTransferred,
+    EventData,
+    HandedOver,
+    LegEnded,
+    OutboundDialled,
+    OutboundOrdered,
+    OutboundOver,
+    OutboundRefused,
+    OutboundResult,
+    QueueCallBack,
+    QueueJoined,
+    QueueLeft,
+    RecordingDeleted,
+    RecordingEnded,
+    RecordingStarted,
+    StepEntered,
+    ToneHeard,
+    TurnHeard,
+    VoicemailLeft,
+)
+from voiceedge.context.events.digital import (
+    ContextChanged,
+    ContinueRefused,
+    ConversationClosed,
+    ConversationContinued,
+    ConversationErased,
+    CustomerIdentified,
+    InteractionEnded,
+    InteractionStarted,
+    LinkSent,
+    MessageSent,
+    NoteAdded,
+)
+
+EVENTS: tuple[type[EventData], ...] = (
+    CallStarted, CallAnswered, ToneHeard, StepEntered, TurnHeard, HandedOver, CallTransferred, BridgeStarted,
+    BridgeEnded, VoicemailLeft, RecordingStarted, RecordingEnded, RecordingDeleted, LegEnded, CallEnded,
+    QueueJoined, QueueLeft, QueueCallBack, AgentStateChanged,
+    OutboundOrdered, OutboundRefused, OutboundDialled, OutboundResult, OutboundOver,
+    InteractionStarted, InteractionEnded, MessageSent, LinkSent, ConversationContinued, ContinueRefused, ContextChanged,
+    NoteAdded, ConversationClosed, CustomerIdentified, ConversationErased,
+)  # fmt: skip

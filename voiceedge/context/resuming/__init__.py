@@ -1,0 +1,1 @@
+"""Conversations that go on over another channel: tokens, PINs and numbers that are lent."""

@@ -1,0 +1,1 @@
+"""Conversations and their events on disk: the database, its tables, and the transactions that change them."""
