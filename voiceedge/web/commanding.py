@@ -3,9 +3,9 @@
     voiceedge/{site}/v1/commands/conversations/turn/{id}   {"conversation_id": "…", "by": "customer", "text": "…"}
     voiceedge/{site}/api/v1/answers/{id}                   {"status": 200, "body": {…}}
 
-of the tenant main; of any that `context.mqtt_tenants` names, with topics of its own for a broker's access list to tell
-apart: `…/v1/tenants/{tenant}/commands/…` and `…/api/v1/tenants/{tenant}/answers/…`. A command that comes twice by its id
-is done once. Whoever may publish there has all rights in that tenant.
+are of the tenant main; any that `context.mqtt_tenants` names has topics of its own, for a broker's access list to tell
+apart: `…/v1/tenants/{tenant}/commands/…` and `…/api/v1/tenants/{tenant}/answers/…`. A command that comes twice by its
+id is done once. Whoever may publish there has all rights in that tenant.
 """
 
 import hashlib
@@ -77,10 +77,13 @@ class Commands:
 
 
 def _client_of(tenant: str, app: ASGIApp, at: Services) -> httpx.AsyncClient:
-    """What the tenant's commands are asked with: by a key of its own, so that its ids are nobody else's."""
-    key_id = "mqtt" if tenant == MAIN else f"mqtt{hashlib.sha256(tenant.encode()).hexdigest()[:12]}"
-    key = Key(key_id, f"mqtt {tenant}" if tenant != MAIN else "mqtt", tenant, frozenset(Right), at.clock.now())
-    secret = hmac.digest(pseudonym_key(at.config.site.data_dir), b"commands by MQTT", "sha512")
+    """A key of the tenant's own: ids of what is made are derived from its secret."""
+    key_id, name, purpose = "mqtt", "mqtt", "commands by MQTT"
+    if tenant != MAIN:
+        key_id += hashlib.sha256(tenant.encode()).hexdigest()[:12]
+        name, purpose = f"{name} {tenant}", f"{purpose} of {tenant}"
+    key = Key(key_id, name, tenant, frozenset(Right), at.clock.now())
+    secret = hmac.digest(pseudonym_key(at.config.site.data_dir), purpose.encode(), "sha512")
     caller = _AsCaller(app, Caller(key, secret, UNLIMITED))
     return httpx.AsyncClient(transport=httpx.ASGITransport(caller, raise_app_exceptions=False))
 

@@ -81,7 +81,11 @@ async def test_a_tenants_topics_lead_to_its_own_conversations_alone(tmp_path: Pa
         theirs = await one.ask("conversations/open", "c1", OPEN)  # the same id, and reference, of another tenant
         assert (ours["status"], theirs["status"]) == (201, 201)
         assert ours["body"]["id"] != theirs["body"]["id"]
-        for place, own, foreign in (("tenants/shop/", ours, theirs), ("", theirs, ours), ("tenants/main/", theirs, ours)):
+        for place, own, foreign in (
+            ("tenants/shop/", ours, theirs),
+            ("", theirs, ours),
+            ("tenants/main/", theirs, ours),
+        ):
             read = {"conversation_id": own["body"]["id"]}
             assert (await one.ask("conversations/read", "r1", read, place))["status"] == 200
             read = {"conversation_id": foreign["body"]["id"]}

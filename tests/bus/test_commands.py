@@ -1,0 +1,96 @@
+"""Commands by MQTT: read in order over losses of the broker, and answered."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiomqtt
+from mosquitto import Mosquitto
+
+from voiceedge.bus.client import Message
+from voiceedge.bus.commands import LARGEST, follow, wish_of
+from voiceedge.clock import RealClock
+from voiceedge.config import Config
+
+TOPIC, ANSWER = "commands/add", "answers"
+
+
+class Sums:
+    """Adds what it is given."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    async def done(self, message: Message) -> Message | None:
+        wish = wish_of(message)
+        if wish is None:
+            return None
+        self.total += wish["add"]
+        return Message(ANSWER, str(self.total).encode())
+
+
+@asynccontextmanager
+async def followed(directory: Path, broker: Mosquitto, sums: Sums) -> AsyncIterator[None]:
+    config = Config.model_validate({"site": {"name": "test", "data_dir": directory}, "mqtt": {"url": broker.url}})
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(30):
+        following = tasks.create_task(
+            follow(config, "sums", ["elsewhere", TOPIC], sums.done, lambda: broker.url, RealClock())
+        )
+        yield
+        following.cancel()
+
+
+async def told(answers: aiomqtt.Client, add: int, again: bool = True) -> int:
+    """The next answer to this, asked until somebody reads."""
+    while True:
+        await answers.publish(TOPIC, json.dumps({"add": add}), qos=1)
+        try:
+            async with asyncio.timeout(1 if again else 20):
+                async for message in answers.messages:
+                    return int(bytes(message.payload))
+        except TimeoutError:
+            assert again, "nobody answered"
+
+
+async def test_a_command_is_answered_and_rubbish_is_not(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    sums = Sums()
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client, followed(tmp_path, mosquitto, sums):
+        await client.subscribe(ANSWER, qos=1)
+        before = await told(client, 1)
+        for rubbish in (b"", b"[1]", b"\xff", b"[" * 5_000, b'{"add": 5}'.ljust(LARGEST + 1)):
+            await client.publish(TOPIC, rubbish, qos=1)
+        assert await told(client, 2, again=False) == before + 2
+    assert sums.total == before + 2
+
+
+async def test_what_comes_while_we_are_away_is_done_when_we_are_back(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    sums = Sums()
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+        await client.subscribe(ANSWER, qos=1)
+        async with followed(tmp_path, mosquitto, sums):
+            before = await told(client, 1)
+        for _ in range(3):
+            await client.publish(TOPIC, b'{"add": 10}', qos=1)
+        async with followed(tmp_path, mosquitto, sums), asyncio.timeout(20):
+            answers = [int(bytes(message.payload)) async for _, message in _first(client, 3)]
+    assert answers == [before + 10, before + 20, before + 30]
+
+
+async def test_a_broker_that_goes_and_comes_is_read_on(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    sums = Sums()
+    async with followed(tmp_path, mosquitto, sums):
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            await client.subscribe(ANSWER, qos=1)
+            await told(client, 1)
+            mosquitto.kill()
+        mosquitto.start()
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            await client.subscribe(ANSWER, qos=1)
+            assert await told(client, 1) > 1
+
+
+async def _first(client: aiomqtt.Client, count: int) -> AsyncIterator[tuple[int, aiomqtt.Message]]:
+    for number in range(count):
+        yield number, await anext(client.messages)
