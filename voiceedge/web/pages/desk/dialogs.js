@@ -1,9 +1,8 @@
 // Dialogs: each asks for one thing, does it, and closes; Escape leaves everything as it was.
 
 import { conversation, post } from "./api.js";
+import { attempt } from "./attempt.js";
 import { el } from "./dom.js";
-import { attempt } from "./main.js";
-import { KEYS } from "./shortcuts.js";
 import { toast } from "./toast.js";
 import { moment, t } from "./words.js";
 
@@ -15,7 +14,7 @@ function field(label, control, hint = "") {
 }
 
 /** `done()` does what was asked for, and returns whether the dialog may close. */
-function dialog(title, fields, confirm, done) {
+export function dialog(title, fields, confirm, done) {
   const close = () => frame.close();
   const submit = async (event) => {
     event.preventDefault();
@@ -122,10 +121,4 @@ export function showBreak(desk) {
   const { reasons } = desk.choices;
   const reason = el("select", {}, options([["", "–"], ...reasons.map((one) => [one, t(one)])]));
   dialog(t("go_break"), [field(t("reason"), reason)], t("go_break"), () => attempt(() => post("/state", { state: "break", reason: reason.value })));
-}
-
-export function showHelp() {
-  const rows = KEYS().map(([keys, what]) => el("tr", {}, el("th", { scope: "row" }, el("kbd", {}, keys)), el("td", {}, what)));
-  const frame = dialog(t("shortcuts"), [el("table", { class: "plain" }, el("tbody", {}, rows))], t("close"), async () => true);
-  frame.querySelector(".end").firstChild.remove();
 }

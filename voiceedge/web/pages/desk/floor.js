@@ -1,8 +1,8 @@
 // The supervisor's view: queues, agents and live contacts; follow one, whisper, the access log, connectors.
 
 import { conversation, get, post } from "./api.js";
+import { attempt } from "./attempt.js";
 import { el, keyed, now, setClock, timer } from "./dom.js";
-import { attempt } from "./main.js";
 import { Log, entries } from "./talk.js";
 import { toast } from "./toast.js";
 import { knows, moment, t } from "./words.js";

@@ -1,8 +1,8 @@
 // The agent's contacts: what rings or is offered, what goes on, what is to be wrapped up; and who waits in the queues.
 
 import { chat, post } from "./api.js";
+import { attempt } from "./attempt.js";
 import { el, keyed, timer } from "./dom.js";
-import { attempt } from "./main.js";
 import { t } from "./words.js";
 
 export class ContactList {

@@ -1,11 +1,12 @@
 // The desk: login, then the frame with its panes, kept up to date by the stream.
 
 import { Refused, follow, get, post } from "./api.js";
+import { attempt } from "./attempt.js";
 import { el, setClock, text, timer } from "./dom.js";
-import { showBreak, showHelp } from "./dialogs.js";
+import { showBreak } from "./dialogs.js";
 import { Floor } from "./floor.js";
 import { ContactList } from "./list.js";
-import { shortcuts } from "./shortcuts.js";
+import { shortcuts, showHelp } from "./shortcuts.js";
 import { Side } from "./side.js";
 import { Story } from "./talk.js";
 import { toast } from "./toast.js";
@@ -16,25 +17,6 @@ const app = document.getElementById("app");
 use(current());
 const theme = localStorage.getItem("desk.theme");
 if (theme) document.documentElement.dataset.theme = theme;
-
-/** What went wrong, in words. */
-export function explain(error) {
-  if (!(error instanceof Refused)) throw error;
-  if (error.status === 401) return showLogin();
-  const known = error.status === 404 ? t("not_yours") : t(error.code);
-  toast(known === error.code ? error.message || t("failed") : known, "bad");
-}
-
-/** Do `work`, and tell what went wrong; whether it succeeded. */
-export async function attempt(work) {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    explain(error);
-    return false;
-  }
-}
 
 let desk = null;
 
@@ -250,4 +232,5 @@ class Desk {
   }
 }
 
+addEventListener("login-over", () => showLogin());
 begin();

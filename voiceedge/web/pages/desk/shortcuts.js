@@ -1,9 +1,10 @@
 // Keys for what an agent does all day: Alt with a letter, so that no typing is disturbed.
 
-import { showHelp } from "./dialogs.js";
+import { dialog } from "./dialogs.js";
+import { el } from "./dom.js";
 import { t } from "./words.js";
 
-export const KEYS = () => [
+const KEYS = () => [
   ["Alt+1 … 9", t("shortcut_select")],
   ["Alt+Enter", t("take")],
   ["Alt+T", t("transfer")],
@@ -15,6 +16,12 @@ export const KEYS = () => [
   ["Alt+B", t("go_break")],
   ["Alt+/", t("shortcut_help")],
 ];
+
+export function showHelp() {
+  const rows = KEYS().map(([keys, what]) => el("tr", {}, el("th", { scope: "row" }, el("kbd", {}, keys)), el("td", {}, what)));
+  const frame = dialog(t("shortcuts"), [el("table", { class: "plain" }, el("tbody", {}, rows))], t("close"), async () => true);
+  frame.querySelector(".end").firstChild.remove();
+}
 
 /** Until the controller that is returned aborts. */
 export function shortcuts(desk) {
@@ -28,7 +35,7 @@ export function shortcuts(desk) {
     KeyM: () => desk.story.write(),
     KeyA: () => desk.available(),
     KeyB: () => desk.toggleState(),
-    Slash: () => showHelp(),
+    Slash: showHelp,
   };
   addEventListener("keydown", (event) => {
     if (!event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;

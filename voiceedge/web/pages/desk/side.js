@@ -1,8 +1,8 @@
 // What is known of the chosen customer: our own record, other systems, earlier contacts, and the way taken so far.
 
 import { conversation, get, post } from "./api.js";
+import { attempt } from "./attempt.js";
 import { el } from "./dom.js";
-import { attempt } from "./main.js";
 import { toast } from "./toast.js";
 import { day, moment, t } from "./words.js";
 

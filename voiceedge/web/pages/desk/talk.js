@@ -1,9 +1,9 @@
 // The chosen conversation: what was said over all channels, and what the agent does with it.
 
 import { chat, conversation, get, post } from "./api.js";
+import { attempt } from "./attempt.js";
 import { el, lasted, timer } from "./dom.js";
 import { showChannel, showNote, showTransfer, showWrapUp } from "./dialogs.js";
-import { attempt } from "./main.js";
 import { moment, t } from "./words.js";
 
 const NEAR_PX = 60; // from the end, and it is looked at
