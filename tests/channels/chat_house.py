@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from voiceedge.channels.chat_model import Chat, ChatMessage
 from voiceedge.channels.chat_runs import FlowRuns
 from voiceedge.channels.chats import ChatService
+from voiceedge.channels.desks import Desks
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock, RealClock
 from voiceedge.config import Config
@@ -21,6 +23,10 @@ from voiceedge.flow.look_up import Query, Request
 from voiceedge.switch.outbound.messages import CallOrder
 from voiceedge.switch.outbound.service import OutboundService, Places
 from voiceedge.switch.plan import load_plan
+from voiceedge.switch.queues.board import State
+from voiceedge.switch.queues.messages import AgentState
+from voiceedge.switch.queues.model import Agent
+from voiceedge.switch.queues.rules import Rules
 
 WAIT_S = 20.0
 
@@ -37,6 +43,11 @@ queues = ["chat"]
 [agents.lee]
 phone = "lee"
 queues = ["chat"]
+
+[agents.han]
+phone = "han"
+queues = ["chat"]
+tenant = "shop"
 
 [queues.chat]
 title = "채팅 상담"
@@ -166,9 +177,22 @@ class NoWorkers:
         raise LinkError("no worker")
 
 
+class Queues:
+    """All agents of the plan are available, of whom only those with a desk can be in a chat."""
+
+    def __init__(self, plan: Path) -> None:
+        self.rules = Rules(load_plan(plan), "realm")
+        self._state = State({}, {name: Agent(name, 0, AgentState.AVAILABLE) for name in self.rules.agents})
+
+    async def picture(self) -> Any:
+        return SimpleNamespace(state=self._state)
+
+
 class House:
-    def __init__(self, context: ContextService, chats: ChatService, calls: Calls, outbound: OutboundService) -> None:
-        self.context, self.chats, self.calls, self.outbound = context, chats, calls, outbound
+    def __init__(
+        self, context: ContextService, chats: ChatService, calls: Calls, outbound: OutboundService, desks: Desks
+    ) -> None:
+        self.context, self.chats, self.calls, self.outbound, self.desks = context, chats, calls, outbound, desks
         self.visitor = "somebody"
 
     async def begin(self) -> Chat:
@@ -234,11 +258,14 @@ async def house(
     settings = {name: WebChat.model_validate(one) for name, one in (channels or {"web-chat": {}}).items()}
     calls, systems = calls or Calls(), systems or Systems(answer or Failed("away"))
     async with ContextService(config, clock) as context:
-        runs = FlowRuns(config, context, systems, clock)
+        desks = Desks(cast("Any", Queues(plan)), clock)
+        for agent in ("kim", "han"):
+            desks.opened(agent)
+        runs = FlowRuns(config, context, systems, desks, clock)
         slots = {"main": frozenset({"number"})}
         async with OutboundService(
             context.database, load_plan(plan), slots, NoWorkers(), context.ingest, clock, key=b"k" * 32, node="n"
         ) as outbound:
             service = ChatService(context, settings, runs, calls, outbound, clock, kept_days=30, key=b"k" * 32)
             async with service as chats:
-                yield House(context, chats, calls, outbound)
+                yield House(context, chats, calls, outbound, desks)

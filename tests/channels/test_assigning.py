@@ -5,13 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from voiceedge.channels.assigning import GONE_S, WANTED_S, ChatAssigning
+from voiceedge.channels.assigning import WANTED_S, ChatAssigning
 from voiceedge.channels.chat_model import Chat, ChatError, ChatState
+from voiceedge.channels.desks import GONE_S, Desks
 from voiceedge.clock import VirtualClock
 from voiceedge.switch.plan import AgentEntry, QueueEntry
 from voiceedge.switch.queues.board import State
 from voiceedge.switch.queues.messages import AgentState
 from voiceedge.switch.queues.model import Agent
+from voiceedge.switch.queues.rules import Rules
 
 RING_S = 20.0
 
@@ -41,6 +43,9 @@ class Chats:
         self.all[chat] = replace(self.all[chat], state=ChatState.AGENT, agent=agent)
         return self.all[chat]
 
+    async def send_away(self, chat):
+        del self.all[chat]
+
     async def transfer(self, chat, agent, *, queue=None, to_agent=None, note=""):
         now = int(self._clock.now().timestamp() * 1000)
         self.all[chat] = replace(
@@ -53,9 +58,8 @@ class Chats:
 
 class Queues:
     def __init__(self, agents):
-        self.rules = SimpleNamespace(
-            queues={"orders": QueueEntry(), "help": QueueEntry(skills={"english": 3})}, agents=agents
-        )
+        queues = {"orders": QueueEntry(), "help": QueueEntry(skills={"english": 3})}
+        self.rules = Rules(SimpleNamespace(queues=queues, agents=agents, hours={}, desk=None), "realm")
         self.agents = {
             name: Agent(name, 0, AgentState.AVAILABLE, idle_since_ms=place) for place, name in enumerate(agents)
         }
@@ -78,7 +82,10 @@ class Floor:
         async def taken(chat):
             self.begun.append(chat.id)
 
-        self.assigning = ChatAssigning(self.chats, self.queues, self.clock, changed=lambda _: None, taken=taken)
+        self.desks = Desks(self.queues, self.clock)
+        self.assigning = ChatAssigning(
+            self.chats, self.queues, self.desks, self.clock, changed=lambda _: None, taken=taken
+        )
         for name in agents:
             self.assigning.arrived(name)
 
@@ -196,3 +203,47 @@ async def test_an_agent_whose_page_is_loaded_anew_keeps_the_chats():
     floor.assigning.arrived("kim")
     await floor.turn(GONE_S)
     assert [chat.id for chat in await floor.chats.of_agent("kim")] == ["one"]
+
+
+async def test_who_waits_is_sent_away_when_all_desks_of_the_queue_are_closed_and_stay_so():
+    floor = Floor(kim=entry(), lee=entry(queues=("help",)), far=entry(tenant="far"))
+    floor.chats.add("one")
+    floor.assigning.left("kim")
+    await floor.turn(GONE_S - 1)
+    assert "one" in floor.chats.all
+    await floor.turn(1)
+    assert "one" not in floor.chats.all  # lee serves another queue, far other people's chats
+
+
+async def test_an_agent_on_a_break_keeps_the_queue_open_and_one_who_has_logged_out_does_not():
+    floor = Floor(kim=entry())
+    floor.queues.agents["kim"] = Agent("kim", 0, AgentState.BREAK)
+    floor.chats.add("one")
+    await floor.turn(10 * GONE_S)
+    assert "one" in floor.chats.all
+    floor.queues.agents["kim"] = Agent("kim", 0, AgentState.LOGGED_OUT)
+    await floor.turn()
+    assert "one" not in floor.chats.all
+
+
+async def test_chats_of_the_last_agent_to_log_out_wait_a_while_for_another():
+    floor = Floor(kim=entry(), lee=entry())
+    floor.chats.add("one")
+    await floor.turn()
+    await floor.accept("one", "kim")
+    await floor.clock.advance(GONE_S)
+    floor.queues.agents.update(kim=Agent("kim", 0, AgentState.LOGGED_OUT), lee=Agent("lee", 0, AgentState.LOGGED_OUT))
+    await floor.assigning.give_back("kim")
+    await floor.turn(GONE_S - 1)
+    floor.queues.agents["lee"] = Agent("lee", 0, AgentState.AVAILABLE)
+    assert await floor.turn(1) == {"one": "lee"}
+
+
+async def test_at_a_start_desks_have_a_while_to_open():
+    floor = Floor(kim=entry())
+    desks = Desks(floor.queues, floor.clock)
+    assert await desks.attended("orders", "main")
+    await floor.clock.advance(GONE_S)
+    assert not await desks.attended("orders", "main")
+    desks.opened("kim")
+    assert await desks.attended("orders", "main")

@@ -8,6 +8,7 @@ import pytest_asyncio
 from chat_house import MENU, Skipping, Systems, house, until
 
 from voiceedge.channels.chat_model import ChatError
+from voiceedge.channels.desks import GONE_S
 from voiceedge.connectors.answers import Found
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -261,6 +262,41 @@ async def test_a_queue_that_takes_nobody_is_an_exit_of_its_step(tmp_path, queue,
         await at.until_said(chat.id, "골라 주세요.")
         await at.chats.hear(chat.id, "상담원")
         await at.until_said(chat.id, "아무도 없습니다.")
+
+
+async def test_a_queue_whose_agents_have_no_desk_open_is_closed_to_chats(tmp_path):
+    clock = Skipping()
+    flow = MENU.replace("closed: bye", "closed: nobody")
+    async with house(tmp_path, flow, clock=clock) as at:
+        chat = await at.begin()
+        await at.until_said(chat.id, "골라 주세요.")
+        at.desks.closed("kim")  # who is available, as lee is: by phone
+        clock.skip(GONE_S)
+        await at.chats.hear(chat.id, "상담원")
+        await at.until_said(chat.id, "아무도 없습니다.")
+        at.desks.opened("lee")
+        await at.chats.hear(chat.id, "상담원")
+        await at.until_state(chat.id, "waiting")
+
+
+async def test_who_waits_where_nobody_is_any_more_is_told(tmp_path):
+    flow = MENU.replace("closed: bye", "closed: nobody")
+    async with house(tmp_path, flow) as at:
+        chat = await at.begin()
+        await at.until_said(chat.id, "골라 주세요.")
+        await at.chats.hear(chat.id, "상담원")
+        await at.until_state(chat.id, "waiting")
+        async with at.context.hub.subscribe(types={"voiceedge.queue.left"}) as deliveries:
+            await at.chats.send_away(chat.id)
+            await at.until_said(chat.id, "아무도 없습니다.")
+            async with asyncio.timeout(20):
+                told = await anext(aiter(deliveries))
+        assert told.event.data["reason"] == "no_agent"
+        await at.chats.hear(chat.id, "상담원")
+        await at.until_said(chat.id, "연결하고 있습니다", times=2)
+        await at.chats.take(chat.id, "kim")
+        with pytest.raises(ChatError):
+            await at.chats.send_away(chat.id)  # somebody has come
 
 
 async def test_a_full_queue_takes_nobody_more(tmp_path):

@@ -1,13 +1,14 @@
 """Chats that wait are offered to agents as callers are: by queue and skills, the longest idle first, one by one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from voiceedge.channels.chat_model import Chat, ChatDesk, ChatError
+from voiceedge.channels.desks import GONE_S, Desks
 from voiceedge.clock import Clock, timeout
 from voiceedge.errors import StoreError
 from voiceedge.switch.plan import AgentEntry, QueueEntry
@@ -16,7 +17,6 @@ from voiceedge.switch.queues.messages import AgentChange, AgentState
 from voiceedge.switch.queues.model import BACK_FIRST, MISSED, Agent
 from voiceedge.switch.queues.service import QueueService
 
-GONE_S = 60.0  # without a desk, and an agent's chats are others'
 WANTED_S = 60.0  # a chat waits for one agent alone, and then for anybody of its queue
 BEAT_S, IDLE_BEAT_S = 1.0, 10.0
 ANY = ""  # the queue of chats that name none: any agent of the tenant
@@ -35,11 +35,9 @@ class Offer:
 
 
 @dataclass(slots=True)
-class _Presence:
-    """Of an agent's desks. `swept`: the chats of an agent who is gone have been given back."""
+class _Conduct:
+    """Of an agent. `swept`: the chats of one who has gone have been given back."""
 
-    desks: int = 0
-    gone_since: float = 0.0
     swept: bool = False
     missed: int = 0  # offers in a row
 
@@ -59,15 +57,15 @@ class ChatAssigning:
         self,
         chats: ChatDesk,
         queues: QueueService,
+        desks: Desks,
         clock: Clock,
         *,
         changed: Callable[[str], None],
         taken: Callable[[Chat], Awaitable[None]],
     ) -> None:
-        self._chats, self._queues, self._clock = chats, queues, clock
+        self._chats, self._queues, self._desks, self._clock = chats, queues, desks, clock
         self._changed, self._taken = changed, taken
-        self._began = clock.monotonic()
-        self._present: dict[str, _Presence] = {}
+        self._conducts: dict[str, _Conduct] = {}
         self._histories: dict[str, _History] = {}
         self._offers: dict[str, Offer] = {}  # by chat
         self._wake = asyncio.Event()
@@ -76,17 +74,13 @@ class ChatAssigning:
 
     def arrived(self, agent: str) -> None:
         """One more desk of theirs is open."""
-        presence = self._presence(agent)
-        presence.desks, presence.swept = presence.desks + 1, False
+        self._desks.opened(agent)
+        self._conduct(agent).swept = False
         self.wake()
 
     def left(self, agent: str) -> None:
-        presence = self._presence(agent)
-        presence.desks, presence.gone_since = presence.desks - 1, self._clock.monotonic()
+        self._desks.closed(agent)
         self.wake()
-
-    def is_present(self, agent: str) -> bool:
-        return self._presence(agent).desks > 0
 
     def wake(self) -> None:
         """Something has changed for which somebody may wait."""
@@ -103,7 +97,7 @@ class ChatAssigning:
         await self._taken(taken)
         self._withdraw(chat)
         self._histories.pop(chat, None)
-        self._presence(agent).missed = 0
+        self._conduct(agent).missed = 0
         return taken
 
     def decline(self, chat: str, agent: str) -> None:
@@ -141,23 +135,25 @@ class ChatAssigning:
 
     async def take_turn(self) -> bool:
         """Once; whether time alone will change something soon."""
-        for agent, presence in list(self._present.items()):
-            absent_s = self._clock.monotonic() - max(presence.gone_since, self._began)
-            if not presence.desks and not presence.swept and absent_s >= GONE_S:
-                await self.give_back(agent)
-                presence.swept = True
         for agent in self._queues.rules.agents:
-            self._presence(agent)
+            self._conduct(agent)
+        for agent, conduct in list(self._conducts.items()):
+            if not conduct.swept and self._desks.has_gone(agent):
+                await self.give_back(agent)
+                conduct.swept = True
         waiting = {chat.id: chat for chat in await self._chats.waiting()}
-        await self._let_go(waiting)
+        agents = (await self._queues.picture()).state.agents
+        await self._let_go(waiting, agents)
+        await self._send_away(waiting.values(), agents)
         for chat in self._histories.keys() - waiting.keys():
             del self._histories[chat]
         await self._offer([chat for chat in waiting.values() if chat.id not in self._offers])
-        return bool(waiting) or any(not presence.swept and not presence.desks for presence in self._present.values())
+        return bool(waiting) or any(
+            not conduct.swept and not self._desks.is_open(agent) for agent, conduct in self._conducts.items()
+        )
 
-    async def _let_go(self, waiting: Mapping[str, Chat]) -> None:
+    async def _let_go(self, waiting: Mapping[str, Chat], agents: Mapping[str, Agent]) -> None:
         """Offers nobody took in time, and those of chats that wait no more."""
-        agents = (await self._queues.picture()).state.agents
         for offer in list(self._offers.values()):
             if offer.chat.id not in waiting:
                 self._withdraw(offer.chat.id)
@@ -167,11 +163,21 @@ class ChatAssigning:
                 self._pass(offer)
                 await self._missed(offer.agent)
 
+    async def _send_away(self, waiting: Collection[Chat], agents: Mapping[str, Agent]) -> None:
+        """Whoever has waited for a while in a queue that all have left: its last agent's chats may have another yet."""
+        queues, now_ms = self._queues.rules.queues, self._now_ms
+        for chat in waiting:
+            queue, since = chat.queue or ANY, chat.waiting_since_ms or chat.changed_ms
+            patient = queue not in queues or now_ms - since < GONE_S * 1000
+            if not patient and not self._desks.attend(queue, chat.tenant, agents):
+                with suppress(ChatError):  # it has just ended
+                    await self._chats.send_away(chat.id)
+
     async def _missed(self, agent: str) -> None:
-        presence, entry = self._presence(agent), self._queues.rules.agents.get(agent)
-        presence.missed += 1
-        if entry and presence.missed >= entry.misses:
-            presence.missed = 0
+        conduct, entry = self._conduct(agent), self._queues.rules.agents.get(agent)
+        conduct.missed += 1
+        if entry and conduct.missed >= entry.misses:
+            conduct.missed = 0
             await self._queues.agent_asked(AgentChange(agent=agent, state=AgentState.BREAK, reason=MISSED))
 
     async def _offer(self, chats: Sequence[Chat]) -> None:
@@ -220,7 +226,7 @@ class ChatAssigning:
 
     def _may_take(self, name: str, agents: Mapping[str, Agent]) -> bool:
         agent = agents.get(name)
-        return self.is_present(name) and agent is not None and agent.free(self._now_ms)
+        return self._desks.is_open(name) and agent is not None and agent.free(self._now_ms)
 
     def _is_kept(self, chat: Chat, now_ms: int) -> bool:
         """Whether it still waits for one agent alone, who may come back."""
@@ -244,8 +250,8 @@ class ChatAssigning:
     def _history(self, chat: Chat) -> _History:
         return self._histories.setdefault(chat.id, _History())
 
-    def _presence(self, agent: str) -> _Presence:
-        return self._present.setdefault(agent, _Presence(gone_since=self._clock.monotonic()))
+    def _conduct(self, agent: str) -> _Conduct:
+        return self._conducts.setdefault(agent, _Conduct())
 
     @property
     def _now_ms(self) -> int:

@@ -1,6 +1,6 @@
 """A chat and its agents: waiting for one, talking with one, sent on to another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 from voiceedge.channels.chat_life import BACK, LONGEST_OUTCOME, LiveChat, Told
 from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
 from voiceedge.channels.chat_words import words
+from voiceedge.channels.desks import Desks
 from voiceedge.clock import Clock, timeout
 from voiceedge.context.events.call import EventData, QueueJoined, QueueLeft
 from voiceedge.context.events.digital import MessageSent
@@ -15,18 +16,26 @@ from voiceedge.flow.call import Button, Enqueue, QueueResult
 from voiceedge.switch.hours import is_open
 from voiceedge.switch.plan import Plan
 
-Reason = Literal["answered", "left", "timeout"]
+Reason = Literal["answered", "left", "no_agent", "timeout"]
 
 LEAVE = "leave"  # the button by which a customer waits no longer
+WHY: Mapping[QueueResult, Reason] = {
+    QueueResult.LEFT: "left",
+    QueueResult.CLOSED: "no_agent",
+    QueueResult.TIMEOUT: "timeout",
+}
 WITH_AGENTS = frozenset({ChatState.WAITING, ChatState.AGENT})
 
 
-async def wait_for_agent(life: LiveChat, wish: Enqueue, plan: Plan, clock: Clock, waiting: int) -> QueueResult:
+async def wait_for_agent(  # noqa: PLR0917 - all of them are always given
+    life: LiveChat, wish: Enqueue, plan: Plan, desks: Desks, clock: Clock, waiting: int
+) -> QueueResult:
     """Until somebody was there and has gone, or nobody came. `waiting` others do so in that queue."""
     if life.chat.state not in WITH_AGENTS:
         if told := life.tape.take("result"):  # before a restart
             return QueueResult(told.value)
-        if refused := _no_place(plan, wish.queue, waiting, clock):
+        attended = await desks.attended(wish.queue, life.chat.tenant)
+        if refused := _no_place(plan, wish.queue, waiting, clock, attended=attended):
             await life.keep("result", refused.value)
             return _result(life)
         leave = Button(LEAVE, words(life.chat.language, "leave"), quiet=True)
@@ -41,26 +50,26 @@ async def wait_for_agent(life: LiveChat, wish: Enqueue, plan: Plan, clock: Clock
             async with timeout(clock, _patience_s(life, plan)):
                 await news.wait()
         except TimeoutError:
-            await _give_up(life)
+            with suppress(ChatError):
+                await give_up(life, QueueResult.TIMEOUT)
     return _result(life)
 
 
-async def _give_up(life: LiveChat) -> None:
-    """Unless somebody has come at the last moment."""
+async def give_up(life: LiveChat, result: QueueResult) -> None:
+    """Nobody will come. Raises ChatError where somebody has, at the last moment."""
 
     def waits(chat: Chat) -> None:
         if chat.state is not ChatState.WAITING:
             raise ChatError("taken", "somebody has come")
 
-    with suppress(ChatError):
-        await over(life, QueueResult.TIMEOUT, guard=waits)
+    await over(life, result, guard=waits)
 
 
-def _no_place(plan: Plan, name: str, waiting: int, clock: Clock) -> QueueResult | None:
+def _no_place(plan: Plan, name: str, waiting: int, clock: Clock, *, attended: bool) -> QueueResult | None:
     queue = plan.queues.get(name)
     if queue is None:
         return QueueResult.FAILED
-    if queue.hours and not is_open(plan.hours[queue.hours], clock.now()):
+    if not attended or (queue.hours and not is_open(plan.hours[queue.hours], clock.now())):
         return QueueResult.CLOSED
     return QueueResult.FULL if waiting >= queue.most_waiting else None
 
@@ -88,7 +97,7 @@ async def over(
     def tells(chat: Chat) -> list[EventData]:
         if chat.state is not ChatState.WAITING:
             return []
-        return [_left(life, chat, "left" if result is QueueResult.LEFT else "timeout")]
+        return [_left(life, chat, WHY[result])]
 
     return await life.write(*notes, told=[Told("result", result.value)], guard=guard, changes=changes, tells=tells)
 

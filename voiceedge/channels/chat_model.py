@@ -108,6 +108,9 @@ class ChatDesk(Protocol):
     ) -> Chat:
         """It waits for somebody else: of `queue`, else of its own; for `to_agent` alone where given."""
 
+    async def send_away(self, chat: str) -> None:
+        """It waits no longer, as nobody is there any more."""
+
     async def end(self, chat: str, agent: str, outcome: str | None = None) -> Chat:
         """The agent has done: a flow that waited for it goes on, and says good-bye; any other chat is over."""
 

@@ -12,6 +12,7 @@ from voiceedge.channels.chat_call import ChatCall
 from voiceedge.channels.chat_life import LiveChat
 from voiceedge.channels.chat_model import ChatError
 from voiceedge.channels.chat_tape import TapedLookUps
+from voiceedge.channels.desks import Desks
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock
 from voiceedge.config import Config
@@ -35,8 +36,9 @@ log = structlog.get_logger()
 class FlowRuns:
     """Raises ConfigError where the flows or the plan are wrong."""
 
-    def __init__(self, config: Config, context: ContextService, look_ups: LookUps, clock: Clock) -> None:
+    def __init__(self, config: Config, context: ContextService, look_ups: LookUps, desks: Desks, clock: Clock) -> None:
         self._config, self._context, self._look_ups, self._clock = config, context, look_ups, clock
+        self._desks = desks
         try:
             self._book = FlowBook(config.flows.dir, config.flows.values)
         except FlowError as error:
@@ -79,7 +81,7 @@ class FlowRuns:
 
         async def wait(wish: Enqueue) -> QueueResult:
             waiting = waiting_in(wish.queue)
-            return await chat_agents.wait_for_agent(life, wish, self._plan, self._clock, waiting)
+            return await chat_agents.wait_for_agent(life, wish, self._plan, self._desks, self._clock, waiting)
 
         async def resume(pin: str) -> Continued | NotContinued:
             return await self._resume(life, pin)

@@ -32,6 +32,7 @@ from voiceedge.context.resuming.continuing import Ticket
 from voiceedge.context.resuming.tokens import Refusal, TokenRefusedError
 from voiceedge.context.service import ContextService
 from voiceedge.flow.book import Flows
+from voiceedge.flow.call import QueueResult
 from voiceedge.switch.outbound.service import OutboundService
 
 MOST_OPEN = 2_000  # in this process
@@ -235,6 +236,9 @@ class ChatService:
         self, chat: str, agent: str, *, queue: str | None = None, to_agent: str | None = None, note: str = ""
     ) -> Chat:
         return await chat_agents.transfer(await self._one(chat), agent, queue, to_agent, note)
+
+    async def send_away(self, chat: str) -> None:
+        await chat_agents.give_up(await self._one(chat), QueueResult.CLOSED)
 
     async def end(self, chat: str, agent: str, outcome: str | None = None) -> Chat:
         return await chat_agents.done(await self._one(chat), agent, outcome)

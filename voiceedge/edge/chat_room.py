@@ -7,6 +7,7 @@ import httpx
 
 from voiceedge.channels.chat_runs import FlowRuns
 from voiceedge.channels.chats import ChatService
+from voiceedge.channels.desks import Desks
 from voiceedge.channels.file import load_channels
 from voiceedge.clock import Clock
 from voiceedge.config import Config
@@ -19,13 +20,18 @@ from voiceedge.switch.outbound.service import OutboundService
 
 
 @asynccontextmanager
-async def opened(
-    config: Config, context: ContextService, connectors: Connectors, outbound: OutboundService, clock: Clock
+async def opened(  # noqa: PLR0917 - all of them are always given
+    config: Config,
+    context: ContextService,
+    connectors: Connectors,
+    outbound: OutboundService,
+    desks: Desks,
+    clock: Clock,
 ) -> AsyncIterator[tuple[ChatService, FlowRuns]]:
     """The service, and what must be told of a SIGHUP. Raises ConfigError."""
     chats = load_channels(config.channels.file).chats
     async with httpx.AsyncClient() as http:
-        runs = FlowRuns(config, context, SiteLookUps(http, clock, connectors), clock)
+        runs = FlowRuns(config, context, SiteLookUps(http, clock, connectors), desks, clock)
         async with ChatService(
             context,
             chats,

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
+from voiceedge.channels.desks import Desks
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.connectors.service import Connectors
@@ -58,8 +59,9 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
 
         connectors = await stack.enter_async_context(Connectors.load(config.connectors.file, clock))
         continuing = await stack.enter_async_context(continuing_room.opened(config, service, clock))
+        desks = Desks(queues, clock)
         chats, runs = await stack.enter_async_context(
-            chat_room.opened(config, service, connectors, outbound.service, clock)
+            chat_room.opened(config, service, connectors, outbound.service, desks, clock)
         )
         reloads.append(runs.reload)
         orphans = Orphans(service.ingest, clock)
@@ -111,15 +113,16 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             webhooks=sender,
             connectors=connectors,
             chats=chats,
+            desks=desks,
             channels=continuing.senders.file,
             senders=continuing.senders,
             ask_workers=functools.partial(ask_workers, config),
         )
-        desks = await stack.enter_async_context(desk_room.opened(services)) if config.web.port is not None else None
+        web_room = await stack.enter_async_context(desk_room.opened(services)) if config.web.port is not None else None
         if config.context.mqtt_commands:
             obeying = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(obeying.create_task(commanding.obey(services, lambda: service.broker_url)).cancel)
-        reloads.append(await stack.enter_async_context(web.served(services, clock, reporter.tell, before, desks)))
+        reloads.append(await stack.enter_async_context(web.served(services, clock, reporter.tell, before, web_room)))
         reporter.ready(_facts(service.broker_url))
         await stack.enter_async_context(serving.served(config, handlers, clock, reporter.tell, before))
         old = service.retention.sweep, Answers(service.database, clock).prune

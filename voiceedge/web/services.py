@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from voiceedge.channels.chats import ChatService
+from voiceedge.channels.desks import Desks
 from voiceedge.channels.file import ChannelsFile
 from voiceedge.channels.senders.service import Senders
 from voiceedge.clock import Clock
@@ -34,6 +35,7 @@ class Services:
     webhooks: Sender
     connectors: Connectors
     chats: ChatService
+    desks: Desks
     channels: ChannelsFile
     senders: Senders
     ask_workers: AskWorkers

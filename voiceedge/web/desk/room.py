@@ -50,7 +50,9 @@ class DeskRoom:
         self.sessions, self.attempts = Sessions(context.database, clock, self._code_of), Attempts(clock)
         self.contacts, self.coming = Contacts(context.database, clock), Coming(clock)
         self.watching = Watching(queues, context.database, clock)
-        self.assigning = ChatAssigning(services.chats, queues, clock, changed=self._changed, taken=self._taken)
+        self.assigning = ChatAssigning(
+            services.chats, queues, services.desks, clock, changed=self._changed, taken=self._taken
+        )
         self.streams = Streams(self._came, self._went)
         self._read: dict[tuple[str, str], float] = {}
 

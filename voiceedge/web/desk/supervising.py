@@ -53,7 +53,7 @@ async def floor(asker: Supervising, room: Room) -> dict[str, Any]:
                 **agent.model_dump(mode="json"),
                 "chats": len(written[agent.name]),
                 "chats_handled": of_agent[agent.name],
-                "present": room.assigning.is_present(agent.name),
+                "present": room.services.desks.is_open(agent.name),
             }
             for agent in agents
         ],
