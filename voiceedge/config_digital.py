@@ -69,6 +69,13 @@ class Retention(Section):
     sensitive_days: float = Field(
         30.0, gt=0, description="… and those of class sensitive; card numbers are never kept."
     )
+    customers_days: float | None = Field(
+        None,
+        gt=0,
+        description="Customers of whom no conversation is left are forgotten so long after the last that was told of "
+        "them, as by an import; unset: conversations_days.",
+        examples=[1825.0],
+    )
 
 
 class Web(Section):

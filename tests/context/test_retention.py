@@ -1,10 +1,12 @@
 """What is too old goes by its class, and of a person who wishes it everything: in whichever table, in each database."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from making import stamped
 from sqlalchemy import insert, select
 
@@ -22,6 +24,7 @@ from voiceedge.context.record import Slot
 from voiceedge.context.storage.chat_tables import chat_messages, chats
 from voiceedge.context.storage.continuing_tables import messages_out, pins
 from voiceedge.context.storage.database import Database
+from voiceedge.context.storage.digital_tables import customer_trail, customers, identities
 from voiceedge.context.storage.store import Store
 from voiceedge.context.storage.tables import (
     conversations,
@@ -261,3 +264,58 @@ def test_every_table_that_names_a_conversation_or_customer_is_known_to_the_erasu
         if columns & set(table.columns.keys()) and table.name not in nothing_personal | {"do_not_call"}:
             assert f" {table.name}" in source or f"{table.name}." in source, table.name
     assert outbox.name in source
+
+
+async def test_a_customer_of_whom_no_conversation_is_left_goes_with_all_that_they_are_known_by(house: House) -> None:
+    await house.call("c")
+    phone = Claim("phone", NUMBER, verified=True, source="test")
+    customer = await house.customers.identify("c", phone, who="test")
+    await house.customers.change("main", customer, {"name": Slot(value=NAME)})
+    await house.clock.advance(timedelta(days=299).total_seconds())
+    await house.retention.sweep()
+    assert await house.customers.read("main", customer)
+    await house.clock.advance(timedelta(days=2).total_seconds())
+    with structlog.testing.capture_logs() as logs:
+        assert await house.retention.sweep() == 2  # the conversation, and its customer
+    assert {"event": "customers_erased", "customers": 1, "reason": "age", "log_level": "info"} in logs
+    await house.store.mark_published([one.position for one in await house.store.pending(100)], house.clock.now())
+    left = await house.everything()
+    for personal in (NUMBER, NAME, customer):
+        assert not re.search(rf"^(?!outbox).*{personal}", left, re.MULTILINE), personal
+
+
+async def test_a_customer_is_kept_while_anything_is_told_of_them_or_a_conversation_of_theirs_is(house: House) -> None:
+    def row(external: str, phone: str) -> dict[str, str]:
+        return {"external": external, "phone": phone, "grade": "VIP"}
+
+    table = {line: row(f"A-{line}", f"0101234000{line}") for line in range(5)}
+    await house.customers.take("main", table, who="test")
+    names = [(await house.customers.find("main", "external", f"A-{line}"))[0].id for line in table]
+    imported, changed, merged, calling, nobody = names
+    await house.clock.advance(timedelta(days=200).total_seconds())
+    assert (await house.customers.take("main", {0: table[0]}, who="test")).same == 1
+    await house.customers.change("main", changed, {"grade": Slot(value="gold")})
+    kept = await house.customers.merge("main", merged, imported, who="test", why="one person")
+    await house.call("c", customer=pseudonym("01012340003", KEY))  # from a number that only hints who it is
+    await house.clock.advance(timedelta(days=101).total_seconds())
+    assert await house.retention.sweep() == 2  # of the conversation that which is personal
+    assert await house.customers.read("main", nobody) is None
+    for name in (kept, imported, merged, changed, calling):
+        assert await house.customers.read("main", name), name
+    await house.clock.advance(timedelta(days=200).total_seconds())
+    await house.retention.sweep()
+    async with house.database.begin() as connection:
+        for table_ in (customers, identities, customer_trail):
+            assert (await connection.execute(select(table_))).all() == [], table_.name
+
+
+async def test_customers_may_be_kept_longer_than_conversations(house: House) -> None:
+    settings = Settings.model_validate({**AGES, "customers_days": 1_000})
+    patient = Retention(house.database, house.ingest, house.access, settings, KEY, house.data_dir, house.clock)
+    lines = {line: {"external": f"A-{line}"} for line in range(250)}
+    await house.customers.take("main", lines, who="test")
+    await house.customers.take("shop", {0: {"external": "A-0"}}, who="test")
+    await house.clock.advance(timedelta(days=999).total_seconds())
+    assert await patient.sweep() == 0
+    await house.clock.advance(timedelta(days=2).total_seconds())
+    assert await patient.sweep() == 251

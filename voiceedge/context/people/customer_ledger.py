@@ -16,7 +16,7 @@ from voiceedge.context.privacy.pii import canonical, mask_text, pseudonym
 from voiceedge.context.record import Slot, without_card
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.digital_tables import customer_trail, customers, identities
-from voiceedge.context.storage.rows import ms
+from voiceedge.context.storage.rows import ms, portions
 from voiceedge.errors import CustomerError
 
 Kind = Literal["phone", "email", "chat", "external"]
@@ -50,6 +50,7 @@ class Ledger:
     def __init__(self, connection: AsyncConnection, tenant: str, key: bytes, clock: Clock, who: str) -> None:
         """`key` is that of pseudonyms."""
         self._connection, self._tenant, self._key, self._clock, self._who = connection, tenant, key, clock, who
+        self._seen: set[str] = set()
 
     async def lock(self, database: Database) -> None:
         """First of all: customers of a tenant are changed by one at a time, as who is who depends on all of them."""
@@ -60,10 +61,33 @@ class Ledger:
         found = await customer_rows.root(self._connection, self._tenant, customer)
         if found is None:
             raise CustomerError("there is no such customer")
+        self._seen.add(found)
         return found
+
+    async def note_seen(self) -> None:
+        """Last of all: whoever this was about is not forgotten for a while."""
+        for some in portions(self._seen):
+            seen = update(customers).where(customers.c.id.in_(some))
+            await self._connection.execute(seen.values(seen_ms=ms(self._clock.now())))
+
+    async def forget(self, customer: str, before_ms: int) -> bool:
+        """Whether nothing was told of them, or of who is the same, since then, and no conversation is left of any."""
+        names = await customer_rows.family(self._connection, self._tenant, customer)
+        kept = or_(customers.c.seen_ms >= before_ms, customer_rows.HAS_CONVERSATION)
+        query = select(customers.c.id).where(customers.c.id.in_(names), kept).limit(1)
+        if not names or (await self._connection.scalars(query)).one_or_none():
+            return False
+        await customer_rows.forget(self._connection, names)
+        return True
 
     async def decide(self, claim: Claim, mine: str | None) -> Decided:
         """Whose the claim is, where `mine` is whom the person is known to be so far."""
+        decided = await self._decide(claim, mine)
+        if decided.customer:
+            self._seen.add(decided.customer)
+        return decided
+
+    async def _decide(self, claim: Claim, mine: str | None) -> Decided:
         rows = await self._known(claim)
         verified = next((row for row in rows if row.verified), None)
         owner = await self._root(verified) if verified else None
@@ -96,13 +120,15 @@ class Ledger:
     async def create(self, why: str) -> str:
         """A new customer, of whom nothing is known yet."""
         name = new_id(self._clock)
-        row = {"id": name, "tenant": self._tenant, "attributes": "{}", "created_ms": ms(self._clock.now())}
+        now_ms = ms(self._clock.now())
+        row = {"id": name, "tenant": self._tenant, "attributes": "{}", "created_ms": now_ms, "seen_ms": now_ms}
         await self._connection.execute(insert(customers).values(row))
         await self._trail(name, "created", None, why)
         return name
 
     async def add(self, whose: str, claim: Claim) -> bool:
         """Whether that was news. Raises CustomerError where it is another's for sure."""
+        self._seen.add(whose)
         rows = await self._known(claim)
         return await self._add(whose, claim, rows)
 
@@ -136,6 +162,7 @@ class Ledger:
         if row.merged_into is None:
             raise CustomerError(f"{customer} was merged into nobody: name the one who was")
         await self._connection.execute(update(customers).where(customers.c.id == customer).values(merged_into=None))
+        self._seen.add(customer)
         other = await self.present(row.merged_into)
         await self._trail(other, "split", customer, why)
         return other

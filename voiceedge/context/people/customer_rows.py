@@ -1,11 +1,23 @@
-"""Customers as rows of the database: who was merged into whom, and who is known by what."""
+"""Customers as rows of the database: who was merged into whom, who is known by what, and of whom nothing is left."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.context.storage.digital_tables import customers, identities
+from voiceedge.context.storage.digital_tables import customer_trail, customers, identities
+from voiceedge.context.storage.tables import conversations
+
+# One in which they were identified, or that came from what they are known by.
+HAS_CONVERSATION = or_(
+    exists().where(conversations.c.customer_id == customers.c.id),
+    exists().where(
+        identities.c.customer_id == customers.c.id,
+        conversations.c.customer == identities.c.hash,
+        conversations.c.tenant == customers.c.tenant,
+    ),
+)
 
 
 async def root(connection: AsyncConnection, tenant: str, customer_id: str) -> str | None:
@@ -42,3 +54,18 @@ async def known_by(connection: AsyncConnection, tenant: str, kind: str, hashed: 
     )
     owner = (await connection.scalars(query)).one_or_none()
     return await family(connection, tenant, owner) if owner else []
+
+
+async def abandoned(connection: AsyncConnection, before_ms: int, after: str, most: int) -> Sequence[Row[Any]]:
+    """By id after that one: whoever has no conversation, and of whom nothing was told since then (id, tenant)."""
+    old = customers.c.seen_ms < before_ms, customers.c.merged_into.is_(None), ~HAS_CONVERSATION
+    query = select(customers.c.id, customers.c.tenant).where(customers.c.id > after, *old)
+    return (await connection.execute(query.order_by(customers.c.id).limit(most))).all()
+
+
+async def forget(connection: AsyncConnection, names: Sequence[str]) -> None:
+    """With all that they are known by, and how that came to be."""
+    trail = or_(customer_trail.c.customer_id.in_(names), customer_trail.c.other_id.in_(names))
+    await connection.execute(delete(customer_trail).where(trail))
+    await connection.execute(delete(identities).where(identities.c.customer_id.in_(names)))
+    await connection.execute(delete(customers).where(customers.c.id.in_(names)))

@@ -202,7 +202,9 @@ class Customers:
         async def locked(connection: AsyncConnection) -> Result:
             ledger = Ledger(connection, tenant, self._key, self._clock, who)
             await ledger.lock(self._database)
-            return await work(connection, ledger)
+            result = await work(connection, ledger)
+            await ledger.note_seen()
+            return result
 
         return await self._database.attempt(locked)
 

@@ -120,16 +120,13 @@ async def forget_around(connection: AsyncConnection, names: Sequence[str]) -> No
 
 async def forget_person(connection: AsyncConnection, person: Person, now_ms: int) -> None:
     """Whatever is kept of them beside their conversations. That nobody may call a number is not forgotten."""
-    hashes, ids = list(person.hashes), list(person.customers)
+    hashes = list(person.hashes)
     await _delete(connection, messages_out, messages_out.c.addressee.in_(hashes))
     theirs = outbound_orders.c.customer.in_(hashes)
     waiting = update(outbound_orders).where(theirs, outbound_orders.c.state == _WAITING)
     await connection.execute(waiting.values(state="cancelled", over_ms=now_ms))
     await _forget_calls(connection, queue_tickets.c.customer.in_(hashes), theirs)
-    trail = or_(customer_trail.c.customer_id.in_(ids), customer_trail.c.other_id.in_(ids))
-    await _delete(connection, customer_trail, trail)
-    await _delete(connection, identities, identities.c.customer_id.in_(ids))
-    await _delete(connection, customers, customers.c.id.in_(ids))
+    await customer_rows.forget(connection, person.customers)
 
 
 async def _forget_calls(connection: AsyncConnection, tickets: ColumnElement[bool], orders: ColumnElement[bool]) -> None:

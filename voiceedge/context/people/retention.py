@@ -3,6 +3,7 @@
 import asyncio
 import re
 import uuid
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,8 +17,9 @@ from voiceedge.clock import Clock
 from voiceedge.config_digital import Retention as Settings
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events.digital import ConversationErased
-from voiceedge.context.people import person
+from voiceedge.context.people import customer_rows, person
 from voiceedge.context.people.access import AccessLog
+from voiceedge.context.people.customer_ledger import Ledger
 from voiceedge.context.record import Changes, Conversation
 from voiceedge.context.storage import rows as stored
 from voiceedge.context.storage.database import Database
@@ -51,11 +53,13 @@ class Retention:
             "transcript": timedelta(days=settings.transcripts_days),
             "all": timedelta(days=settings.conversations_days),
         }
+        self._customers_age = timedelta(days=settings.customers_days or settings.conversations_days)
 
     async def sweep(self) -> int:
-        """Erase what is too old, counted from a conversation's last event. How many were concerned. Raises StoreError.
+        """Erase what is too old. How many conversations and customers were concerned. Raises StoreError.
 
-        Of a conversation that is older than any is kept a bare row stays until the next sweep.
+        It counts from a conversation's last event; of one that is older than any is kept a bare row stays until the
+        next sweep. Customers go of whom no conversation is left, from the last that was told of them.
         """
         await self._drop_rows()
         concerned = 0
@@ -65,7 +69,9 @@ class Retention:
                 concerned += len(due)
         if concerned:
             log.info("conversations_erased", conversations=concerned, reason="age")
-        return concerned
+        if forgotten := await self._forget_customers():
+            log.info("customers_erased", customers=forgotten, reason="age")
+        return concerned + forgotten
 
     async def export(self, tenant: str, who: str) -> dict[str, Any]:
         """Everything kept of one person: `who` is a customer's id, or a number or address of theirs."""
@@ -155,6 +161,28 @@ class Retention:
             bits = conversations.c.erased.op("|")(sum(BITS[kind] for kind in parts[name]))
             await connection.execute(update(conversations).where(*same).values(erased=bits))
         return held
+
+    async def _forget_customers(self) -> int:
+        before_ms, forgotten, after = ms(self._clock.now() - self._customers_age), 0, ""
+        while True:
+            async with self._database.begin() as connection:
+                found = await customer_rows.abandoned(connection, before_ms, after, AT_ONCE)
+            if not found:
+                return forgotten
+            after = found[-1].id
+            by_tenant: dict[str, list[str]] = defaultdict(list)
+            for name, tenant in found:
+                by_tenant[tenant].append(name)
+            for tenant, names in by_tenant.items():
+                forgotten += await self._forget_of(tenant, names, before_ms)
+
+    async def _forget_of(self, tenant: str, names: Sequence[str], before_ms: int) -> int:
+        async def forget(connection: AsyncConnection) -> int:
+            ledger = Ledger(connection, tenant, self._key, self._clock, "retention")
+            await ledger.lock(self._database)
+            return sum([await ledger.forget(name, before_ms) for name in names])
+
+        return await self._database.attempt(forget)
 
     async def _drop_rows(self) -> None:
         """Rows of which nothing is left, or never was: of what was erased, joined into another, or no conversation."""

@@ -16,7 +16,9 @@ customers = Table(
     Column("merged_into", String(64)),
     Column("attributes", Text, nullable=False),  # JSON: name to value and class
     Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),  # when anything was last told of them
     Index("customers_merged", "merged_into"),
+    Index("customers_seen", "seen_ms"),
     Index("customers_of_tenant", "tenant", "created_ms"),
 )
 
