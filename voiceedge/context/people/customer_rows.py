@@ -56,7 +56,7 @@ async def known_by(connection: AsyncConnection, tenant: str, kind: str, hashed: 
     return await family(connection, tenant, owner) if owner else []
 
 
-async def abandoned(connection: AsyncConnection, before_ms: int, after: str, most: int) -> Sequence[Row[Any]]:
+async def abandoned(connection: AsyncConnection, before_ms: int, after: str, most: int) -> Sequence[Row[Any, Any]]:
     """By id after that one: whoever has no conversation, and of whom nothing was told since then (id, tenant)."""
     old = customers.c.seen_ms < before_ms, customers.c.merged_into.is_(None), ~HAS_CONVERSATION
     query = select(customers.c.id, customers.c.tenant).where(customers.c.id > after, *old)
