@@ -13,15 +13,15 @@ from ports import free_tcp_port
 class Mosquitto:
     """A Mosquitto of our own on a free port; `kill` is SIGKILL, and `start` after it uses the same port."""
 
-    def __init__(self, directory: Path, extra: str = "allow_anonymous true") -> None:
-        self.port = free_tcp_port()
+    def __init__(self, directory: Path, extra: str = "allow_anonymous true", host: str = "127.0.0.1") -> None:
+        self.host, self.port = host, free_tcp_port(host)
         self._file = directory / f"mosquitto-{self.port}.conf"
-        self._file.write_text(f"listener {self.port} 127.0.0.1\nuser root\n{extra}\n")
+        self._file.write_text(f"listener {self.port} {host}\nuser root\n{extra}\n")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.port}"
+        return f"mqtt://{self.host}:{self.port}"
 
     def start(self) -> None:
         program = which("mosquitto") or "/usr/sbin/mosquitto"
@@ -29,7 +29,7 @@ class Mosquitto:
         deadline = time.monotonic() + 10
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection((self.host, self.port), timeout=1).close()
             except OSError:
                 assert self._process.poll() is None, f"mosquitto ended: {self._process.returncode}"
                 assert time.monotonic() < deadline, "mosquitto did not listen within 10 s"

@@ -28,13 +28,13 @@ def _programs() -> Path | None:
 
 
 class PostgresServer:
-    """On a free port of 127.0.0.1 and a unix socket, with a password; nothing is synced to the disk."""
+    """On a free port of 127.0.0.1, or `host`, and a unix socket, with a password; nothing is synced to the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         programs = _programs()
         if programs is None:
             pytest.skip("PostgreSQL is not installed")
-        self._programs = programs
+        self._programs, self.host = programs, host
         self._user = "nobody" if os.getuid() == 0 else None  # initdb refuses root
         # Not in pytest's own directory: that is closed to other users.
         self.directory = Path(tempfile.mkdtemp(prefix="voiceedge-postgres-"))
@@ -56,9 +56,11 @@ class PostgresServer:
         ]  # fmt: skip
         done = subprocess.run(initdb, user=self._user, cwd="/", capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
 
     def url(self, database: str = "postgres", parameters: str = "") -> str:
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{quote(database)}{parameters}"
+        return f"postgresql://{USER}@{self.host}:{self.port}/{quote(database)}{parameters}"
 
     def __enter__(self) -> Self:
         """Started, and removed at the block's end."""
@@ -78,7 +80,7 @@ class PostgresServer:
             assert self._started(options), (self.directory / "log").read_text()
             return
         for _ in range(TRIES):  # a free port may be somebody else's a moment later
-            self.port = free_tcp_port()
+            self.port = free_tcp_port(self.host)
             if self._started(options):
                 return
         raise AssertionError((self.directory / "log").read_text())
@@ -86,7 +88,7 @@ class PostgresServer:
     def _started(self, options: tuple[str, ...]) -> bool:
         command = [
             self._programs / "postgres", "-D", self._data, "-F",
-            "-k", self.directory, "-h", "127.0.0.1", "-p", str(self.port),
+            "-k", self.directory, "-h", self.host, "-p", str(self.port),
             *(part for option in options for part in ("-c", option)),
         ]  # fmt: skip
         with (self.directory / "log").open("ab") as sink:

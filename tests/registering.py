@@ -38,12 +38,13 @@ async def register(
     expires: int = 300,
     realm: str = REALM,
     call_id: str = "",
+    host: str = "127.0.0.1",
 ) -> Message:
-    """REGISTER as `peer.user` at this port of 127.0.0.1; returns the last answer. `expires` 0 logs out."""
+    """REGISTER as `peer.user` at this port of `host`; returns the last answer. `expires` 0 logs out."""
     home, name = f"sip:{realm}", f"<sip:{peer.user}@{realm}>"
     own = {"From": f"{name};tag=r1", "To": name, "Call-ID": call_id or f"reg-{peer.port}"}
     own |= {"Contact": contact or f"<{peer.uri}>", "Expires": str(expires)}
-    to = ("127.0.0.1", port)
+    to = (host, port)
     first = await peer.transact("REGISTER", home, own | {"CSeq": f"{next(_sequence)} REGISTER"}, "", to)
     if first.status != 401:
         return first

@@ -8,13 +8,14 @@ with RunningService(tmp_path, flows=Path("tests/e2e/flows")) as service:
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -26,10 +27,19 @@ START_S, STOP_S, EVENT_S, AGAIN_S, RELOAD_S = 90, 30, 60, 0.2, 120
 
 
 class RunningService:
-    """`settings` are TOML tables beside the defaults for tests: loopback, free ports, prompts by espeak-ng."""
+    """`settings` are TOML tables beside the defaults for tests: loopback, free ports, prompts by espeak-ng.
 
-    def __init__(self, directory: Path, flows: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        self.directory = directory
+    `prefix`: words before the command that starts it, such as those that lead into another network namespace.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        flows: Path,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        self.directory, self._prefix = directory, prefix
         self.log = directory / "service.log"
         tables: dict[str, dict[str, Any]] = {
             "site": {"name": "test", "data_dir": str(directory / "data"), "run_dir": str(directory / "run")},
@@ -65,7 +75,9 @@ class RunningService:
         """Again, too, after a `stop`: with the same data."""
         with self.log.open("ab") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "voiceedge", "run", "--config", self.config], stdout=sink, stderr=sink
+                [*self._prefix, sys.executable, "-m", "voiceedge", "run", "--config", self.config],
+                stdout=sink,
+                stderr=sink,
             )
         try:
             self.until(lambda status: status["ready"], START_S)
@@ -85,6 +97,15 @@ class RunningService:
             return self._process.wait(STOP_S)
         finally:
             self._process.kill()
+
+    def end_suddenly(self) -> None:
+        """As where a machine loses its power: all processes at once, without a farewell."""
+        assert self._process
+        os.kill(self._process.pid, signal.SIGSTOP)  # it replaces nobody meanwhile
+        for pid in reversed(_family(self._process.pid)):
+            with contextlib.suppress(ProcessLookupError):  # Kamailio ends the rest of itself
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
 
     @property
     def status(self) -> dict[str, Any]:
@@ -139,6 +160,13 @@ class RunningService:
             if name.startswith("worker-") and facts["ready"] and not facts["draining"]
         }
 
+    @property
+    def knows_its_workers(self) -> bool:
+        """The front learns of a worker that is ready a moment after the status file says so."""
+        ports = {str(worker["sip_port"]) for worker in self.workers.values()}
+        told = [line["workers"] for line in map(json.loads, self.log.read_text().splitlines()) if "workers" in line]
+        return bool(told) and told[-1].keys() >= ports
+
     def uri(self, number: str = "1000") -> str:
         """Of the front where there is one, else of the worker that is alone."""
         entrance = "front" if self.status["front"] else "worker-1"
@@ -160,11 +188,23 @@ class RunningService:
             following.cancel()
 
 
+def _family(pid: int) -> list[int]:
+    """The process and all that it has started, parents first."""
+    try:
+        children = [
+            int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
+        ]
+    except OSError:
+        children = []
+    return [pid, *(grandchild for child in children for grandchild in _family(child))]
+
+
 class Events:
     """Each event once by its id, in order of arrival; a broker that goes away is waited for."""
 
     def __init__(self) -> None:
         self.all: list[dict[str, Any]] = []
+        self.again: list[str] = []  # ids that came more than once
         self.connected = asyncio.Event()
         self._ids: set[str] = set()
         self._news = asyncio.Event()
@@ -186,6 +226,8 @@ class Events:
             self._ids.add(event["id"])
             self.all.append(event)
             self._news.set()
+        else:
+            self.again.append(event["id"])
 
     def of(self, kind: str, conversation: str | None = None) -> list[dict[str, Any]]:
         """The data of all events of a kind, given without the leading "voiceedge."."""

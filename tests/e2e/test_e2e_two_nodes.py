@@ -4,10 +4,9 @@ The tests follow one another: the last kills a node.
 """
 
 import asyncio
-import json
 import os
 import signal
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from shutil import which
 
@@ -56,31 +55,6 @@ class Node(RunningService):
 
     async def ask(self, request, **body):
         return await self._link.request(request, body, timeout_s=20)
-
-    @property
-    def knows_its_workers(self):
-        """The front learns of a worker that is ready a moment after the status file says so."""
-        ports = {str(worker["sip_port"]) for worker in self.workers.values()}
-        told = [line["workers"] for line in map(json.loads, self.log.read_text().splitlines()) if "workers" in line]
-        return told and told[-1].keys() >= ports
-
-    def end_suddenly(self):
-        os.kill(self._process.pid, signal.SIGSTOP)  # it replaces nobody meanwhile
-        for pid in reversed(family(self._process.pid)):
-            with suppress(ProcessLookupError):  # Kamailio ends the rest of itself
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait()
-
-
-def family(pid):
-    """The process and all that it has started, parents first."""
-    try:
-        children = [
-            int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
-        ]
-    except OSError:
-        children = []
-    return [pid, *(grandchild for child in children for grandchild in family(child))]
 
 
 @pytest.fixture(scope="module")

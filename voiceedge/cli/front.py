@@ -1,4 +1,4 @@
-"""`voiceedge front`: who is kept out, which phones and carriers are registered, and a check of Kamailio's files."""
+"""`voiceedge front`: who is kept out, phones, carriers and nodes and how they are, and a check of Kamailio's files."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from voiceedge.cli.options import ConfigOption, JsonOption
 from voiceedge.edge import paths
 from voiceedge.errors import VoiceEdgeError
 
-front = typer.Typer(no_args_is_help=True, help="The front (Kamailio): bans, phones, trunks, and a check of it all.")
+front = typer.Typer(no_args_is_help=True, help="The front (Kamailio): bans, phones, trunks, nodes, and a check.")
 app.add_typer(front, name="front")
 
 
@@ -64,6 +64,14 @@ def trunks(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
         for trunk in answer["trunks"]
     ]  # fmt: skip
     _show(answer, ("trunk", "host", "state", "registered", "calls"), rows, as_json=as_json)
+
+
+@front.command()
+def nodes(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the other nodes' fronts, or the one before this node: whether they answer, and the calls given to them."""
+    answer = _ask(config_file, "nodes")
+    rows = [(node["address"], node["state"], str(node["calls"])) for node in answer["nodes"]]
+    _show(answer, ("node", "state", "calls"), rows, as_json=as_json)
 
 
 @front.command()

@@ -57,7 +57,10 @@ _UNREAD: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 # What calls that are up depend on: the address they are at, and where all processes meet.
-_FIXED = ("sip.host", "sip.port", "front.inner_port", "site.data_dir", "site.run_dir", "site.name")
+_FIXED = (
+    "sip.host", "sip.port", "front.inner_port", "front.alone", "front.through", "site.data_dir", "site.run_dir",
+    "site.name",
+)  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -98,21 +101,14 @@ class Blueprint(BaseModel):
 def draw(config: Config) -> Blueprint:
     """Raises ConfigError for whatever in configuration, plan, flows or machine cannot work."""
     plan = load_plan(config.switch.plan)
-    connectors = Connectors.load(config.connectors.file, RealClock()).profiles
-    channels = load_channels(config.channels.file)
-    if config.web.certificate and config.web.private_key:
-        tls.server_context("web", config.web.certificate, config.web.private_key)
-    try:
-        book = FlowBook(config.flows.dir, config.flows.values, outside_of(connectors, channels, plan))
-    except FlowError as error:
-        raise ConfigError(str(error)) from error
-    refuse_broken(plan, book.flows, config.switch.plan)
+    # What calls need is checked where they are answered.
+    connectors, channels = ({}, ChannelsFile()) if config.front.alone else _what_calls_need(config, plan)
     front = _wants_front(config)
     calls_each = _calls_each(config, plan)
     workers, seats, ports_each = 1, 1, 0
     if front:
         calls_each = calls_each or call_slots()
-        workers = math.ceil((config.sip.max_calls or call_slots()) / calls_each)
+        workers = 0 if config.front.alone else math.ceil((config.sip.max_calls or call_slots()) / calls_each)
         ports_each = PORTS_A_CALL * call_slots()
         seats = _seats(config, workers, ports_each)
     code = _code()
@@ -134,8 +130,22 @@ def draw(config: Config) -> Blueprint:
     )
 
 
+def _what_calls_need(config: Config, plan: Plan) -> tuple[Mapping[str, Profile], ChannelsFile]:
+    """Connectors and channels, with which flows and plan were found to be in order."""
+    connectors = Connectors.load(config.connectors.file, RealClock()).profiles
+    channels = load_channels(config.channels.file)
+    if config.web.certificate and config.web.private_key:
+        tls.server_context("web", config.web.certificate, config.web.private_key)
+    try:
+        book = FlowBook(config.flows.dir, config.flows.values, outside_of(connectors, channels, plan))
+    except FlowError as error:
+        raise ConfigError(str(error)) from error
+    refuse_broken(plan, book.flows, config.switch.plan)
+    return connectors, channels
+
+
 def _wants_front(config: Config) -> bool:
-    wanted, most = config.front.enabled, config.sip.max_calls
+    wanted, most = config.front.wanted, config.sip.max_calls
     if wanted is None:
         wanted = config.switch.plan is not None or (most is not None and most > call_slots())
     if not wanted:
@@ -143,7 +153,7 @@ def _wants_front(config: Config) -> bool:
     try:
         find_program(config.front.program)
     except ConfigError as error:
-        if config.front.enabled:
+        if config.front.wanted:
             raise
         log.warning("front_missing", problem=str(error), effect="one worker serves alone, without the switch plan")
         return False

@@ -62,7 +62,7 @@ def go_on(left: Handover, file: Path | None) -> int:
 
 def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequence[Process]) -> int:
     systemd.notify("WATCHDOG=1")
-    models = _vosk(plan.config), _silero()
+    models = (None, None) if plan.config.front.alone else (_vosk(plan.config), _silero())
     systemd.notify("WATCHDOG=1")
 
     def pools_of(blueprint: dict[str, Any]) -> list[Pool] | None:
@@ -89,6 +89,8 @@ def _pools(plan: Blueprint, vosk: VoskModel | None, silero: Silero | None) -> It
         settled = config.model_copy(update={"front": config.front.model_copy(update={"inner_port": plan.inner_port})})
         main = functools.partial(front.main, settled, functools.partial(load_plan, config.switch.plan), clock)
         yield Pool("front", main, made_of["front"], informed=True, stop_rank=1)
+    if config.front.alone:
+        return
     yield Pool("control", functools.partial(control.main, config, clock), made_of["control"], stop_rank=1)
     # Two seats: the next one loads Whisper while the old one still decides.
     yield Pool("speech", functools.partial(speech_process.main, config, clock), made_of["speech"], seats=2, stop_rank=1)

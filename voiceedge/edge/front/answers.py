@@ -7,6 +7,7 @@ from typing import Any
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.edge.front import tables
+from voiceedge.edge.front.nodes import list_nodes
 from voiceedge.edge.front.place import Place
 from voiceedge.edge.front.rpc import RefusedError, Rpc
 from voiceedge.edge.front.workers import Pool, as_list
@@ -43,6 +44,7 @@ class Answers:
             "unban": self.unban,
             "registrations": self.registrations,
             "trunks": self.trunks,
+            "nodes": self.nodes,
             "stats": self.stats,
             "reload": self.reload,
         }
@@ -97,6 +99,14 @@ class Answers:
                 }
             )
         return {"trunks": found}
+
+    async def nodes(self, _head: Head, _payload: bytes) -> Head:
+        """{"nodes": [{"address", "state": up|down, "calls"}]}: the other fronts, and the calls that we gave them."""
+        found = []
+        for node in sorted(await list_nodes(self._rpc), key=lambda node: node.address):
+            calls = await self._size("worker", node.uri)
+            found.append({"address": node.address, "state": "up" if node.is_up else "down", "calls": calls})
+        return {"nodes": found}
 
     async def stats(self, _head: Head, _payload: bytes) -> Head:
         """Calls now, by worker too; counted since Kamailio's start: incoming, outgoing, refused by reason."""

@@ -11,7 +11,7 @@ from voiceedge import clock as clocks
 from voiceedge.clock import Clock
 from voiceedge.config import Config
 from voiceedge.edge import paths
-from voiceedge.edge.front import kamailio, refusals
+from voiceedge.edge.front import kamailio, nodes, refusals
 from voiceedge.edge.front.answers import Answers
 from voiceedge.edge.front.kamailio import Kamailio
 from voiceedge.edge.front.place import Place, settle
@@ -57,6 +57,8 @@ async def main(config: Config, plan_of: Callable[[], Plan], clock: Clock, report
             group.create_task(front.follow_workers())
             group.create_task(front.save_forever())
             group.create_task(refusals.tell_forever(answers, clock))
+            if config.front.fronts:
+                group.create_task(nodes.watch_forever(rpc, clock))
             reporter.ready(place.facts())
             await asyncio.Event().wait()
 

@@ -29,6 +29,8 @@ _SCANNERS = (
 
 def render(config: Config, plan: Plan, place: Place, directory: Path) -> dict[str, str]:
     """File name below `directory` to content. Raises ConfigError naming the setting that is wrong."""
+    if config.front.through:
+        plan = Plan()  # trunks, phones and passwords are the business of the front before us
     files = {STRUCTURE: _structure(config, place, directory), "addresses.list": tables.addresses(plan)}
     files |= {f"tables/{name}": text for name, text in tables.tables(config, plan, place).items()}
     if place.tls_port:
@@ -57,6 +59,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "WITH_HIDING": front.hide_topology,
         "WITH_HOMER": front.homer,
         "WITH_ONE_ADDRESS": len(place.addresses) == 1,
+        "WITH_THROUGH": front.through,
     }
     public = tables.public_address(config, place)
     values: dict[str, str | int] = {
@@ -67,6 +70,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "mark": place.mark,
         "realm": front.realm,
         "homer": front.homer or "",
+        "through": front.through or "",
         "public": public,
         "contact": f"{public}:{place.sip_port}",
         "listen": "\n".join(_sockets(config, place)),

@@ -14,7 +14,6 @@ from voiceedge.edge.serving import read_status
 CONFIRMED = 3  # a dialog's state from the 200 on (Kamailio's dialog module)
 _ADMIN_DISABLED = 4  # dispatcher's flag: gets no new calls, and is still known as a worker
 _PROFILES = ("worker", "leg")  # calls given to a worker, calls made by it
-_REASON = 'Reason: SIP;cause=500;text="Worker lost"\r\n'
 log = structlog.get_logger()
 
 
@@ -38,8 +37,8 @@ class Worker:
 
 
 def node_lines(config: Config, place: Place) -> str:
-    """Of dispatcher.list: the fronts of other nodes, which are asked when no worker of ours has a place."""
-    return "".join(f"2 sip:{node} 0 0 socket=udp:{place.world}\n" for node in config.front.nodes)
+    """Of dispatcher.list: the other fronts. Those of nodes are asked when no worker of ours has a place."""
+    return "".join(f"2 sip:{front} 0 0 socket=udp:{place.world}\n" for front in config.front.fronts)
 
 
 def workers_up(path: Path) -> tuple[Worker, ...]:
@@ -89,7 +88,7 @@ class Pool:
             )
         while self._lost:
             worker = self._lost[-1]
-            ended = await end_calls(self._rpc, worker.uri)
+            ended = await end_calls(self._rpc, worker.uri, "Worker lost")
             self._lost.remove(worker)
             if ended:
                 log.warning("calls_of_worker_ended", worker=worker.name, calls=ended)
@@ -105,25 +104,26 @@ class Pool:
         draft.replace(self._list)
 
 
-async def end_calls(rpc: Rpc, uri: str) -> int:
+async def end_calls(rpc: Rpc, uri: str, why: str) -> int:
     """BYE to both ends of what talks, 503 to who waits for an answer, CANCEL to what rings; returns how many."""
     ended = 0
     for profile in _PROFILES:
         for dialog in as_list(await rpc.ask("dlg.profile_list", profile, uri)):
             try:
-                await _end_call(rpc, dialog, profile)
+                await _end_call(rpc, dialog, profile, why)
                 ended += 1
             except RefusedError as error:
                 log.info("call_not_ended", problem=str(error))  # it was over in this very moment
     return ended
 
 
-async def _end_call(rpc: Rpc, dialog: dict[str, Any], profile: str) -> None:
+async def _end_call(rpc: Rpc, dialog: dict[str, Any], profile: str, why: str) -> None:
     call, cseq = dialog["call-id"], str(dialog["caller"]["cseq"])
     if dialog["state"] >= CONFIRMED:
-        await rpc.ask("dlg.end_dlg", dialog["h_entry"], dialog["h_id"], _REASON)
+        reason = f'Reason: SIP;cause=500;text="{why}"\r\n'
+        await rpc.ask("dlg.end_dlg", dialog["h_entry"], dialog["h_id"], reason)
     elif profile == "worker":
-        await rpc.ask("tm.reply_callid", 503, "Worker lost", call, cseq, "lost", "Retry-After: 1\r\n")
+        await rpc.ask("tm.reply_callid", 503, why, call, cseq, "lost", "Retry-After: 1\r\n")
     else:
         await rpc.ask("tm.cancel", call, cseq)
 
