@@ -9,12 +9,13 @@ import pytest
 from house import MONDAY_10
 from postgres import PostgresServer
 from queueing import House, offered_to, plan
-from sqlalchemy import text
+from sqlalchemy import Row, select, text
 from sqlalchemy.exc import DBAPIError
 
 from voiceedge.clock import VirtualClock
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.postgres import Postgres
+from voiceedge.context.storage.tables import queue_spans
 from voiceedge.errors import StoreError
 from voiceedge.switch.queues import store
 from voiceedge.switch.queues.messages import CallBack, Wait
@@ -116,6 +117,27 @@ async def test_a_node_that_dies_frees_its_agents_and_its_call_backs_go_on_elsewh
         assert (await b.queues._ticket(waiting)).state == "lost"
         await both_later((b,), 15)
         assert [order.ticket for order in b.dial.orders] == [called_back]
+
+
+async def test_nobody_is_rung_long_for_callers_of_a_node_that_is_silent(shared: Callable[[str], Database]) -> None:
+    clock = VirtualClock(MONDAY_10)
+    async with House(shared("b"), plan(agents=CREW), node="b", clock=clock) as b:
+        async with House(shared("a"), plan(agents=CREW), node="a", clock=clock) as a:
+            await both_later((a, b), 12)
+            await a.agent("agent-0", "break")
+            first, second = await a.join(call="1"), await b.join(call="2")
+            await both_later((a, b), 6)
+        await b.agent("agent-0")
+        assert (await b.queues._ticket(first)).state == "offered"
+        await both_later((b,), 21)
+        assert await offered_to(b, second) == ["agent-0"], "though the other was before"
+        assert (await b.queues._ticket(first)).state == "waiting"
+        assert not [span for span in await spans(b) if span.reason == "missed"]
+
+
+async def spans(house: House) -> list[Row]:
+    async with house.database.begin() as connection:
+        return list(await connection.execute(select(queue_spans)))
 
 
 async def test_while_the_store_is_away_places_are_kept(postgres: PostgresServer, nodes: tuple[House, House]) -> None:

@@ -1,6 +1,6 @@
 """One turn at the queues: what a request changes, what time has, and who is matched then; pure, kept by others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from voiceedge.switch.queues.messages import (
     Target,
     TicketState,
 )
-from voiceedge.switch.queues.model import MISSED, REST_MS, Agent, Ticket
+from voiceedge.switch.queues.model import MISSED, REST_MS, Agent, Span, Ticket
 from voiceedge.switch.queues.rules import Rules
 from voiceedge.switch.queues.telling import Told
 
@@ -41,26 +41,19 @@ class State:
     agents: Mapping[str, Agent] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    agent: str
-    state: AgentState
-    reason: str
-    began_ms: int
-    ended_ms: int
-
-
 class Board:
     """Works on a copy of `state`; what it changed is in `tickets_changed`, `agents_changed`, `spans` and `told`."""
 
-    def __init__(self, rules: Rules, state: State, *, node: str, at: datetime, pace: Mapping[str, float]) -> None:
+    def __init__(
+        self, rules: Rules, state: State, *, node: str, at: datetime, pace: Mapping[str, float], silent: Collection[str]
+    ) -> None:
         self.tickets, self.agents = dict(state.tickets), dict(state.agents)
         self.tickets_changed: dict[str, Ticket] = {}
         self.agents_changed: dict[str, Agent] = {}
         self.spans: list[Span] = []
         self.told: list[Told] = []
         self.orders: list[CallBackOrder] = []
-        self._rules, self._node, self._at, self._pace = rules, node, at, pace
+        self._rules, self._node, self._at, self._pace, self._silent = rules, node, at, pace, silent
         self._now = int(at.timestamp() * 1000)
 
     @property
@@ -229,6 +222,8 @@ class Board:
     def _settle_ticket(self, ticket: Ticket, manned: set[str]) -> None:
         queue = self._rules.queues.get(ticket.queue)
         if ticket.state is TicketState.OFFERED:
+            if self._is_silent(ticket):
+                self._spare_all(ticket)
             self._wait_if_nobody_rings(ticket)
         elif ticket.state is not TicketState.WAITING or (queue is None and ticket.node != self._node):
             return  # another node's plan may know the queue already, or still
@@ -257,6 +252,7 @@ class Board:
             if ticket.state is TicketState.WAITING
             and ticket.not_before_ms <= self._now
             and not (ticket.call_back and ticket.queue in closed)
+            and not self._is_silent(ticket)
         )
         for found in match(waiting, free, self._rules.queues, self._now):
             ticket = self.tickets[found.ticket].offered(self._now)
@@ -301,6 +297,10 @@ class Board:
         if not self._rules.logged_in(name, self.agents):
             return TicketState.NO_AGENT
         return TicketState.FULL if waiting >= queue.most_waiting else None
+
+    def _is_silent(self, ticket: Ticket) -> bool:
+        """Whether nobody is rung for it now, though it keeps its place."""
+        return ticket.node in self._silent and not ticket.call_back
 
     @staticmethod
     def _waits(ticket: Ticket, queue: str) -> bool:

@@ -148,3 +148,14 @@ class Agent:
 
     def became(self, state: AgentState, now: int, reason: str = "") -> Self:
         return replace(self, state=state, since_ms=now, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long an agent was in a state that is over."""
+
+    agent: str
+    state: AgentState
+    reason: str
+    began_ms: int
+    ended_ms: int

@@ -5,7 +5,7 @@ The store is the truth. Where no other node writes to it, its content is read on
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,7 +23,7 @@ from voiceedge.switch.queues import store
 from voiceedge.switch.queues.board import Board, QueueError, State
 from voiceedge.switch.queues.call_back import Dial
 from voiceedge.switch.queues.engaged import Engaged
-from voiceedge.switch.queues.leases import LEASE_S, Leases
+from voiceedge.switch.queues.leases import Leases
 from voiceedge.switch.queues.logins import Logins
 from voiceedge.switch.queues.messages import (
     AgentChange,
@@ -47,6 +47,7 @@ from voiceedge.switch.queues.messages import (
     Wait,
 )
 from voiceedge.switch.queues.model import Ticket
+from voiceedge.switch.queues.nodes import GONE_S, SILENT_S, Nodes
 from voiceedge.switch.queues.pace import PACED_BY, Pace
 from voiceedge.switch.queues.picture import Picture
 from voiceedge.switch.queues.rules import Rules
@@ -92,8 +93,7 @@ class QueueService:
         self._ended: OrderedDict[str, Ticket] = OrderedDict()
         self._outgoing = Outgoing(clock)
         self._wake = asyncio.Event()
-        self._in_touch_since: float | None = None
-        self._nodes_due = self._prune_due = clock.monotonic()
+        self._nodes, self._prune_due = Nodes(node, clock), clock.monotonic()
         self._paced, self._resting = False, True
         self._problem: str | None = None
         self._running = AsyncExitStack()
@@ -236,9 +236,12 @@ class QueueService:
                     if not await store.take_turn(connection, skip=beat):
                         self._show(await store.load(connection))  # another node is at it this very moment
                         return
-                    board = self._board(await self._read(connection))
+                    state = await self._read(connection)
+                    if beat and self._database.shared:
+                        await self._nodes.listen(connection, {ticket.node for ticket in state.tickets.values()})
+                    board = self._board(state)
                     work(board)
-                    board.settle(self._lost(board, await self._nodes(connection)) if beat else (), beat=beat)
+                    board.settle(self._lost(board) if beat else (), beat=beat)
                     await store.save(connection, board)
         except QueueError:
             self._known = known
@@ -254,7 +257,8 @@ class QueueService:
         return await store.load(connection)
 
     def _board(self, state: State) -> Board:
-        return Board(self.rules, state, node=self._node, at=self._clock.now(), pace=self.pace)
+        silent, now = self._nodes.silent(SILENT_S), self._clock.now()
+        return Board(self.rules, state, node=self._node, at=now, pace=self.pace, silent=silent)
 
     def _take(self, board: Board) -> None:
         """It is committed."""
@@ -355,24 +359,12 @@ class QueueService:
                 async with timeout(self._clock, IDLE_BEAT_S if self._resting else BEAT_S):
                     await self._wake.wait()
 
-    def _lost(self, board: Board, nodes: Mapping[str, int] | None = None) -> list[str]:
+    def _lost(self, board: Board) -> list[str]:
         """Tickets whose workers, or whose whole node, nobody has heard of for a while."""
         held = [ticket for ticket in board.tickets.values() if ticket.held]
         lost = self._leases.expired(ticket.id for ticket in held if ticket.node == self._node)
-        since = self._in_touch_since
-        if nodes is None or since is None or self._clock.monotonic() - since < LEASE_S:
-            return lost  # it may be us who were away
-        oldest = int((self._clock.now().timestamp() - LEASE_S) * 1000)
-        gone = {ticket.node for ticket in held} - {name for name, seen_ms in nodes.items() if seen_ms >= oldest}
-        return lost + [ticket.id for ticket in held if ticket.node in gone - {self._node}]
-
-    async def _nodes(self, connection: AsyncConnection) -> Mapping[str, int] | None:
-        """When each node was last at work, now and then; None: not now."""
-        now = self._clock.monotonic()
-        if not self._database.shared or now < self._nodes_due:
-            return None
-        self._nodes_due = now + IDLE_BEAT_S
-        return await store.note_seen(connection, self._node, int(self._clock.now().timestamp() * 1000))
+        gone = self._nodes.silent(GONE_S)
+        return lost + [ticket.id for ticket in held if ticket.node in gone]
 
     async def _prune_now_and_then(self) -> None:
         if self._clock.monotonic() >= self._prune_due:
@@ -386,9 +378,7 @@ class QueueService:
             log.warning("queues_wait", problem=problem, effect="places are kept; nobody is matched until it is back")
         self._problem = problem
         if error:
-            self._in_touch_since = None
-        elif self._in_touch_since is None:
-            self._in_touch_since = self._clock.monotonic()
+            self._nodes.forget()
 
 
 def _nothing(_board: Board) -> None:
