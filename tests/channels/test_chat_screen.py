@@ -71,7 +71,7 @@ async def test_a_call_that_joins_the_chat_is_shown_and_answered_there_until_it_e
     assert (await at.chats.chat(chat.id)).state == "bot"
 
 
-async def test_what_the_call_does_not_wait_for_is_said_so(at):
+async def test_what_the_call_does_not_wait_for_is_said_so_and_is_in_the_record_for_an_agent_on_the_call(at):
     chat = await at.begin()
     await at.until_said(chat.id, "골라 주세요.")
     await tell(at, chat.conversation, *began(), asked())
@@ -80,6 +80,12 @@ async def test_what_the_call_does_not_wait_for_is_said_so(at):
     try:
         await at.chats.hear(chat.id, "여보세요")
         await at.until_said(chat.id, "지금 답을 기다리고 있지 않습니다.")
+
+        async def recorded():
+            known = await at.context.conversation(chat.conversation)
+            return known and [turn.text for turn in known.turns].count("여보세요") == 1
+
+        await until(recorded)
     finally:
         at.calls.takes = True
 

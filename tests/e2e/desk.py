@@ -120,13 +120,17 @@ class Site:
 
     async def desk(self, browser: Browser, agent: str, viewport: Viewport = DESKTOP) -> Page:
         """Logged in."""
-        browser.expect("401")  # the page asks who is logged in, and nobody is
-        page = await browser.open(f"{self.url}/desk", viewport)
+        page = await self.at_the_door(browser, viewport)
         await page.get_by_label("상담원 이름").fill(agent)
         await page.get_by_label("코드").fill(CODES[agent])
         await page.get_by_role("button", name="로그인").click()
         await page.get_by_role("button", name="로그아웃").wait_for()
         return page
+
+    async def at_the_door(self, browser: Browser, viewport: Viewport = DESKTOP) -> Page:
+        """Where one logs in."""
+        browser.expect("401")  # the page asks who is logged in, and nobody is
+        return await browser.open(f"{self.url}/desk", viewport)
 
     def client(self) -> httpx.AsyncClient:
         """Somebody's own cookies."""

@@ -1,5 +1,9 @@
 """One conversation, whichever way it comes: by phone and chat in turn and at once, and nothing is asked twice."""
 
+import re
+from contextlib import asynccontextmanager
+
+import desk
 import pytest
 import shop
 from browser import DESKTOP, accessible
@@ -11,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 ORDER, SPOKEN = shop.ORDER, "이공이육, 일일이이"
 HANGUL = "공일이삼사오육칠팔구"
+HANGUL_SYLLABLES = re.compile(r"[가-힣]")
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +195,84 @@ async def test_an_agent_sees_what_was_written_in_the_chat_before_the_call(site, 
             await expect(side.get_by_text(ORDER, exact=True)).to_be_visible()
             await browser.screenshot(page, "desk-story")
             assert not await accessible(page)
+
+
+@asynccontextmanager
+async def with_an_agent(site, user):
+    """A call that kim has answered at the table."""
+    async with (
+        Peer(user="kim", port=site.ports["kim"]) as kim,
+        calling(site.service, shop.DESK_NUMBER, user=user) as call,
+    ):
+        await call.asked("back")
+        await call.press("*")  # no code
+        await call.until("queue.joined")
+        await (await kim.incoming()).answer()
+        yield call
+
+
+@pytest.mark.usefixtures("evening")
+async def test_an_agent_sends_a_link_by_text_message_and_the_call_goes_on_beside_the_chat(site, browser):
+    number = "01056789012"
+    page = await site.desk(browser, "kim")
+    async with with_an_agent(site, number) as call:
+        await expect(page.get_by_role("region", name="내 상담")).to_contain_text("통화 중")
+        await page.keyboard.press("Alt+k")
+        sheet = page.get_by_role("dialog")
+        await expect(sheet.get_by_role("button", name="링크 만들기")).to_be_visible()
+        await sheet.get_by_label("어디로").select_option("sms")
+        await expect(sheet.get_by_text("비우면 고객의 번호로 보냅니다.")).to_be_visible()
+        assert not await accessible(page)
+        await sheet.get_by_role("button", name="보내기").click()
+        await expect(sheet.get_by_text("보냈습니다.")).to_be_visible()
+        await browser.screenshot(page, "desk-sends-link")
+        chat = await site.open_link(browser, await site.link_sent_to(number))
+        await expect(chat.page.get_by_role("status").first).to_have_text("통화 중")
+        sent = await call.until("conversation.link_sent", result="sent")
+        assert (sent["via"], sent["channel"]) == ("sms", "web-chat")
+        assert number not in str(sent)
+        await sheet.get_by_role("button", name="닫기").click()
+        story = page.get_by_role("log")
+        await expect(story).to_contain_text("이어 갈 링크를 보냈습니다 (문자)")
+        await chat.write("문자 받았어요")
+        await expect(story).to_contain_text("문자 받았어요")  # in the one story that the agent has before them
+        assert not call.of("call.ended")
+    assert visits(await site.record(call.conversation)) == ["phone", "web-chat"]
+
+
+@pytest.mark.usefixtures("evening")
+async def test_the_desk_speaks_english_to_who_wants_it_from_the_login_on(site, browser):
+    page = await site.at_the_door(browser)
+    await page.get_by_role("button", name="English").click()
+    assert await page.evaluate("document.documentElement.lang") == "en"
+    await expect(page).to_have_title("VoiceEdge desk")
+    assert not await accessible(page)
+    await page.get_by_label("Name").fill("boss")
+    await page.get_by_label("Code").fill(desk.CODES["boss"])
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_text("No contacts at the moment.")).to_be_visible()
+    kim = await site.desk(browser, "kim")
+    await kim.get_by_role("button", name="English").click()
+    async with with_an_agent(site, "01067890123"):
+        await expect(kim.get_by_role("region", name="My contacts")).to_contain_text("On a call")
+        await kim.reload()
+        await expect(kim.get_by_role("button", name="Log out")).to_be_visible()  # it is remembered
+        await expect(kim.get_by_role("log")).to_contain_text("Phone began")
+        await browser.screenshot(kim, "desk-english")
+        assert not await accessible(kim)
+        for keys, title in (("Alt+t", "Transfer"), ("Alt+k", "Other channel"), ("Alt+/", "Shortcuts")):
+            await kim.keyboard.press(keys)
+            await expect(kim.get_by_role("dialog", name=title)).to_be_visible()
+            await browser.screenshot(kim, f"desk-english-{title.lower().replace(' ', '-')}")
+            assert not await accessible(kim)
+            left = (await kim.get_by_role("dialog").inner_text()).replace("주문·배송", "")  # the queue's own name
+            assert not HANGUL_SYLLABLES.search(left)
+            await kim.keyboard.press("Escape")
+        await page.get_by_role("button", name="Floor").click()
+        await expect(page.get_by_text("Calls handled").first).to_be_visible()
+        await page.get_by_role("button", name="Show entries").click()
+        await expect(page.get_by_text("logged in").first).to_be_visible()
+        await browser.screenshot(page, "desk-english-floor")
+        assert not await accessible(page)
+    await kim.get_by_role("button", name="한국어").click()
+    await expect(kim.get_by_role("region", name="내 상담")).to_contain_text("마무리")

@@ -6,6 +6,7 @@ from voiceedge.channels.chat_life import BACK, LiveChat
 from voiceedge.channels.chat_model import By, Chat, ChatError, ChatMessage, ChatState
 from voiceedge.context.cloudevents import CloudEvent
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, StepEntered, TurnHeard
+from voiceedge.context.events.digital import MessageSent
 from voiceedge.context.record import Conversation
 from voiceedge.flow.asking import Option, buttons_of
 from voiceedge.flow.book import Flows
@@ -79,15 +80,19 @@ async def choose(life: LiveChat, calls: LiveCalls, number: int, name: str) -> Ch
     if button is None:
         raise ChatError("past", "this question has been answered")
     (message,) = await life.write(life.draft("customer", "text", button.label), guard=_on_call)
-    await pass_on(life, calls, choice=name)
+    await pass_on(life, calls, message, choice=name)
     return message
 
 
-async def pass_on(life: LiveChat, calls: LiveCalls, *, text: str | None = None, choice: str | None = None) -> None:
-    """To the call. Raises StoreError."""
+async def pass_on(
+    life: LiveChat, calls: LiveCalls, message: ChatMessage, *, text: str | None = None, choice: str | None = None
+) -> None:
+    """To the call's flow, which tells it; what it does not wait for an agent on the call may. Raises StoreError."""
     _, step = life.on_call
     if not await calls.typed(life.call or "", step, text=text, choice=choice):
-        await life.write(life.note("no_taker"))
+        chat = life.chat
+        told = MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=message.text)
+        await life.write(life.note("no_taker"), tells=lambda _: [told])
 
 
 def _on_call(chat: Chat) -> None:

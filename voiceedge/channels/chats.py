@@ -142,7 +142,7 @@ class ChatService:
                 return known
             message = await chat_customer.hear(life, text, sending)
         if life.chat.state is ChatState.CALL:
-            await chat_screen.pass_on(life, self._calls, text=text)
+            await chat_screen.pass_on(life, self._calls, message, text=text)
         return message
 
     async def choose(self, chat: str, number: int, name: str) -> ChatMessage:

@@ -84,7 +84,11 @@ async def _sent(
 
 def channels(room: DeskRoom) -> list[dict[str, Any]]:
     """Where a customer can go on from the desk; to those that are `addressed` something is sent."""
-    found = [{"name": PHONE, "title": "", "addressed": False}]
+    senders = room.services.senders
+    found: list[dict[str, Any]] = [{"name": PHONE, "title": "", "addressed": False}]
     if room.services.config.web.public_url:
         found.append({"name": WEB_CHAT, "title": "", "addressed": False})
-    return [*found, *({"name": name, "title": "", "addressed": True} for name in room.services.senders.names)]
+    for name in senders.names:
+        is_text = isinstance(senders.channel(name), Sms)
+        found.append({"name": name, "title": "", "addressed": True, "to_their_number": is_text})
+    return found

@@ -13,8 +13,8 @@ function field(label, control, hint = "") {
   return el("div", { class: "field" }, el("label", { for: control.id }, label), control, hint ? el("small", { class: "quiet" }, hint) : null);
 }
 
-/** `done()` does what was asked for, and returns whether the dialog may close. */
-export function dialog(title, fields, confirm, done) {
+/** `done()` does what was asked for, and returns whether the dialog may close; `leave` is what closes it undone. */
+export function dialog(title, fields, confirm, done, leave = t("cancel")) {
   const close = () => frame.close();
   const submit = async (event) => {
     event.preventDefault();
@@ -25,7 +25,7 @@ export function dialog(title, fields, confirm, done) {
   };
   const button = el("button", { class: "primary" }, confirm);
   const form = el("form", { onsubmit: submit }, el("h2", { id: `title-${++count}` }, title), fields,
-    el("div", { class: "row end" }, el("button", { type: "button", onclick: close }, t("cancel")), button));
+    el("div", { class: "row end" }, el("button", { type: "button", onclick: close }, leave), button));
   const frame = el("dialog", { "aria-labelledby": `title-${count}`, onclose: () => frame.remove() }, form);
   document.body.append(frame);
   frame.showModal();
@@ -93,8 +93,6 @@ export function showChannel(desk, contact) {
   const where = el("select", { onchange: () => pick() }, options(channels.map((one) => [one.name, one.title || t(one.name)])));
   const address = el("input", { maxlength: 320 });
   const asked = field(t("address"), address, t("address_hint"));
-  const pick = () => (asked.hidden = !channels.find((one) => one.name === where.value)?.addressed);
-  if (channels.length) pick();
   const made = el("output", { class: "made" });
   const frame = dialog(t("channel"), [field(t("channel_to"), where), asked, made], t("make_link"), async () => {
     await attempt(async () => {
@@ -102,8 +100,16 @@ export function showChannel(desk, contact) {
       made.replaceChildren(...ticket(told));
     });
     return false;
-  });
-  frame.querySelector(".primary").disabled = !channels.length;
+  }, t("close"));
+  const button = frame.querySelector(".primary");
+  button.disabled = !channels.length;
+  const pick = () => {
+    const { addressed, to_their_number: isText } = channels.find((one) => one.name === where.value) ?? {};
+    asked.hidden = !addressed;
+    asked.querySelector("small").hidden = !isText;
+    button.textContent = t(addressed ? "send" : "make_link");
+  };
+  pick();
 }
 
 function ticket(told) {

@@ -36,6 +36,7 @@ async function begin() {
 async function showLogin(message = "") {
   desk?.close();
   desk = null;
+  document.title = t("title");
   const told = el("p", { class: "problem", role: "alert" }, message);
   const agent = el("input", { name: "agent", autocomplete: "username", required: true, maxlength: 40, autocapitalize: "none", spellcheck: "false", id: "login-agent" });
   const code = el("input", { name: "code", type: "password", inputmode: "numeric", autocomplete: "current-password", required: true, maxlength: 64, id: "login-code" });
