@@ -5,13 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from making import CLOCK
+from making import CLOCK, stamped
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from voiceedge.context.people.access import AccessLog
+from voiceedge.context.events.call import CallStarted
+from voiceedge.context.people.access import AccessLog, Ours
+from voiceedge.context.people.customers import Customers
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.digital_tables import access_log
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import StoreError
 
 KEY = b"k" * 32
@@ -48,6 +51,39 @@ async def test_each_access_is_listed_and_all_verify(log: AccessLog) -> None:
     ]
     verdict = await log.verify()
     assert (verdict.entries, verdict.problem) == (32, None)
+
+
+async def test_a_tenant_finds_its_own_entries_however_many_of_others_lie_above_them(
+    log: AccessLog, database: Database, store: Store
+) -> None:
+    for name, tenant in (("ours", "shop"), ("joined", "shop"), ("theirs", "main")):
+        call = CallStarted(call_id=name, direction="in", caller="x", customer=None, called="1588", flow="f")
+        await store.ingest([stamped(call, name, tenant=tenant)])
+    await store.join(visit="joined", into="ours")
+    customers = Customers(database, store, KEY, CLOCK, unheard)
+    for tenant in ("shop", "main"):
+        await customers.take(tenant, {0: {"external": "A-1"}}, who="test")
+    kim, lee = [(await customers.find(tenant, "external", "A-1"))[0].id for tenant in ("shop", "main")]
+    for conversation in ("ours", "joined", "theirs", "nowhere"):
+        await log.note("key:x", "read", conversation=conversation)
+    for customer in (kim, lee):
+        await log.note("key:x", "read", customer=customer)
+    await log.note("agent:han", "logged_in", "127.0.0.1")
+    await log.note("agent:kim", "logged_in", "ours")  # no conversation's name
+    for number in range(30):
+        await log.note("agent:kim", "read", conversation=f"theirs-{number}")
+    shop = Ours("shop", ["agent:han"])
+    found = [one.subject for one in await log.listed(10, of=shop)]
+    assert found == ["127.0.0.1", f"customer:{kim}", "conversation:joined", "conversation:ours"]
+    assert [one.subject for one in await log.listed(10, of=shop, subject="ours")] == ["conversation:ours"]
+    assert [one.subject for one in await log.listed(2, of=Ours("shop", []), actor="key:x")] == [
+        f"customer:{kim}", "conversation:joined",
+    ]  # fmt: skip
+    assert await log.listed(10, of=Ours("shop", []), actor="agent:kim") == []
+
+
+async def unheard(*_: object) -> None:
+    pass
 
 
 async def test_nodes_that_write_at_once_write_one_chain(

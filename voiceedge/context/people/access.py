@@ -10,20 +10,21 @@ import hmac
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import ColumnElement, Row, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.clock import Clock
 from voiceedge.context.storage.database import Database
-from voiceedge.context.storage.digital_tables import access_log
+from voiceedge.context.storage.digital_tables import access_log, customers
 from voiceedge.context.storage.gathering import Gathering
 from voiceedge.context.storage.rows import ms, portions, time_of
+from voiceedge.context.storage.tables import conversations
 from voiceedge.errors import StoreError
 
 CHAIN = "access"  # the lock of who adds to it
@@ -49,6 +50,14 @@ class Verdict:
 
     entries: int
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What is a tenant's own: all that these actors did, and all that was about its conversations and customers."""
+
+    tenant: str
+    actors: Collection[str]
 
 
 class AccessLog:
@@ -83,7 +92,13 @@ class AccessLog:
         await self._gathering.ingest([entry])
 
     async def listed(
-        self, limit: int, *, before: int | None = None, actor: str | None = None, subject: str | None = None
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        actor: str | None = None,
+        subject: str | None = None,
+        of: Ours | None = None,
     ) -> list[Access]:
         """The latest first; `before` a position, `subject` as it stands there or an id alone."""
         query = select(access_log).order_by(access_log.c.position.desc()).limit(limit)
@@ -93,6 +108,8 @@ class AccessLog:
             query = query.where(access_log.c.actor == actor)
         if subject is not None:
             query = query.where(access_log.c.subject.in_([subject, *(_subject(kind, subject) for kind in KINDS)]))
+        if of is not None:
+            query = query.where(or_(access_log.c.actor.in_(of.actors), _is_of(of.tenant)))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()
         return [_access(row) for row in rows]
@@ -176,6 +193,23 @@ class AccessLog:
 
 def _subject(kind: Kind, name: str) -> str:
     return f"{kind}:{name}"
+
+
+def _is_of(tenant: str) -> ColumnElement[bool]:
+    """Whether an entry is about a conversation of the tenant, be it one that was joined into another, or a customer."""
+
+    def named(kind: Kind, row_id: ColumnElement[str]) -> ColumnElement[bool]:
+        start = _subject(kind, "")
+        name = func.substr(access_log.c.subject, len(start) + 1)
+        return access_log.c.subject.startswith(start, autoescape=True) & (row_id == name)
+
+    into = conversations.alias()
+    joined = exists().where(into.c.id == conversations.c.joined_into, into.c.tenant == tenant)
+    of_tenant = or_(conversations.c.tenant == tenant, joined)
+    return or_(
+        exists().where(named("conversation", conversations.c.id), of_tenant),
+        exists().where(named("customer", customers.c.id), customers.c.tenant == tenant),
+    )
 
 
 def _access(row: Row[Any]) -> Access:

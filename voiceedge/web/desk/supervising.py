@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from voiceedge.channels.chat_model import Chat
+from voiceedge.context.people.access import Ours
 from voiceedge.context.privacy.pii import mask_text
 from voiceedge.context.record import MAIN
 from voiceedge.switch.queues.messages import QueueView, TicketState
@@ -94,22 +95,11 @@ async def access(
 ) -> list[dict[str, Any]]:
     """Of conversations and customers of the tenant, and of its agents; the latest first."""
     await room.note(asker.actor, "read_access_log", subject or actor or "all")
-    tenant, log = asker.entry.tenant, room.services.context.access
-    entries = await log.listed(MOST_ENTRIES, before=before, actor=actor, subject=subject)
-    ours = {f"agent:{name}" for name, entry in room.agents.items() if entry.tenant == tenant}
-    return [
-        {**asdict(one), "time": one.time.isoformat(), "actor": mask_text(one.actor)}
-        for one in entries
-        if one.actor in ours or await _is_of(room, tenant, one.subject)
-    ]
-
-
-async def _is_of(room: DeskRoom, tenant: str, subject: str) -> bool:
-    kind, _, name = subject.partition(":")
-    context = room.services.context
-    if kind == "conversation":
-        return await context.archive.read(tenant, name) is not None
-    return kind == "customer" and await context.customers.read(tenant, name) is not None
+    tenant = asker.entry.tenant
+    ours = Ours(tenant, [f"agent:{name}" for name, entry in room.agents.items() if entry.tenant == tenant])
+    log = room.services.context.access
+    entries = await log.listed(MOST_ENTRIES, before=before, actor=actor, subject=subject, of=ours)
+    return [{**asdict(one), "time": one.time.isoformat(), "actor": mask_text(one.actor)} for one in entries]
 
 
 @router.get("/connectors")
