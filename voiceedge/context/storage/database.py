@@ -14,7 +14,7 @@ What is written against it must run on both. Tables are described in `tables` an
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -22,7 +22,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voiceedge.bus.backoff import backoff
 from voiceedge.config import Config
@@ -39,6 +39,13 @@ ATTEMPTS = 6
 Result = TypeVar("Result")
 
 
+class Engine(Protocol):
+    """What is used of an AsyncEngine."""
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+    async def dispose(self) -> None: ...
+
+
 class Backend(Protocol):
     """`node` names this one among those that share it. Its text names the database in errors, without a secret."""
 
@@ -48,7 +55,7 @@ class Backend(Protocol):
     def node(self) -> str: ...
     @property
     def deadline_s(self) -> float | None: ...
-    def engine(self) -> AsyncEngine: ...
+    def engine(self) -> Engine: ...
     async def check(self, connection: AsyncConnection) -> None: ...
     async def before_migrating(self, connection: AsyncConnection) -> None: ...
     async def lock(self, connection: AsyncConnection, names: Iterable[str], *, share: bool) -> None: ...
@@ -60,7 +67,7 @@ class Database:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._engine: AsyncEngine | None = None
+        self._engine: Engine | None = None
         self._migrating, self._migrated = asyncio.Lock(), False
 
     @classmethod

@@ -2,20 +2,24 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import aiosqlite
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, CursorResult, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import NullPool
 
 from voiceedge.errors import StoreError
 
 BUSY_MS = 5_000
+WAIT_S = 30.0  # for a transaction's turn
 
 _REMEDIES = {
     "SQLITE_FULL": "the disk is full: make room there; events wait meanwhile",
@@ -27,6 +31,9 @@ _REMEDIES = {
     "SQLITE_READONLY": "the database cannot be written: give this user the file and its directory",
     "SQLITE_CANTOPEN": "the database cannot be opened: give this user the file and its directory",
 }
+
+Options = ParamSpec("Options")
+Result = TypeVar("Result")
 
 
 class Sqlite:
@@ -41,15 +48,10 @@ class Sqlite:
     def __str__(self) -> str:
         return str(self._path)
 
-    def engine(self) -> AsyncEngine:
+    def engine(self) -> "_Engine":
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch(mode=0o600)  # it holds what callers said
-        engine = create_async_engine(
-            "sqlite+aiosqlite:///file", async_creator=partial(_Connection, self._path), pool_size=1, max_overflow=0
-        )
-        event.listen(engine.sync_engine, "connect", _prepare)
-        event.listen(engine.sync_engine, "begin", _begin)
-        return engine
+        return _Engine(self._path)
 
     async def check(self, connection: AsyncConnection) -> None:
         """Python brings its own."""
@@ -73,47 +75,157 @@ class Sqlite:
         return None
 
 
-class _Connection(aiosqlite.Connection):
-    """One whose thread ends once: whoever is cancelled while closing would wait for ever for its second end."""
+class _Engine:
+    """As an AsyncEngine has it, at less than half the cost: a statement with its rows is one errand to SQLite's thread.
+
+    The thread does what it is told in order, so whoever is cancelled leaves nothing behind but an errand to roll back.
+    """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(partial(sqlite3.connect, path, check_same_thread=False), iter_chunk_size=64)
-        self._thread.daemon = True
+        self._path, self._errands = path, _Errands()
+        self._free = asyncio.Lock()
+        self._sqlite = create_engine("sqlite://", creator=partial(_connected, path), poolclass=NullPool)
+        event.listen(self._sqlite, "connect", _prepare)
+        event.listen(self._sqlite, "begin", _begin)
+        self._connection: Connection | None = None  # the thread's
 
-    def stop(self) -> asyncio.Future[Any] | None:
-        return super().stop() if self._running else None
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """SQLite hears of it with the first statement."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._free.acquire()
+        except TimeoutError:
+            raise StoreError(f"{self._path}: is busy for {WAIT_S:g} s: look at its disk's health (dmesg).") from None
+        try:
+            yield _Transaction(self._errands, self._connected)
+            await self._errands.run(self._commit)
+        except BaseException:
+            self._errands.leave(self._roll_back)
+            raise
+        finally:
+            self._free.release()
 
-    def cursor(self) -> "_Cursor":  # type: ignore[override] # there is nothing to wait for
-        return _Cursor(self, self._conn.cursor())
+    async def dispose(self) -> None:
+        await self._errands.run(self._close)
+        self._errands.end()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._sqlite.connect()
+        return self._connection
+
+    def _commit(self) -> None:
+        if self._connection:
+            self._connection.commit()
+
+    def _roll_back(self) -> None:
+        if self._connection:
+            self._connection.rollback()
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
 
 
-class _Cursor(aiosqlite.Cursor):
-    """A statement with its rows is one errand to the connection's thread, where aiosqlite makes four of it.
+class _Transaction(AsyncConnection):
+    """As much of it as the house uses."""
 
-    Each costs both threads a turn at the interpreter's lock, which is most of what a small transaction takes.
-    """
+    def __init__(self, errands: "_Errands", connected: Callable[[], Connection]) -> None:
+        self._errands, self._connected = errands, connected
+
+    async def execute(self, statement: Executable, parameters: Any = None, **_: Any) -> CursorResult[*tuple[Any, ...]]:
+        return await self._errands.run(lambda: self._connected().execute(statement, parameters))
+
+    async def run_sync(
+        self, fn: Callable[Concatenate[Connection, Options], Result], *arg: Options.args, **kw: Options.kwargs
+    ) -> Result:
+        return await self._errands.run(lambda: fn(self._connected(), *arg, **kw))
+
+
+class _Errands:
+    """One thread and what it has to do. It ends with the process, whatever it is at."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[tuple[Callable[[], Any], Callable[[Any, BaseException | None], None]] | None] = (
+            SimpleQueue()
+        )
+        self._is_over = False
+        threading.Thread(target=self._work, name="sqlite", daemon=True).start()
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns or raises. It is done in its turn, whether somebody still waits or not.
+
+        Raises StoreError after the end.
+        """
+        if self._is_over:
+            raise StoreError("the database is closed: start the service first.")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+
+        def tell(result: Result, error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(_settle, future, result, error)
+
+        self._queue.put((work, tell))
+        return await future
+
+    def leave(self, work: Callable[[], None]) -> None:
+        """Without waiting for it; its errors are nobody's."""
+        self._queue.put((work, lambda _result, _error: None))
+
+    def end(self) -> None:
+        self._is_over = True
+        self._queue.put(None)
+
+    def _work(self) -> None:
+        while errand := self._queue.get():
+            work, tell = errand
+            try:
+                result, error = work(), None
+            except BaseException as raised:  # noqa: BLE001 - told to whoever waits
+                result, error = None, raised
+            tell(result, error)
+            del errand, work, tell, result, error  # or the last one's rows would stay until the next
+
+
+def _settle(future: asyncio.Future[Result], result: Result, error: BaseException | None) -> None:
+    if future.done():  # cancelled
+        return
+    if error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+class _File(sqlite3.Connection):
+    def cursor(self, factory: type[sqlite3.Cursor] | None = None) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().cursor(factory or _Cursor)
+
+
+class _Cursor(sqlite3.Cursor):
+    """Reads all rows with the statement, so that the thread which looks at them never waits for the disk."""
 
     _rows: deque[Any]
 
-    async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> "_Cursor":
-        self._rows = await self._execute(self._all_of, sql, parameters or ())  # type: ignore[no-untyped-call]
+    def execute(self, sql: str, parameters: Any = ()) -> "_Cursor":
+        super().execute(sql, parameters)
+        self._rows = deque(super().fetchall())
         return self
 
-    def _all_of(self, sql: str, parameters: Any) -> deque[Any]:
-        return deque(self._cursor.execute(sql, parameters))
-
-    async def fetchone(self) -> Any:
+    def fetchone(self) -> Any:
         return self._rows.popleft() if self._rows else None
 
-    async def fetchmany(self, size: int | None = None) -> list[Any]:
+    def fetchmany(self, size: int | None = None) -> list[Any]:
         return [self._rows.popleft() for _ in range(min(size or self.arraysize, len(self._rows)))]
 
-    async def fetchall(self) -> deque[Any]:
-        rows, self._rows = self._rows, deque()
+    def fetchall(self) -> list[Any]:
+        rows, self._rows = list(self._rows), deque()
         return rows
 
-    async def close(self) -> None:
-        self._cursor.close()
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, check_same_thread=False, factory=_File)
 
 
 def _prepare(connection: Any, _record: object) -> None:
