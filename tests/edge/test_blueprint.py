@@ -102,6 +102,32 @@ def test_without_kamailio_one_worker_serves_alone_unless_the_front_is_demanded(m
         draw(made(front=front | {"enabled": True}))
 
 
+@pytest.mark.usefixtures("kamailio")
+def test_a_front_alone_has_no_workers_and_needs_no_flows(made, tmp_path):
+    front = {"alone": True, "nodes": ["192.0.2.11:5060", "192.0.2.12:5060"], "inner_port": 5070}
+    drawn = draw(made(PLAN, front=front, flows={"dir": tmp_path / "none"}))
+    assert (drawn.front, drawn.workers) == (True, 0)
+
+
+def test_a_front_that_is_demanded_by_the_cluster_must_be_there(made):
+    with pytest.raises(ConfigError, match="no-such-kamailio is not installed"):
+        draw(made(front={"program": "no-such-kamailio", "through": "192.0.2.10:5060"}))
+
+
+@pytest.mark.parametrize(
+    ("front", "problem"),
+    [
+        ({"alone": True}, "alone: needs somebody"),
+        ({"through": "192.0.2.10:5060", "nodes": ["192.0.2.12:5060"]}, "leave front.nodes out"),
+        ({"through": "192.0.2.10:5060", "enabled": False}, "leave front.enabled out"),
+        ({"through": "front.example:5060"}, "IPv4"),
+    ],
+)
+def test_settings_of_a_front_before_nodes_that_cannot_be(made, front, problem):
+    with pytest.raises(ValueError, match=problem):
+        made(front=front)
+
+
 def test_broken_flows_are_told_before_anything_starts(made, tmp_path):
     (tmp_path / "wrong.yaml").write_text("flow: wrong\nlanguage: ko\nstart: nowhere\nsteps: {}\n")
     with pytest.raises(ConfigError, match=r"wrong\.yaml:\d+"):

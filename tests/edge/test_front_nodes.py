@@ -1,11 +1,17 @@
 """A front with other nodes: what its own workers have no place for is theirs, and what they send goes no further."""
 
 import asyncio
+import os
 from pathlib import Path
 
-from front_rig import Rig, from_worker, invite_by, needs_kamailio, until
+import pytest
+from front_rig import Rig, from_worker, invite_by, needs_kamailio, register, until
 from peer import Peer, PeerCall
 from test_front import call_and_hear, no_calls, serve, statuses
+
+from voiceedge.appliance.finding import State
+from voiceedge.edge import doctor
+from voiceedge.edge.front import nodes
 
 pytestmark = needs_kamailio
 
@@ -36,6 +42,42 @@ async def test_one_front_before_two_nodes_spreads_calls_and_both_sides_can_end_t
             for call in calls[3:]:
                 await call.ended()
             await until(lambda: no_calls(rig))
+
+
+async def test_calls_to_a_node_on_the_usual_port_can_be_ended(tmp_path: Path) -> None:
+    """Kamailio leaves 5060 out where it writes an address, and so did not know the node again."""
+    async with Peer(f"127.0.9.{os.getpid() % 250 + 1}", port=5060) as node:
+        served = serve(node)
+        async with Rig(tmp_path, front=node_of(node)) as rig, rig.peer() as caller:
+            for ending in range(2):
+                call = await call_and_hear(rig, caller)
+                first, second = (call, served[-1]) if ending else (served[-1], call)
+                assert (await first.bye()).status == 200
+                await second.ended()
+
+
+async def test_calls_of_a_node_that_is_lost_are_ended_and_it_gets_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "LOOK_S", 0.2)
+    monkeypatch.setattr(nodes, "LOST_S", 1.0)
+    async with Peer("127.0.1.1") as living, Peer("127.0.2.1") as dead:
+        serve(dead)
+        async with Rig(tmp_path, front=node_of(dead, living)) as rig, rig.peer() as caller:
+            living.take, take = (lambda _message: None), living.take  # type: ignore[method-assign]
+            talking = await call_and_hear(rig, caller)
+            living.take = take  # type: ignore[method-assign]
+            served = serve(living)
+            dead.take = lambda _message: None  # type: ignore[method-assign]
+            said = await talking.ended()
+            assert "Node lost" in said["reason"]
+            assert await statuses(rig, caller, 2) == [200, 200]
+            assert len(served) == 2
+            assert rig.said("calls_of_node_ended", node=f"{dead.host}:{dead.port}", calls=1)
+            states = {node["address"]: node["state"] for node in (await rig.ask("nodes"))["nodes"]}
+            assert states[f"{dead.host}:{dead.port}"] == "down"
+            found = await doctor.nodes(rig.config)
+            assert (found.state, dead.host in found.what) == (State.REDUCED, True)
 
 
 async def test_own_workers_come_first_and_a_node_takes_the_rest(tmp_path: Path) -> None:
@@ -124,3 +166,76 @@ async def test_with_one_address_the_world_is_called_from_it_and_answers_to_it(tm
         assert rung.invitation.source == ("127.0.1.1", rig.facts["sip_port"])
         await rung.answer()
         assert (await rung.bye()).status == 200
+
+
+PHONES = """
+[agents.kim]
+phone = "201"
+password_file = "kim"
+[trunks.carrier]
+addresses = ["192.0.2.1"]
+host = "127.0.0.9"
+port = {port}
+"""
+
+
+async def test_a_node_behind_a_front_hears_nobody_else_and_calls_out_through_it(tmp_path: Path) -> None:
+    (tmp_path / "kim").write_text("secret\n")
+    async with Peer("127.0.1.1") as front:
+        through = {"through": f"{front.host}:{front.port}"}
+        async with Rig(tmp_path, PHONES.format(port=5), front=through) as rig, rig.peer() as stranger:
+            worker = await rig.worker()
+            ours = serve(worker)
+            unheard = await stranger.invite(rig.uri("1000"))
+            for target, trunk in (("sip:201@voiceedge", ""), ("sip:0212345678@127.0.0.9", "carrier")):
+                told = {"X-VoiceEdge-Trunk": trunk} if trunk else {}
+                call = await from_worker(rig, worker, target, **told)
+                came = await front.incoming()
+                assert came.invitation
+                assert came.invitation.first.startswith(f"INVITE {target}")
+                assert (came.invitation["x-voiceedge-out"], came.invitation["x-voiceedge-trunk"]) == ("1", trunk)
+                await came.answer()
+                assert (await (call if trunk else came).bye()).status == 200
+                await (came if trunk else call).ended()
+            call = invite_by(front, rig.uri("1000"), rig.facts["sip_port"], {"X-VoiceEdge-Trunk": "carrier"})
+            assert (await call.final()).status == 200
+            assert ours[0].invitation
+            assert ours[0].invitation["x-voiceedge-trunk"] == "carrier"
+            assert len(ours) == 1
+            assert not unheard.provisional
+            assert (await doctor.nodes(rig.config)).state is State.FINE
+
+
+async def test_what_a_node_calls_out_reaches_phone_or_trunk_from_the_front_alone(tmp_path: Path) -> None:
+    (tmp_path / "kim").write_text("secret\n")
+    async with Peer("127.0.1.1") as node, Peer("127.0.0.9") as carrier, Peer(user="201") as phone:
+        plan = PHONES.format(port=carrier.port)
+        async with Rig(tmp_path, plan, front=node_of(node) | {"alone": True}) as rig:
+            assert (await register(phone, rig, "secret")).status == 200
+            for target, trunk, called in (
+                ("sip:201@voiceedge", "", phone),
+                (f"sip:0212345678@127.0.0.9:{carrier.port}", "carrier", carrier),
+            ):
+                told = {"X-VoiceEdge-Out": "1"} | ({"X-VoiceEdge-Trunk": trunk} if trunk else {})
+                call = invite_by(node, target, rig.facts["sip_port"], told)
+                came = await called.incoming()
+                assert came.invitation
+                assert came.invitation.source == ("127.0.0.1", rig.facts["sip_port"])
+                assert not [name for name, _ in came.invitation.values if name.startswith("x-voiceedge")]
+                await came.answer()
+                assert (await call.final()).status == 200
+                assert (await (came if trunk else call).bye()).status == 200
+                await (call if trunk else came).ended()
+
+
+async def test_only_a_node_has_calls_placed_for_it(tmp_path: Path) -> None:
+    (tmp_path / "kim").write_text("secret\n")
+    async with (
+        Peer("127.0.1.1") as node,
+        Peer("127.0.1.1") as stranger,
+        Rig(tmp_path, PHONES.format(port=5), front=node_of(node) | {"alone": True}) as rig,
+    ):
+        told = {"X-VoiceEdge-Out": "1", "X-VoiceEdge-Trunk": "carrier"}
+        call = invite_by(stranger, "sip:0212345678@127.0.0.9", rig.facts["sip_port"], told)
+        async with asyncio.timeout(10):
+            assert (await call.final()).status == 407

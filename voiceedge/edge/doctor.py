@@ -22,8 +22,9 @@ from voiceedge.connectors.service import load_profiles
 from voiceedge.edge import connector_check, keeping, paths, store_check, web_check
 from voiceedge.edge.flow_names import outside_of
 from voiceedge.edge.front import place
+from voiceedge.edge.link import LinkClient
 from voiceedge.edge.serving import read_status
-from voiceedge.errors import BusError, ConfigError, FlowError, ModelMissingError, NativeError, PromptError
+from voiceedge.errors import BusError, ConfigError, FlowError, LinkError, ModelMissingError, NativeError, PromptError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.call import Utterance
 from voiceedge.flow.frame import fixed_prompts
@@ -35,11 +36,17 @@ Read = TypeVar("Read")
 
 SELF_TEST_S = 60.0
 BROKER_S = 10.0
+ANSWER_S = 5.0
 
 
 async def examine(config: Config) -> AsyncIterator[Finding]:
     """Each finding as soon as it is made."""
     ours = ports_of_running_service(config)
+    if config.front.alone:  # there are no calls, flows and pages here
+        for finding in (*machine.examine(config, ours), front(config), switch_plan(config, None)):
+            yield finding
+        yield await nodes(config)
+        return
     for finding in (*machine.examine(config, ours), *web_check.examine(config, ours)):
         yield finding
     async for finding in store_check.examine(config):
@@ -48,6 +55,8 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     yield voice_activity()
     yield call_recording(config)
     yield front(config)
+    if config.front.fronts:
+        yield await nodes(config)
     for finding in models(config):
         yield finding
     for finding in connector_check.examine(config):
@@ -128,7 +137,7 @@ def call_recording(config: Config) -> Finding:
 
 def front(config: Config) -> Finding:
     """Whether Kamailio can stand before the workers, where that is wanted."""
-    part, wanted = "front", config.front.enabled
+    part, wanted = "front", config.front.wanted
     if wanted is False:
         return fine(part, "off (front.enabled = false): one worker serves alone")
     bad = broken if wanted else reduced
@@ -147,6 +156,23 @@ def front(config: Config) -> Finding:
         remedy = "apt-get install kamailio-tls-modules kamailio-extra-modules"
         return bad(part, f"modules of Kamailio are missing: {', '.join(missing)}; {without}", remedy)
     return fine(part, f"{program} {'.'.join(map(str, version))}")
+
+
+async def nodes(config: Config) -> Finding:
+    """Whether the other fronts answer ours: they hear nobody else, so only the running front can tell."""
+    part, link = "nodes", LinkClient(paths.front_socket(config))
+    try:
+        found = (await link.request("nodes", {}, timeout_s=ANSWER_S))["nodes"]
+    except LinkError:
+        return fine(part, f"{', '.join(config.front.fronts)}; whether they answer shows once the service runs")
+    finally:
+        await link.close()
+    silent = [node["address"] for node in found if node["state"] == "down"]
+    if not silent:
+        return fine(part, f"{', '.join(node['address'] for node in found)}: all answer")
+    ours = "its front.nodes names" if config.front.through else "its front.through, or front.nodes, names"
+    remedy = f"See that it runs, that UDP gets through both ways, and that {ours} this machine's sip.host and sip.port"
+    return reduced(part, f"no answer from {', '.join(silent)}: it gets no calls, or we get none", remedy)
 
 
 def models(config: Config) -> Iterator[Finding]:
@@ -217,18 +243,21 @@ def _read(load: Callable[[Path | None], Read], file: Path | None) -> Read | None
         return None
 
 
-def switch_plan(config: Config, book: FlowBook) -> Finding:
+def switch_plan(config: Config, book: FlowBook | None) -> Finding:
+    """`book`: the flows that it leads to, where they are here."""
     part, remedy = "switch plan", "`voiceedge route check` shows when it is right"
     try:
         plan = load_plan(config.switch.plan)
     except ConfigError as error:
         return broken(part, str(error), remedy)
-    problems = check_plan(plan, book.flows)
+    problems = check_plan(plan, book.flows) if book else []
     text = "; ".join(map(str, problems))
     if any(problem.severity == "error" for problem in problems):
         return broken(part, text, remedy)
     if problems:
         return reduced(part, text, remedy)
+    if config.switch.plan is None and not book:
+        return fine(part, "none: everybody may call, and no phone can register")
     if config.switch.plan is None:
         return fine(part, "none: flows.routes and flows.default lead every call to a flow")
     held = {"trunks": plan.trunks, "routes": plan.routes, "agents": plan.agents, "queues": plan.queues}
