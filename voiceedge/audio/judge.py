@@ -33,7 +33,7 @@ class Judge:
         self._lock = threading.Lock()  # channels stay, each in its place, while a batch is judged
         self._channels: list[Any] = []
         self._memory = np.empty((MEMORY[0], 0, MEMORY[1]), np.float32)
-        self._arrange()
+        self._make_room(4)
         self._thread: threading.Thread | None = None
         self._closing = False
 
@@ -58,17 +58,20 @@ class Judge:
     def add(self, channel: Any) -> None:
         """`channel` is a struct ve_judge *."""
         with self._lock:
+            place = len(self._channels)
+            if place == len(self._rows):
+                self._make_room(2 * place)
             self._channels.append(channel)
-            self._memory = np.insert(self._memory, len(self._channels) - 1, 0, axis=1)
-            self._arrange()
+            self._native[place] = channel
+            self._memory[:, place] = 0
 
     def remove(self, channel: Any) -> None:
         """It may be freed afterwards."""
         with self._lock:
-            place = self._channels.index(channel)
-            del self._channels[place]
-            self._memory = np.delete(self._memory, place, axis=1)
-            self._arrange()
+            place, last = self._channels.index(channel), self._channels.pop()
+            if place < len(self._channels):  # the last one takes its place
+                self._channels[place] = self._native[place] = last
+                self._memory[:, place] = self._memory[:, len(self._channels)]
 
     def step(self) -> bool:
         """Judge what the channels want judged now: at most a frame of each. False when nothing was."""
@@ -87,9 +90,10 @@ class Judge:
         probabilities = np.ascontiguousarray(likely)
         lib.ve_judges_publish(self._native, self._to_rows, len(rows), ffi.from_buffer("float[]", probabilities))
 
-    def _arrange(self) -> None:
-        count = len(self._channels)
-        self._native = ffi.new("struct ve_judge *[]", self._channels)
+    def _make_room(self, count: int) -> None:
+        held = self._memory.shape[1]
+        self._memory = np.pad(self._memory, ((0, 0), (0, count - held), (0, 0)))
+        self._native = ffi.new("struct ve_judge *[]", self._channels + [ffi.NULL] * (count - held))
         self._samples = np.empty((count, lib.VE_JUDGE_ROW), np.float32)
         self._rows = np.empty(count, _ROW)
         self._to_samples = ffi.from_buffer("float[]", self._samples)

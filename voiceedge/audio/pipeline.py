@@ -43,6 +43,7 @@ class Pipeline:
         self._event = ffi.new("struct ve_event *")
         self._channels: set[Channel] = set()
         self._tone_plans: dict[TonePlan, Any] = {}
+        self._native_settings: dict[tuple[ChannelSettings, int, int], tuple[Any, list[Any]]] = {}
         self._late: deque[AudioEvent] = deque()
 
     def __enter__(self) -> Self:
@@ -74,13 +75,9 @@ class Pipeline:
         self._check_open()
         settings = settings or self._settings
         out = ffi.new("struct ve_channel **")
-        given, _parts = _native(settings, rate, frame_ms)  # the parts live until the channel is open
-        if settings.tones:
-            given.tones = self._tone_plan(settings.tones)
-        if self.judge and settings.judge:
-            judge = ffi.new("struct ve_judge_settings *", {"hub": self.judge.hub, **asdict(settings.judge)})
-            given.judge = judge
-        check(lib.ve_channel_open(out, given, self._vad_api, self._hub), f"opening a channel with {settings}")
+        given, _parts = self._given(settings, rate, frame_ms)
+        if status := lib.ve_channel_open(out, given, self._vad_api, self._hub):
+            check(status, f"opening a channel with {settings}")
         channel = Channel(self, out[0], rate, settings)
         self._channels.add(channel)
         if self.judge and settings.judge:
@@ -90,6 +87,19 @@ class Pipeline:
     def _check_open(self) -> None:
         if self._hub == ffi.NULL:
             raise NativeError("This audio pipeline is closed: make a new one.")
+
+    def _given(self, settings: ChannelSettings, rate: int, frame_ms: int) -> tuple[Any, list[Any]]:
+        """The settings as C knows them, made once, and the memory of what they point to."""
+        wanted = settings, rate, frame_ms
+        if wanted not in self._native_settings:
+            given, parts = _native(settings, rate, frame_ms)
+            if settings.tones:
+                given.tones = self._tone_plan(settings.tones)
+            if self.judge and settings.judge:
+                parts.append(ffi.new("struct ve_judge_settings *", {"hub": self.judge.hub, **asdict(settings.judge)}))
+                given.judge = parts[-1]
+            self._native_settings[wanted] = given, parts
+        return self._native_settings[wanted]
 
     def _tone_plan(self, plan: TonePlan) -> Any:
         """Compiled once, and kept as long as any channel may look at it."""

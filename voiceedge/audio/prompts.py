@@ -82,6 +82,17 @@ class PromptLibrary:
             for sentence, pause in zip(sentences, pauses, strict=False)
         ]
 
+    def in_memory(self, piece: Piece) -> Pcm | None:
+        """The audio if it is there without a look at the disk, but for whether a recording has changed."""
+        if piece.recording:
+            try:
+                return self._memory.get(_version(piece.recording))
+            except OSError:  # `lookup` says so
+                return None
+        engine = None if piece.personal else self._best(piece.language)
+        audio = self._memory.get(self._key(engine, piece)) if engine else None
+        return None if audio is None else _paused(audio, piece)
+
     def lookup(self, piece: Piece) -> Pcm | None:
         """The audio if memory or disk has it; renders nothing."""
         if piece.recording:
@@ -184,13 +195,11 @@ class PromptLibrary:
 
     def _recording(self, name: str) -> Pcm | None:
         """A recording's audio, read again when the file changes; None, with a warning, where it cannot be used."""
-        path = Path(name)
         try:
-            facts = path.stat()
-            key = f"{name}:{facts.st_mtime_ns}:{facts.st_size}"
+            key = _version(name)
             audio = self._memory.get(key)
             if audio is None:
-                audio = wav.load(path, RATE)
+                audio = wav.load(Path(name), RATE)
                 self._memory.put(key, audio)
         except FileNotFoundError:
             return None  # not recorded yet: the text is said instead
@@ -245,6 +254,12 @@ class _Memory:
             self._audio[key] = audio
             while self._size > self._most and len(self._audio) > 1:
                 self._size -= self._audio.popitem(last=False)[1].nbytes
+
+
+def _version(name: str) -> str:
+    """Of a recording's file. Raises OSError."""
+    facts = Path(name).stat()
+    return f"{name}:{facts.st_mtime_ns}:{facts.st_size}"
 
 
 def _paused(audio: Pcm, piece: Piece) -> Pcm:

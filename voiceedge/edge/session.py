@@ -114,6 +114,7 @@ class Session:
         self._helpers: asyncio.TaskGroup | None = None  # while the leg lasts
         self._began = around.clock.monotonic()
         self._answered: float | None = None
+        self._set_up_ms = 0.0  # INVITE received to 200 sent
         self._ended: Ended | None = None
         self._outcome: str | None = None
         self._flow = ""
@@ -135,6 +136,8 @@ class Session:
         self._flow = flow
         self._legs.open(self._leg, role=self.role, trunk=call.trunk)
         with structlog.contextvars.bound_contextvars(conversation=self._facts.conversation_id):
+            if destination.kind != "reject" and destination is not agent_codes.DESTINATION:
+                await self._answer_at_once()
             self._journal.record(
                 CallStarted(
                     call_id=self._leg.id,
@@ -297,13 +300,21 @@ class Session:
             speaker.abandon()  # nobody is there to hear the rest
             await recordings.close()
 
+    async def _answer_at_once(self) -> None:
+        """Before anything is written down of the call: the caller waits. Where it fails, `_connect` tries again."""
+        with contextlib.suppress(Exception):
+            await self._answer()
+
+    async def _answer(self) -> None:
+        await self._leg.answer({"X-Conversation-Id": self._facts.conversation_id})
+        self._answered = self._around.clock.monotonic()
+        self._set_up_ms = (time.monotonic_ns() - self._leg.received_ns) / 1e6
+
     async def _connect(self) -> None:
-        leg, around = self._leg, self._around
-        await leg.answer({"X-Conversation-Id": self._facts.conversation_id})
-        self._answered = around.clock.monotonic()
-        set_up_ms = (time.monotonic_ns() - leg.received_ns) / 1e6
-        self._journal.record(CallAnswered(call_id=leg.id, set_up_ms=int(set_up_ms)))
-        around.tally.answer(set_up_ms)
+        if self._answered is None:
+            await self._answer()
+        self._journal.record(CallAnswered(call_id=self._leg.id, set_up_ms=int(self._set_up_ms)))
+        self._around.tally.answer(self._set_up_ms)
 
     def _live_call(self, speaker: Speaker, recordings: CallRecordings, helpers: asyncio.TaskGroup) -> LiveCall:
         leg, around, inbox = self._leg, self._around, self.inbox

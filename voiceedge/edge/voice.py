@@ -22,7 +22,9 @@ class WorkerVoice:
 
     async def samples(self, piece: Piece) -> Pcm:
         """The piece's audio at the bridge's rate. Raises PromptError where no engine works at all."""
-        ready = await asyncio.to_thread(self.library.lookup, piece)
+        ready = self.library.in_memory(piece)
+        if ready is None:
+            ready = await asyncio.to_thread(self.library.lookup, piece)
         if ready is None and not piece.recording:
             try:
                 answer = await self._speech.request("render", {"piece": piece_to_json(piece)}, timeout_s=RENDER_S)

@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from voiceedge.sip.headers import LONGEST_CALL_ID, address, is_target, one_line, values
+from voiceedge.sip.headers import LONGEST_CALL_ID, address, fields, is_target, one_line, values
 
 _TAG = re.compile(r";\s*tag\s*=\s*([^\s;,>\"]{1,256})", re.IGNORECASE)
 _OTHER_METHOD = re.compile(r";method=(?!INVITE(?:;|$))", re.IGNORECASE)
+_SHORT = {"i": "call-id", "f": "from", "t": "to"}
 _SEQUENCE = re.compile(r"(\d{1,10})\s+\S+\Z")
 
 
@@ -37,14 +38,16 @@ class Refer:
 
 def dialog_of(raw: str, *, from_us: bool) -> DialogId | None:
     """Of a message; `from_us`: its From is ours. None while a tag is missing."""
-    ids, senders, receivers = (values(raw, *names) for names in (("call-id", "i"), ("from", "f"), ("to", "t")))
-    if not ids or not senders or not receivers:
+    found: dict[str, str] = {}
+    for name, value in fields(raw):
+        found.setdefault(_SHORT.get(name, name), value)  # the first counts
+    if "call-id" not in found:
         return None
-    sender, receiver = _tag(senders[0]), _tag(receivers[0])
+    sender, receiver = _tag(found.get("from", "")), _tag(found.get("to", ""))
     if not sender or not receiver:
         return None
     local, remote = (sender, receiver) if from_us else (receiver, sender)
-    return DialogId(one_line(ids[0], LONGEST_CALL_ID), local, remote)
+    return DialogId(one_line(found["call-id"], LONGEST_CALL_ID), local, remote)
 
 
 def read_replaces(value: str) -> DialogId | None:

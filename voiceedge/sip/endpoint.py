@@ -59,7 +59,6 @@ class SipEndpoint:
         self._stack = Stack(settings, pipeline, self, route)
         self._stack.most_incoming = most_incoming
         self._pump = Pump(self._stack, prepare, pulse)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._legs: dict[int, Leg] = {}
         self._busy = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -83,7 +82,6 @@ class SipEndpoint:
         self._stack.most_incoming = 0
 
     async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
         await self._pump.start()
         self._watch = asyncio.create_task(self._watch_calls(), name="sip-watch")
         tcp = self._settings.tcp and not self._proxy
@@ -163,14 +161,10 @@ class SipEndpoint:
         return Leg(self, number, channel, facts)
 
     def admit(self, leg: Leg, incoming: bool) -> None:  # noqa: FBT001 - a callback
-        self._soon(self._admitted, leg, incoming)
+        self._pump.tell(partial(self._admitted, leg, incoming))
 
     def tell(self, leg: Leg, event: Event) -> None:
-        self._soon(self._told, leg, event)
-
-    def _soon(self, function: Callable[..., None], *arguments: object) -> None:
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function, *arguments)
+        self._pump.tell(partial(self._told, leg, event))
 
     def _admitted(self, leg: Leg, incoming: bool) -> None:  # noqa: FBT001
         self._legs[leg.number] = leg

@@ -33,6 +33,7 @@ _KEY = re.compile(
     r"(?:\|2\^\d{1,2})?(?:\|\d{1,3}:[1-4])? *"
 )
 _FORMS = {"c=": _CONNECTION, "a=rtcp:": _RTCP, "m=audio": _AUDIO_LINE, "a=crypto": _KEY}
+_LOOKED_AT = tuple(_FORMS)
 _LINE_END = re.compile(r"[\r\n]")  # either ends a line for PJSIP
 _KEY_RELAY = re.compile(r"\s*Signal ?= ?[0-9A-Da-d*#] ?\r?\n(?:Duration ?= ?\d{1,5} ?)?\s*")
 _Q850 = re.compile(r"(?:^|,)\s*Q\.850\b[^,]*?;\s*cause\s*=\s*(\d{1,3})\b", re.IGNORECASE)
@@ -84,8 +85,13 @@ def read_request(raw: str, wanted: Iterable[str]) -> Request:
 
 def values(raw: str, *names: str) -> list[str]:
     """All values of a header, given its name and short form in lower case, in the order of the message's lines."""
+    return [value for name, value in fields(raw) if name in names]
+
+
+def fields(raw: str) -> list[tuple[str, str]]:
+    """Name in small letters and value of every header."""
     pairs = (line.partition(":") for line in _lines(raw)[1])
-    return [value.strip() for name, _, value in pairs if name.strip().casefold() in names]
+    return [(name.strip().casefold(), value.strip()) for name, _, value in pairs]
 
 
 def _lines(raw: str) -> tuple[str, list[str]]:
@@ -127,8 +133,8 @@ def is_safe_sdp(body: str) -> bool:
     """
     keyed = encrypted = False
     for line in _LINE_END.split(body):
-        form = next((form for start, form in _FORMS.items() if line.startswith(start)), None)
-        if form:
+        if line.startswith(_LOOKED_AT):
+            form = next(form for start, form in _FORMS.items() if line.startswith(start))
             found = form.fullmatch(line)
             if not found or (form.groups and found[1] and not is_ipv4(found[1])):
                 return False

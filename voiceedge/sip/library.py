@@ -9,6 +9,7 @@ import structlog
 from pjsua2 import _pjsua2
 
 from voiceedge.errors import SipError
+from voiceedge.sip.wire import Wire
 
 log = structlog.get_logger()
 
@@ -158,37 +159,19 @@ def method_of(request: int) -> str:
     return summary.removeprefix("Request msg ").partition("/")[0]
 
 
-# struct pjsip_rx_data holds the packet (4000 bytes) itself; pointer and length of the message in it follow thereafter.
-_TEXT_FROM, _TEXT_TO, _LONGEST_TEXT = 4000, 4800, 4000
+_wire = Wire()
 
 
 def text_of(request: int) -> str:
     """The request as it came; empty where it does not lie where it should, in another build of PJSIP."""
-    offset, length = _text_in(request)
-    if not offset:
-        return ""
-    text = ctypes.string_at(ctypes.c_void_p.from_address(request + offset).value or 0, length)
-    return text.decode("utf-8", "surrogateescape")
+    return _wire.received(request).decode("utf-8", "surrogateescape")
 
 
 def _message_of(request: int) -> int:
-    """The parsed message, which follows pointer and length of its text."""
-    offset, _ = _text_in(request)
-    if not offset:
+    message = _wire.parsed(request)
+    if not message:
         raise SipError("struct pjsip_rx_data has another layout: this pjsua2 build is not the one we were made for.")
-    return ctypes.c_uint64.from_address(request + offset + 16).value
-
-
-def _text_in(request: int) -> tuple[int, int]:
-    """Where in the structure the pointer to the message's text lies, and the text's length; 0, 0: nowhere."""
-    start = f"{method_of(request)} ".encode()
-    for offset in range(_TEXT_FROM, _TEXT_TO, 8):
-        pointer = ctypes.c_uint64.from_address(request + offset).value
-        length = ctypes.c_int.from_address(request + offset + 8).value
-        within = request < pointer < request + _TEXT_FROM + _TEXT_TO - _LONGEST_TEXT
-        if within and len(start) < length <= _LONGEST_TEXT and ctypes.string_at(pointer, len(start)) == start:
-            return offset, length
-    return 0, 0
+    return message
 
 
 def take_header(request: int, name: bytes) -> None:

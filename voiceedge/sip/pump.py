@@ -49,6 +49,8 @@ class Pump:
         """`prepare` is called first in the pump's thread; `pulse` in the event loop, while both turn."""
         self._machine, self._prepare, self._pulse = machine, prepare, pulse
         self._jobs: deque[Callable[[], None]] = deque()
+        self._news: deque[Callable[[], None]] = deque()
+        self._told = False
         self._waker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._waker.setblocking(False)
         self._address: tuple[str, int] | None = None
@@ -57,11 +59,11 @@ class Pump:
         self._thread: threading.Thread | None = None
 
     async def start(self, deadline_s: float = 30.0) -> None:
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        self._over: asyncio.Future[None] = loop.create_future()
+        self._loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._over: asyncio.Future[None] = self._loop.create_future()
         self._running = True
-        self._thread = threading.Thread(target=self._main, args=(loop, ready), name="sip-pump", daemon=True)
+        self._thread = threading.Thread(target=self._main, args=(ready,), name="sip-pump", daemon=True)
         self._thread.start()
         async with asyncio.timeout(deadline_s):
             await ready
@@ -86,28 +88,42 @@ class Pump:
             except OSError:  # a full buffer: then the pump has packets to read and will not sleep
                 self._woken = False
 
+    def tell(self, function: Callable[[], None]) -> None:
+        """In the pump: have `function` run in the event loop, after all that it was told before."""
+        self._news.append(function)
+        if not self._told:
+            self._told = True
+            try:
+                self._loop.call_soon_threadsafe(self._hear)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                log.debug("sip_result_dropped")
+
+    def _hear(self) -> None:
+        self._told = False  # before the news are read: what is told after the reading sends its own wake-up
+        while self._news:
+            self._loop.call_soon(self._news.popleft())
+
     async def run(self, function: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
         """Run `function` in the pump and return its result; SipError when PJSIP refuses, or does not come to it."""
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[T] = loop.create_future()
-        self.post(partial(self._answer, function, loop, result))
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.post(partial(self._answer, function, result))
         try:
             async with asyncio.timeout(deadline_s):
                 return await result
         except TimeoutError:
             raise SipError("The SIP stack did not answer in time; restart the worker.") from None
 
-    def _main(self, loop: asyncio.AbstractEventLoop, ready: "asyncio.Future[None]") -> None:
+    def _main(self, ready: "asyncio.Future[None]") -> None:
         if self._prepare:
             self._prepare()
         try:
             self._address = self._machine.set_up()
         except Exception as error:  # noqa: BLE001 - every failure goes to whoever awaits the start
             self._machine.tear_down()
-            self._hand_over(loop, ready, None, _explained(error))
-            self._hand_over(loop, self._over, None)
+            self._hand_over(ready, None, _explained(error))
+            self._hand_over(self._over, None)
             return
-        self._hand_over(loop, ready, None)
+        self._hand_over(ready, None)
         pulse_at = 0.0
         while self._running:
             self._woken = False  # before the jobs are read: one posted after the reading sends its own wake-up
@@ -115,29 +131,23 @@ class Pump:
                 self._jobs.popleft()()
             if self._pulse and (now := time.monotonic()) >= pulse_at:
                 pulse_at = now + PULSE_S - PULSE_EARLY_S
-                loop.call_soon_threadsafe(self._pulse)
+                self.tell(self._pulse)
             self._machine.poll(SLEEP_MS if self._running else 0)
         self._machine.tear_down()
-        self._hand_over(loop, self._over, None)
+        self._hand_over(self._over, None)
 
     def _halt(self) -> None:
         self._running = False
 
-    def _answer(self, function: Callable[[], T], loop: asyncio.AbstractEventLoop, result: "asyncio.Future[T]") -> None:
+    def _answer(self, function: Callable[[], T], result: "asyncio.Future[T]") -> None:
         try:
             value = function()
         except Exception as error:  # noqa: BLE001 - as above
-            self._hand_over(loop, result, None, _explained(error))
+            self._hand_over(result, None, _explained(error))
         else:
-            self._hand_over(loop, result, value)
+            self._hand_over(result, value)
 
-    @staticmethod
-    def _hand_over(
-        loop: asyncio.AbstractEventLoop,
-        future: "asyncio.Future[T]",
-        value: T | None,
-        error: Exception | None = None,
-    ) -> None:
+    def _hand_over(self, future: "asyncio.Future[T]", value: T | None, error: Exception | None = None) -> None:
         def settle() -> None:
             if future.done():
                 return
@@ -146,10 +156,7 @@ class Pump:
             else:
                 future.set_result(value)  # type: ignore[arg-type]
 
-        try:
-            loop.call_soon_threadsafe(settle)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            log.debug("sip_result_dropped")
+        self.tell(settle)
 
 
 def _explained(error: Exception) -> Exception:

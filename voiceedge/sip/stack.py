@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +29,7 @@ from voiceedge.sip.referral import DECLINED
 from voiceedge.sip.trace import Trace
 from voiceedge.sip.turnstile import Turnstile
 
+_REPLACES = re.compile(r"\n\s*replaces\s*:", re.IGNORECASE)  # few have it: the others' headers need not be read for it
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -230,7 +232,8 @@ class Stack:
 
         PJSIP must not see the header then: it would take the place for it, and the new call would have no object.
         """
-        named = values(library.text_of(request), "replaces")
+        raw = library.text_of(request)
+        named = values(raw, "replaces") if _REPLACES.search(raw) else []
         if not named:
             return 0
         dialog = read_replaces(named[0]) if len(named) == 1 else None
@@ -239,7 +242,7 @@ class Stack:
             return int(pj.PJSIP_SC_BAD_REQUEST)
         if call is None or not call.confirmed:
             return int(pj.PJSIP_SC_CALL_TSX_DOES_NOT_EXIST)
-        is_agents = not self._proxy or bool(values(library.text_of(request), "x-voiceedge-agent"))
+        is_agents = not self._proxy or bool(values(raw, "x-voiceedge-agent"))
         if not (call.leg.may_be_replaced and is_agents):  # RFC 3891, 3: only who is known to us takes a call over
             return FORBIDDEN
         library.take_header(request, b"Replaces")
@@ -276,7 +279,7 @@ class Stack:
         self._run_media()
         channel = self._pipeline.channel(rate=BRIDGE_RATE, frame_ms=FRAME_MS)
         facts = LegFacts(request.call_id, request.caller, request.called, request.remote_uri, request.headers)
-        named = values(raw, "replaces")
+        named = values(raw, "replaces") if _REPLACES.search(raw) else []
         dialog = read_replaces(named[0]) if named else None
         former = self._of_dialog(dialog) if dialog else None
         incoming = request.is_reachable and former is None

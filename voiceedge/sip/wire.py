@@ -23,6 +23,12 @@ class Wire:
             self._received_at = next((at for at in places if _is_message(_received_text(message, at))), 0)
         return _received_text(message, self._received_at) if self._received_at else b""
 
+    def parsed(self, message: int) -> int:
+        """The struct pjsip_msg made of a received one, which follows pointer and length of its text; 0: see above."""
+        if not self.received(message):
+            return 0
+        return ctypes.c_uint64.from_address(message + self._received_at + 2 * _STEP).value
+
     def sent(self, message: int) -> bytes:
         """Of a struct pjsip_tx_data that has been put into words."""
         if not self._sent_at:

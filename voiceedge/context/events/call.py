@@ -4,6 +4,7 @@ No field carries personal data in the clear: whoever makes an event masks values
 free text is searched once more for numbers and addresses of persons when the event is made.
 """
 
+import functools
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Protocol
@@ -22,6 +23,19 @@ def _masked(text: str, info: ValidationInfo) -> str:
 
 FreeText = Annotated[str, AfterValidator(_masked)]
 
+
+@functools.lru_cache(maxsize=256)
+def _masked_id(text: str) -> str:
+    """It stands in every event of a call."""
+    return mask_text(text)
+
+
+def _masked_call_id(text: str, info: ValidationInfo) -> str:
+    return text if info.context is MADE_BY_US else _masked_id(text)
+
+
+CallId = Annotated[str, AfterValidator(_masked_call_id)]
+
 LONGEST_TEXT = 4_000  # characters; no prompt and no turn comes near
 
 
@@ -38,6 +52,8 @@ class EventData(BaseModel):
         """Text may come from the network: no half characters, no control characters, no end in sight."""
         if not isinstance(value, str) or info.context is MADE_BY_US:
             return value
+        if type(value) is str and len(value) <= LONGEST_TEXT and value.isprintable():
+            return value
         whole = value[:LONGEST_TEXT].encode(errors="replace").decode()
         return "".join(" " if unicodedata.category(character) == "Cc" else character for character in whole)
 
@@ -52,7 +68,7 @@ class CallStarted(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.call.started"
-    call_id: FreeText
+    call_id: CallId
     direction: Literal["in", "out"]
     caller: FreeText
     customer: str | None
@@ -65,7 +81,7 @@ class CallAnswered(EventData):
     """The caller is connected."""
 
     type: ClassVar[str] = "voiceedge.call.answered"
-    call_id: FreeText
+    call_id: CallId
     set_up_ms: int  # INVITE received to 200 sent
 
 
@@ -73,7 +89,7 @@ class ToneHeard(EventData):
     """The line sounds a tone that means something: busy, congestion, a fax."""
 
     type: ClassVar[str] = "voiceedge.call.tone_heard"
-    call_id: FreeText
+    call_id: CallId
     tone: Literal["dial", "ringback", "busy", "congestion", "information", "fax_calling", "fax_answering"]
     level_dbov: float
 
@@ -85,7 +101,7 @@ class StepEntered(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.step.entered"
-    call_id: FreeText
+    call_id: CallId
     flow: str
     step: str
     kind: str
@@ -100,7 +116,7 @@ class TurnHeard(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.turn.heard"
-    call_id: FreeText
+    call_id: CallId
     flow: str
     step: str
     by: Literal["speech", "keys", "text", "none"]
@@ -119,7 +135,7 @@ class HandedOver(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.conversation.handed_over"
-    call_id: FreeText
+    call_id: CallId
     channel: str
     reason: FreeText
     token: str
@@ -132,7 +148,7 @@ class CallTransferred(EventData):
     """The flow sent the caller to `target`, and what came of it."""
 
     type: ClassVar[str] = "voiceedge.call.transferred"
-    call_id: FreeText
+    call_id: CallId
     target: FreeText
     result: Literal["done", "refused", "busy", "no_answer", "failed"]
 
@@ -145,7 +161,7 @@ class BridgeStarted(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.bridge.started"
-    call_id: FreeText
+    call_id: CallId
     with_leg: FreeText
     agent: str | None
     queue: str | None
@@ -161,7 +177,7 @@ class BridgeEnded(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.bridge.ended"
-    call_id: FreeText
+    call_id: CallId
     with_leg: FreeText
     agent: str | None
     queue: str | None
@@ -173,7 +189,7 @@ class VoicemailLeft(EventData):
     """A message is in `mailbox`: the file at `path`, which is below `voicemail` in the site's data directory."""
 
     type: ClassVar[str] = "voiceedge.voicemail.left"
-    call_id: FreeText
+    call_id: CallId
     mailbox: str
     path: str
     seconds: float
@@ -186,7 +202,7 @@ class QueueJoined(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.queue.joined"
-    call_id: FreeText
+    call_id: CallId
     queue: str
     priority: int
     position: int
@@ -198,7 +214,7 @@ class QueueLeft(EventData):
     """The waiting is over: `answered` by `agent`, or why not."""
 
     type: ClassVar[str] = "voiceedge.queue.left"
-    call_id: FreeText
+    call_id: CallId
     queue: str
     reason: Literal["answered", "abandoned", "left", "full", "closed", "no_agent", "timeout", "not_reached", "lost"]
     waited_ms: int
@@ -209,7 +225,7 @@ class QueueCallBack(EventData):
     """The caller is called back instead of waiting: asked for, dialled, or given up after so many `attempts`."""
 
     type: ClassVar[str] = "voiceedge.queue.call_back"
-    call_id: FreeText
+    call_id: CallId
     queue: str
     state: Literal["asked", "dialled", "not_reached"]
     attempts: int
@@ -292,7 +308,7 @@ class RecordingStarted(EventData):
     """The call is being recorded to `path`, which is below `recordings` in the site's data directory."""
 
     type: ClassVar[str] = "voiceedge.recording.started"
-    call_id: FreeText
+    call_id: CallId
     path: str
     format: Literal["wav", "opus"]
 
@@ -304,7 +320,7 @@ class RecordingEnded(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.recording.ended"
-    call_id: FreeText
+    call_id: CallId
     path: str
     format: Literal["wav", "opus"]
     seconds: float
@@ -330,7 +346,7 @@ class LegEnded(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.leg.ended"
-    call_id: FreeText
+    call_id: CallId
     role: Literal["caller", "agent", "other"]
     direction: Literal["in", "out"]
     trunk: str | None
@@ -363,7 +379,7 @@ class CallEnded(EventData):
     """
 
     type: ClassVar[str] = "voiceedge.call.ended"
-    call_id: FreeText
+    call_id: CallId
     cause: Cause
     sip_code: int
     reason: FreeText

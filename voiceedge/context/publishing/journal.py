@@ -40,6 +40,7 @@ STORY: Mapping[type[EventData], tuple[str, ...]] = {
     CallEnded: ("cause", "sip_code", "outcome", "duration_ms"),
 }
 
+NO_CHANGES = Changes()
 Send = Callable[[Sequence[StampedEvent]], Awaitable[None]]
 log = structlog.get_logger()
 
@@ -123,11 +124,11 @@ class QueueJournal:
 
     def record(self, event: EventData, conversation: Mapping[str, object] | None = None) -> None:
         try:
-            changes = Changes.model_validate(dict(conversation or {}))
+            changes = Changes.model_validate(dict(conversation)) if conversation else NO_CHANGES
         except ValidationError as error:
             fields = [".".join(map(str, problem["loc"])) for problem in error.errors()]  # without the values
             log.error("record_changes_refused", event_type=event.type, fields=fields)  # noqa: TRY400
-            changes = Changes()
+            changes = NO_CHANGES
         if told := STORY.get(type(event)):
             story = {name: value for name in told if (value := getattr(event, name)) is not None}
             log.info(event.type.removeprefix("voiceedge."), conversation=self._conversation, **story)
