@@ -148,3 +148,25 @@ async def test_card_numbers_are_in_no_record_wherever_they_come_from(store, data
         assert (await one.conversation("a")).slots["c"].value == "***1111"
         await one.ingest([at(1, "a", started())])
     assert (await store.conversation("a")).slots["c"].value == "***1111"
+
+
+async def test_after_a_change_it_is_as_it_was_written_unless_the_change_was_written_elsewhere(
+    archive: Archive, store: Store, database: Database
+) -> None:
+    def said(text: str) -> MessageSent:
+        return MessageSent(interaction="call", channel="phone", by="customer", text=text)
+
+    async def after(minutes: float, tenant: str = "main") -> list[str] | None:
+        found = await archive.changed(tenant, "c", START + timedelta(minutes=minutes))
+        return [turn.text for turn in found.turns] if found else None
+
+    await store.ingest([at(0, "c", started())])
+    await store.ingest([at(1, "c", said("하나"))])
+    other = Store(database, "seoul")  # as another node has it
+    await other.ingest([at(2, "c", said("둘"))])
+    assert await after(1) == ["하나"]
+    assert await after(2) == ["하나", "둘"]  # told there before, so nothing was written here
+    assert await after(1, "shop") is None
+    await store.ingest([at(3, "c", said("셋"))])
+    written = await archive.changed("main", "c", START + timedelta(minutes=3))
+    assert written == await archive.read("main", "c")

@@ -1,8 +1,10 @@
 """Conversations by the API: opened in a channel, found and read by their tenant only, added to and closed."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import pytest
 from api_site import Site
 
 OPEN = {
@@ -46,6 +48,37 @@ async def test_a_conversation_is_opened_added_to_and_closed(any_site: Site):
     assert read["ended_at"]
     late = await client.post(f"{path}/turns", json={"by": "customer", "text": "한 가지 더요"})
     assert (late.status_code, late.json()["code"]) == (409, "no_open_visit")
+
+
+async def test_a_change_is_answered_with_what_was_written_and_reads_nothing_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    client = await site.client()
+    store, read = site.services.context.archive._store, []
+    monkeypatch.setattr(store, "conversation", _noting(store.conversation, read))
+    for verified in (True, False):
+        answer = await opened(client, customer={"phone": "010-5555-6666", "verified": verified})
+        path = f"/conversations/{answer['id']}"
+        read.clear()
+        for change, wish in (
+            (client.patch, {"slots": {"name": {"value": "이민호"}}}),
+            (client.post, {"by": "customer", "text": "여보세요"}),
+            (client.post, {"outcome": "solved"}),
+        ):
+            end = {"by": "/turns", "slots": "", "outcome": "/close"}[next(iter(wish))]
+            answer = (await change(path + end, json=wish)).json()
+            assert read == [answer["id"]]  # before the change: whose it is
+            read.clear()
+            assert (await client.get(path)).json() == answer
+            read.clear()
+
+
+def _noting(method: Callable[[str], Awaitable[Any]], names: list[str]) -> Callable[[str], Awaitable[Any]]:
+    async def noting(name: str) -> Any:
+        names.append(name)
+        return await method(name)
+
+    return noting
 
 
 async def test_values_show_by_their_class_unless_the_key_may_see_them(site: Site):

@@ -87,8 +87,17 @@ class Archive:
 
     async def read(self, tenant: str, conversation_id: str) -> Conversation | None:
         """Also by the id of one that was joined into it. None where there is none, or it is another tenant's."""
-        found = await self._store.conversation(conversation_id)
-        return found if found and found.tenant == tenant and found.is_listed else None
+        return _of(tenant, await self._store.conversation(conversation_id))
+
+    async def changed(self, tenant: str, conversation_id: str, told_at: datetime) -> Conversation | None:
+        """As `read`, where something of that time has been kept here: as it was written then, not read again.
+
+        What was kept before, and is told again, is no news: then others may have written since.
+        """
+        found = self._store.written(conversation_id)
+        if found is None or found.updated_at < told_at:
+            return await self.read(tenant, conversation_id)
+        return _of(tenant, found)
 
     async def search(self, tenant: str, wanted: Wanted, *, limit: int = 50, cursor: str | None = None) -> Page:
         """Raises CursorError where `cursor` is none that a page of this search had."""
@@ -141,6 +150,10 @@ class Archive:
                 of_theirs = select(conversations.c.id).where(conversations.c.customer_id.in_(ids))
                 conditions.append(conversations.c.id.in_(came.union(of_theirs)))
         return conditions
+
+
+def _of(tenant: str, found: Conversation | None) -> Conversation | None:
+    return found if found and found.tenant == tenant and found.is_listed else None
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -174,6 +174,11 @@ class Store:
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
 
+    def written(self, conversation_id: str) -> Conversation | None:
+        """As an event of it that was kept here last has left it, without asking the database; None where none was."""
+        kept = self._recent.get(conversation_id)
+        return kept.record if kept and not kept.record.forgotten else None
+
     async def conversation(self, conversation_id: str) -> Conversation | None:
         """The one it is a part of by now; None also where nothing of it is kept any more."""
         async with self._database.begin() as connection:

@@ -15,7 +15,7 @@ from voiceedge.web.api.documents import ALWAYS, CHANGING, refusals
 from voiceedge.web.api.door import ApiRoute, Caller, needs
 from voiceedge.web.api.knowing import claims_of, hash_of, identify
 from voiceedge.web.api.once import id_for
-from voiceedge.web.api.reading import seen, shown
+from voiceedge.web.api.reading import known, seen, shown
 from voiceedge.web.api.telling import Told, changed, slots_of, tell
 from voiceedge.web.keys import Scope
 from voiceedge.web.problems import Problem
@@ -44,9 +44,10 @@ async def open_conversation(
     told = [Told(begun, changes)]
     if wish.intent or slots:
         told.append(Told(changed(caller.key.name, wish.intent, slots)))
-    await tell(at, request, conversation, told)
+    told_at = await tell(at, request, conversation, told)
     await identify(at, caller, conversation, claims)
-    return shown(await seen(at, caller, conversation, "open"), caller)
+    await at.context.access.note(caller.actor, "open", conversation=conversation)
+    return await _changed(at, caller, conversation, told_at)
 
 
 @router.post("/search", responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
@@ -82,8 +83,8 @@ async def change_conversation(
         told = f"slots: a conversation has at most {models.MOST_SLOTS}"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_slots", told)
     changes = Changes(language=wish.language, intent=wish.intent, outcome=wish.outcome, slots=slots)
-    await tell(at, request, found.id, [Told(changed(caller.key.name, wish.intent, slots), changes)])
-    return await _now(at, caller, found)
+    told_at = await tell(at, request, found.id, [Told(changed(caller.key.name, wish.intent, slots), changes)])
+    return await _changed(at, caller, found.id, told_at)
 
 
 @router.post("/{conversation_id}/turns", responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
@@ -96,8 +97,8 @@ async def add_turn(
     message = MessageSent(
         interaction=visit.reference, channel=visit.channel, by=wish.by, text=wish.text, agent=wish.agent
     )
-    await tell(at, request, found.id, [Told(message)])
-    return await _now(at, caller, found)
+    told_at = await tell(at, request, found.id, [Told(message)])
+    return await _changed(at, caller, found.id, told_at)
 
 
 @router.post("/{conversation_id}/close", responses=refusals(HTTPStatus.NOT_FOUND, *CHANGING))
@@ -115,13 +116,13 @@ async def close_conversation(
     closed = ConversationClosed(
         by=caller.key.name, outcome=wish.outcome, note=wish.note, satisfaction=wish.satisfaction
     )
-    await tell(at, request, found.id, [*ended, Told(closed, Changes(outcome=wish.outcome))])
-    return await _now(at, caller, found)
+    told_at = await tell(at, request, found.id, [*ended, Told(closed, Changes(outcome=wish.outcome))])
+    return await _changed(at, caller, found.id, told_at)
 
 
-async def _now(at: Services, caller: Caller, found: Conversation) -> models.ConversationView:
-    """As it is after a change of ours."""
-    return shown(await at.context.archive.read(caller.tenant, found.id) or found, caller)
+async def _changed(at: Services, caller: Caller, conversation_id: str, told_at: datetime) -> models.ConversationView:
+    """As it is after a change of ours, of that time."""
+    return shown(known(await at.context.archive.changed(caller.tenant, conversation_id, told_at)), caller)
 
 
 def _open_visits(found: Conversation) -> list[Interaction]:

@@ -13,10 +13,15 @@ from voiceedge.web.services import Services
 
 async def seen(at: Services, caller: Caller, conversation_id: str, action: str) -> Conversation:
     """The conversation, noted as seen for `action`. Raises Problem where this key's tenant has none of this id."""
-    found = await at.context.archive.read(caller.tenant, conversation_id)
+    found = known(await at.context.archive.read(caller.tenant, conversation_id))
+    await at.context.access.note(caller.actor, action, conversation=found.id)
+    return found
+
+
+def known(found: Conversation | None) -> Conversation:
+    """Raises Problem where there is none."""
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no_such_conversation", "there is no such conversation")
-    await at.context.access.note(caller.actor, action, conversation=found.id)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from fastapi import Request
 
@@ -21,8 +22,8 @@ class Told:
     changes: Changes = field(default_factory=Changes)
 
 
-async def tell(at: Services, request: Request, conversation: str, told: Sequence[Told]) -> None:
-    """Return when they are kept. A request that is sent again by its Idempotency-Key tells nothing twice."""
+async def tell(at: Services, request: Request, conversation: str, told: Sequence[Told]) -> datetime:
+    """Return when they are kept, with their time. What is sent again by its Idempotency-Key tells nothing twice."""
     now = at.clock.now()
     await at.context.ingest_now(
         [
@@ -33,6 +34,7 @@ async def tell(at: Services, request: Request, conversation: str, told: Sequence
             for number, one in enumerate(told)
         ]
     )  # fmt: skip
+    return now
 
 
 def slots_of(wished: dict[str, SlotWish]) -> dict[str, Slot]:
