@@ -1,7 +1,10 @@
-"""A certificate and its key, held against each other before anything is served with them."""
+"""TLS: a certificate and its key, held against each other before anything is served with them, and whom we trust."""
 
+import functools
 import ssl
 from pathlib import Path
+
+import httpx
 
 from voiceedge.errors import ConfigError
 
@@ -30,3 +33,9 @@ def load(context: ssl.SSLContext, section: str, certificate: Path, key: Path) ->
             f"({getattr(error, 'reason', None) or error}). Give the certificate with its chain, and its own key, both "
             "as PEM and without a password."
         ) from error
+
+
+@functools.cache
+def client_context() -> ssl.SSLContext:
+    """Whom an HTTP client trusts that has no certificates of its own: asked for before a fork, it is in memory once."""
+    return httpx.create_ssl_context()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from voiceedge import tls
 from voiceedge.channels.chat_runs import FlowRuns
 from voiceedge.channels.chats import ChatService
 from voiceedge.channels.desks import Desks
@@ -30,7 +31,7 @@ async def opened(  # noqa: PLR0917 - all of them are always given
 ) -> AsyncIterator[tuple[ChatService, FlowRuns]]:
     """The service, and what must be told of a SIGHUP. Raises ConfigError."""
     chats = load_channels(config.channels.file).chats
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=tls.client_context()) as http:
         runs = FlowRuns(config, context, SiteLookUps(http, clock, connectors), desks, clock)
         async with ChatService(
             context,

@@ -11,6 +11,7 @@ import httpx
 import structlog
 
 import voiceedge
+from voiceedge import tls
 from voiceedge.audio.sealed import sweep
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.clock import RealClock
@@ -19,6 +20,7 @@ from voiceedge.edge import blueprint, control, instance, logs, paths, priority, 
 from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.front import process as front
 from voiceedge.edge.handover import Handover
+from voiceedge.edge.immortal import immortalise
 from voiceedge.edge.member import EXIT_CONFIG
 from voiceedge.edge.pool import Pool, Process
 from voiceedge.edge.reload import Reload, Reloads
@@ -75,9 +77,10 @@ def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequ
     check = [sys.executable, "-m", blueprint.__name__, plan.code, *([str(file)] if file else [])]
     reloads = Reloads(check, plan.model_dump(mode="json"), reload, pools_of)
     pools = list(_pools(plan, *models))
-    httpx.Client().close()  # loads what it would load in each worker: 12 MB
+    httpx.Client(verify=tls.client_context()).close()  # loads what it would load in each worker: 12 MB
     gc.collect()
-    gc.freeze()  # what is loaded by now stays shared with the children
+    immortalise()  # what is loaded by now stays shared with the children …
+    gc.freeze()  # … and is nothing that they look through for garbage
     code = Supervisor(pools, paths.status_file(plan.config), reloads=reloads, adopted=adopted).run()
     sweep(paths.drafts(plan.config))  # all are gone who wrote them
     return code

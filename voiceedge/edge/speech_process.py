@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -23,10 +24,12 @@ from voiceedge.edge.wire import expectation_from_json, piece_from_json
 from voiceedge.errors import FlowError, ModelMissingError, SpeechBusyError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.frame import fixed_prompts
-from voiceedge.speech.deciding import Whisper
 from voiceedge.speech.heard import Expectation, Phrase
 from voiceedge.speech.models import whisper_directory
 from voiceedge.speech.service import Decider
+
+if TYPE_CHECKING:
+    from voiceedge.speech.deciding import Whisper
 
 BELOW_CALLS, BELOW_DECISIONS = 5, 10  # nice values, the second on top of the first
 CALM_S = 10.0  # without a question from any call, before more is rendered ahead
@@ -115,9 +118,11 @@ class SpeechDesk:
             time.sleep(rest_s)
 
 
-def _whisper(config: Config) -> Whisper | None:
+def _whisper(config: Config) -> "Whisper | None":
     if not config.speech.enabled:
         return None
+    from voiceedge.speech.deciding import Whisper  # noqa: PLC0415 - 25 MB that no other process needs
+
     try:
         return Whisper(whisper_directory(config.speech, config.site.data_dir), config.speech.threads)
     except ModelMissingError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import structlog
 
+from voiceedge import tls
 from voiceedge.audio import synthesis
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
@@ -93,7 +94,7 @@ async def main(
         body = {"events": dumped, "pid": os.getpid(), "calls": [call.picture() for call in switchboard.sessions()]}
         await control.request("ingest", body, timeout_s=INGEST_S)
 
-    async with httpx.AsyncClient() as http, connectors, asyncio.TaskGroup() as group:
+    async with httpx.AsyncClient(verify=tls.client_context()) as http, connectors, asyncio.TaskGroup() as group:
         draining = group.create_task(outgoing.drain(send))
         voice = WorkerVoice(_library(config), speech)
         caps = LinkCaps(control, clock)

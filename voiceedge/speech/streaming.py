@@ -3,14 +3,16 @@
 import json
 from functools import lru_cache
 from pathlib import Path
-
-import vosk
+from typing import TYPE_CHECKING
 
 from voiceedge.errors import ModelMissingError
 from voiceedge.speech.band_extension import BandExtension
 from voiceedge.speech.evidence import StreamingEvidence
 from voiceedge.speech.heard import Expectation
 from voiceedge.speech.vocabulary import DIGIT_WORDS, cut, unspeakable
+
+if TYPE_CHECKING:
+    import vosk
 
 _RATE_HZ = 16_000
 _QUIET = -10  # Kaldi's log level: no warnings on standard error
@@ -20,7 +22,10 @@ class VoskModel:
     """The acoustic model and its vocabulary. Share it by fork; it is never written to after loading."""
 
     def __init__(self, directory: Path, language: str = "ko") -> None:
+        import vosk  # noqa: PLC0415 - takes memory that a service whose callers use keys has no use for
+
         self._language = language
+        self._recogniser = vosk.KaldiRecognizer
         vosk.SetLogLevel(_QUIET)
         try:
             self._model = vosk.Model(str(directory))
@@ -47,7 +52,7 @@ class VoskModel:
         # Vosk crashes on an empty grammar: it never gets one.
         if not spoken or expectation.language != self._language:
             return None
-        return Listener(vosk.KaldiRecognizer(self._model, _RATE_HZ, json.dumps(list(spoken), ensure_ascii=False)))
+        return Listener(self._recogniser(self._model, _RATE_HZ, json.dumps(list(spoken), ensure_ascii=False)))
 
 
 class Listener:
