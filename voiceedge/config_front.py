@@ -83,8 +83,6 @@ class Front(Section):
     def _belong_together(self) -> Self:
         if self.alone and not self.nodes:
             raise ValueError("alone: needs somebody to give the calls to; name the nodes in front.nodes")
-        if self.through and self.nodes:
-            raise ValueError("through: the front before this node spreads the calls; leave front.nodes out")
         if (self.alone or self.through) and self.enabled is False:
             raise ValueError("enabled: front.alone and front.through need Kamailio; leave front.enabled out")
         return self

@@ -146,6 +146,8 @@ def _what_calls_need(config: Config, plan: Plan) -> tuple[Mapping[str, Profile],
 
 def _wants_front(config: Config) -> bool:
     wanted, most = config.front.wanted, config.sip.max_calls
+    if config.front.through and config.front.nodes:
+        raise ConfigError("front.through: the front before this node spreads the calls; leave front.nodes out.")
     if wanted is None:
         wanted = config.switch.plan is not None or (most is not None and most > call_slots())
     if not wanted:
