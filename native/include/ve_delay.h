@@ -27,13 +27,12 @@
 struct ve_delay {
     uint32_t hop, decimation;          /* samples taken at a time; samples a sign */
     uint32_t words;                    /* searched, a multiple of 4 */
-    uint32_t bits;                     /* gathered in far[0] and near */
+    uint32_t hops;                     /* gathered of a word */
     uint32_t silent_words;             /* since the far end last spoke */
-    bool spoke;                        /* the far end, in the word being gathered */
+    bool far_speaks, near_sounds;      /* in the word being gathered */
     float band[VE_DELAY_HOP_MAX];      /* impulse response of the band-pass, as long as a hop */
-    float lines[2][2 * VE_DELAY_HOP_MAX];  /* far, near: the hop before, this hop */
-    uint32_t far[VE_DELAY_WORDS + 1];  /* newest first; bit 31 of a word is its newest sign */
-    uint32_t near;
+    float lines[2][5 * VE_DELAY_HOP_MAX];  /* far, near: the hop before, and the word's */
+    uint32_t far[VE_DELAY_WORDS + 1];      /* newest first; bit 31 of a word is its newest sign */
     int32_t agreement[32][VE_DELAY_WORDS]; /* [r][w]: equal less unequal signs at a delay of 32 w + r, fading */
     int32_t compared;                      /* what an agreement would be if all signs were equal */
 };
@@ -47,10 +46,10 @@ struct ve_delay_peak {
 void ve_delay_open(struct ve_delay *delay, uint32_t rate, uint32_t longest_ms);
 
 /**
- * Take a hop (4 ms) of whitened samples of both sides; `far_speaks` says whether the far side's are worth comparing
- * with. True when a word was completed and there may be a new peak.
+ * Take a hop (4 ms) of whitened samples of both sides. A word is compared where the far side spoke shortly before, and the near
+ * side is loud enough in one of its hops to be an echo. True when that was done and there may be a new peak.
  */
-bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, bool far_speaks);
+bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, bool far_speaks, bool near_sounds);
 
 /** Forget what was compared, not what was sent: the echo comes at another delay now. */
 void ve_delay_forget(struct ve_delay *delay);

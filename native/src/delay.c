@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define WORD_BITS 32
+#define WORD_HOPS 4u
 #define SCALE 256 /* fixed point of the fading sums */
 #define FADE 5    /* a sum keeps 31/32 a word: a memory of half a second */
 #define LOW_HZ 300.0
@@ -47,14 +48,28 @@ static uint32_t sign(const float *restrict band, const float *restrict window, s
     return (sums[0] + sums[2]) + (sums[1] + sums[3]) > 0;
 }
 
-/** Shift the signs of another hop into `word`, the newest on top. */
-static uint32_t signs(const struct ve_delay *delay, float *line, const float *samples, uint32_t word)
+/** The signs of the hops in `line` but the first, the newest on top. */
+static uint32_t signs(const struct ve_delay *delay, const float *line)
 {
-    memmove(line, line + delay->hop, delay->hop * sizeof *line);
-    memcpy(line + delay->hop, samples, delay->hop * sizeof *line);
-    for (uint32_t end = delay->decimation; end <= delay->hop; end += delay->decimation)
-        word = word >> 1 | sign(delay->band, line + end, delay->hop) << 31;
+    uint32_t word = 0;
+    for (uint32_t bit = 0; bit < WORD_BITS; bit++)
+        word |= sign(delay->band, line + (bit + 1) * delay->decimation, delay->hop) << bit;
     return word;
+}
+
+static void keep(const struct ve_delay *delay, float *line, const float *samples)
+{
+    memcpy(line + (1 + delay->hops) * delay->hop, samples, delay->hop * sizeof *line);
+}
+
+/** The last hop of a word is the one before the next word's. */
+static void begin_word(struct ve_delay *delay)
+{
+    for (size_t i = 0; i < 2; i++)
+        memcpy(delay->lines[i], delay->lines[i] + WORD_HOPS * delay->hop, delay->hop * sizeof *delay->lines[i]);
+    memmove(delay->far + 1, delay->far, VE_DELAY_WORDS * sizeof *delay->far);
+    delay->hops = 0;
+    delay->far_speaks = delay->near_sounds = false;
 }
 
 /** Bits that are set, by adding neighbours: pairs, nibbles, bytes. Plain operations, so that loops over it are vectorised. */
@@ -67,10 +82,9 @@ static inline int32_t population(uint32_t word)
     return (int32_t)((word + (word >> 16)) & 63u);
 }
 
-static void compare(struct ve_delay *delay)
+static void compare(struct ve_delay *delay, uint32_t near)
 {
     const uint32_t *const restrict far = delay->far;
-    const uint32_t near = delay->near;
     const uint32_t words = delay->words;
     for (uint32_t r = 0; r < WORD_BITS; r++) {
         int32_t *const restrict sums = delay->agreement[r];
@@ -82,21 +96,20 @@ static void compare(struct ve_delay *delay)
     delay->compared += SCALE * WORD_BITS - (delay->compared >> FADE);
 }
 
-bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, bool far_speaks)
+bool ve_delay_put(struct ve_delay *delay, const float *far, const float *near, bool far_speaks, bool near_sounds)
 {
-    delay->far[0] = signs(delay, delay->lines[0], far, delay->far[0]);
-    delay->near = signs(delay, delay->lines[1], near, delay->near);
-    delay->bits += delay->hop / delay->decimation;
-    delay->spoke |= far_speaks;
-    if (delay->bits < WORD_BITS)
+    keep(delay, delay->lines[0], far);
+    keep(delay, delay->lines[1], near);
+    delay->far_speaks |= far_speaks;
+    delay->near_sounds |= near_sounds;
+    if (++delay->hops < WORD_HOPS)
         return false;
-    delay->silent_words = delay->spoke ? 0 : delay->silent_words + 1;
-    const bool worth_it = delay->silent_words < delay->words;
+    delay->far[0] = signs(delay, delay->lines[0]);
+    delay->silent_words = delay->far_speaks ? 0 : delay->silent_words + 1;
+    const bool worth_it = delay->near_sounds && delay->silent_words < delay->words;
     if (worth_it)
-        compare(delay);
-    memmove(delay->far + 1, delay->far, VE_DELAY_WORDS * sizeof *delay->far);
-    delay->bits = 0;
-    delay->spoke = false;
+        compare(delay, signs(delay, delay->lines[1]));
+    begin_word(delay);
     return worth_it;
 }
 

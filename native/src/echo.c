@@ -396,7 +396,7 @@ static void finish_hop(struct ve_echo *echo)
         wait_for_echo(echo, sent_power, received);
     if (echo->background.active)
         learn(echo, near);
-    if (ve_delay_put(&echo->delay, far, near, speaks)) {
+    if (ve_delay_put(&echo->delay, far, near, speaks, received > NO_ECHO * ve_geigel_far(&echo->geigel))) {
         if (echo->background.active)
             widen(echo);
         search(echo);
