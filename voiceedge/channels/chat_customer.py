@@ -1,10 +1,7 @@
 """What a customer does in a chat: writes, chooses, leaves."""
 
-import asyncio
 import unicodedata
-from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
 
 from voiceedge.channels import chat_agents
 from voiceedge.channels.chat_life import LiveChat, Told
@@ -12,14 +9,12 @@ from voiceedge.channels.chat_model import LONGEST_MESSAGE, Chat, ChatError, Chat
 from voiceedge.channels.chat_words import words
 from voiceedge.context.events.call import EventData
 from voiceedge.context.events.digital import MessageSent
+from voiceedge.context.privacy.beside import beside
 from voiceedge.context.privacy.identifiers import Kind
 from voiceedge.context.privacy.pii import PersonalDataClass, mask, mask_text
 from voiceedge.flow.call import Keyed, Question, QueueResult
 from voiceedge.flow.typed import written
 
-Result = TypeVar("Result")
-
-LONG = 200  # characters
 MOST_AHEAD = 5  # answers that may wait for their questions
 MOST_MESSAGES = 1_000  # in one chat
 NEVER_KEPT = frozenset({Kind.CARD, Kind.RESIDENT})
@@ -46,10 +41,10 @@ async def _hear(life: LiveChat, text: str, sending: str) -> ChatMessage:
         if chat.state is not state:
             raise _ChangedError
 
-    shown = await _beside(text, lambda: mask_text(text, NEVER_KEPT))
+    shown = await beside(text, lambda: mask_text(text, NEVER_KEPT))
     if state is not ChatState.BOT:
         chat = life.chat
-        sent = await _beside(
+        sent = await beside(
             text, lambda: MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=shown)
         )
 
@@ -99,11 +94,6 @@ def tidy(text: str) -> str:
     if len(plain) > LONGEST_MESSAGE:
         raise ChatError("too_long", f"a message has at most {LONGEST_MESSAGE} characters")
     return plain
-
-
-async def _beside(text: str, work: Callable[[], Result]) -> Result:
-    """Numbers are looked for in all of a text: the other chats do not wait for a long one."""
-    return await asyncio.to_thread(work) if len(text) > LONG else work()
 
 
 def _kept(text: str, shown: str, question: Question | None) -> tuple[str, Told]:

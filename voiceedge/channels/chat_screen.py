@@ -7,6 +7,7 @@ from voiceedge.channels.chat_model import By, Chat, ChatError, ChatMessage, Chat
 from voiceedge.context.cloudevents import CloudEvent
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, StepEntered, TurnHeard
 from voiceedge.context.events.digital import MessageSent
+from voiceedge.context.privacy.beside import beside
 from voiceedge.context.record import Conversation
 from voiceedge.flow.asking import Option, buttons_of
 from voiceedge.flow.book import Flows
@@ -90,8 +91,10 @@ async def pass_on(
     """To the call's flow, which tells it; what it does not wait for an agent on the call may. Raises StoreError."""
     _, step = life.on_call
     if not await calls.typed(life.call or "", step, text=text, choice=choice):
-        chat = life.chat
-        told = MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=message.text)
+        chat, said = life.chat, message.text
+        told = await beside(
+            said, lambda: MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=said)
+        )
         await life.write(life.note("no_taker"), tells=lambda _: [told])
 
 

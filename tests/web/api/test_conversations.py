@@ -1,11 +1,16 @@
 """Conversations by the API: opened in a channel, found and read by their tenant only, added to and closed."""
 
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from api_site import Site
+
+from voiceedge.context.privacy import pii
+from voiceedge.context.privacy.beside import LONG
+from voiceedge.context.privacy.identifiers import Identifier, identifiers
 
 OPEN = {
     "channel": "kakao",
@@ -71,6 +76,23 @@ async def test_a_change_is_answered_with_what_was_written_and_reads_nothing_agai
             read.clear()
             assert (await client.get(path)).json() == answer
             read.clear()
+
+
+async def test_long_texts_are_searched_beside_the_loop(site: Site, monkeypatch: pytest.MonkeyPatch):
+    where = {}
+
+    def searching(text: str) -> list[Identifier]:
+        where[len(text)] = threading.current_thread() is threading.main_thread()
+        return identifiers(text)
+
+    client = await site.client()
+    path = f"/conversations/{(await opened(client))['id']}/turns"
+    monkeypatch.setattr(pii, "identifiers", searching)
+    for length in (LONG, 4000):
+        said = "010-1234-5678 " + "일" * (length - 14)
+        answer = await client.post(path, json={"by": "customer", "text": said})
+        assert "1234" not in answer.text
+    assert (where[LONG], where[4000]) == (True, False)
 
 
 def _noting(method: Callable[[str], Awaitable[Any]], names: list[str]) -> Callable[[str], Awaitable[Any]]:

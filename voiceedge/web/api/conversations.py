@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request
 
 from voiceedge.context.events.digital import ConversationClosed, InteractionEnded, InteractionStarted, MessageSent
 from voiceedge.context.people.archive import Wanted as Search
+from voiceedge.context.privacy.beside import beside
 from voiceedge.context.record import Changes, Conversation, Interaction
 from voiceedge.errors import CursorError
 from voiceedge.web.api import models
@@ -94,8 +95,11 @@ async def add_turn(
     """Somebody wrote something. Numbers and addresses of persons in the text are masked before it is kept."""
     found = await seen(at, caller, conversation_id, "turn")
     visit = _visit(found, wish.reference)
-    message = MessageSent(
-        interaction=visit.reference, channel=visit.channel, by=wish.by, text=wish.text, agent=wish.agent
+    message = await beside(
+        wish.text,
+        lambda: MessageSent(
+            interaction=visit.reference, channel=visit.channel, by=wish.by, text=wish.text, agent=wish.agent
+        ),
     )
     told_at = await tell(at, request, found.id, [Told(message)])
     return await _changed(at, caller, found.id, told_at)
