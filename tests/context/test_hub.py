@@ -161,7 +161,13 @@ async def test_what_another_node_is_late_to_commit_is_not_passed_over(new_node: 
     async with running(quick) as hub, hub.subscribe() as subscription:
         async with late.begin() as connection:
             event = publish_form(step(1, "late"), "seoul", 1)
-            row = {"event_id": event.id, "conversation_id": "late", "body": event.model_dump_json(), "node": "late"}
+            row = {
+                "event_id": event.id,
+                "conversation_id": "late",
+                "body": event.model_dump_json(),
+                "node": "late",
+                "tenant": "main",
+            }
             await late_store._add_to_outbox(connection, [row])
             ingesting = asyncio.create_task(quick_store.ingest([step(2, "quick")]))
             waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")

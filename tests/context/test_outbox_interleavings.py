@@ -19,7 +19,7 @@ from voiceedge.context.publishing.follow import Seen
 from voiceedge.context.publishing.outbox import Outbox
 from voiceedge.context.storage.database import FILE, Database
 from voiceedge.context.storage.sqlite import Sqlite
-from voiceedge.context.storage.store import Store
+from voiceedge.context.storage.store import Commit, Store
 from voiceedge.errors import BusError, StoreError
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -134,6 +134,7 @@ class Trial:
         self._clock = VirtualClock(BEGINNING + number * timedelta(hours=1))  # after whatever the database has
         self._broker = ForgetfulBroker(self._clock, self._name)
         self._outbox = Outbox(store, self._broker.connect, self._clock, site="seoul", keep=1_000_000)
+        store.listeners = [self._told] if number % 2 else []
         self._batches: list[list[StampedEvent]] = []
         self._sent: dict[str, list[str]] = {}
 
@@ -174,8 +175,13 @@ class Trial:
             except StoreError:
                 await self._ticks(1)
             else:
-                self._outbox.wake()
+                if not self._store.listeners:
+                    self._outbox.wake()
                 return
+
+    def _told(self, commit: Commit) -> None:
+        """As in the service: what was committed need not be read, unless something else came in between."""
+        self._outbox.offer(commit.events)
 
     async def _disk(self, times: int, pattern: int) -> None:
         self._store.troubles.extend(("before" if pattern >> bit & 1 else "after") for bit in range(times))

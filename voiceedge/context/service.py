@@ -28,7 +28,7 @@ from voiceedge.context.resuming.continuing import Continuing
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.gathering import Gathering
 from voiceedge.context.storage.lease import Lease
-from voiceedge.context.storage.store import Store
+from voiceedge.context.storage.store import Commit, Store
 from voiceedge.errors import BusError, CustomerError, StoreError
 
 FLUSH_S = 5.0
@@ -71,7 +71,8 @@ class ContextService:
         else:
             self._embedded = EmbeddedBroker(config.mqtt.embedded_host, config.mqtt.embedded_port)
         self._running = AsyncExitStack()
-        self.listeners: list[Callable[[], None]] = []  # told when there are new events
+        self.listeners: list[Callable[[], None]] = []  # told when there is something for webhooks
+        self._store.listeners.append(self._added)
 
     async def start(self) -> None:
         """Raises StoreError where this machine's database cannot be used; an absent server makes events wait."""
@@ -151,9 +152,12 @@ class ContextService:
         return await self._store.join(visit=visit, into=into)
 
     async def _keep(self, batch: Sequence[StampedEvent]) -> None:
-        if await self._store.ingest(batch):
-            self._outbox.wake()
-            self.hub.wake()
+        await self._store.ingest(batch)
+
+    def _added(self, commit: Commit) -> None:
+        self._outbox.offer(commit.events)
+        self.hub.offer(commit.events)
+        if commit.sends:
             for tell in self.listeners:
                 tell()
 

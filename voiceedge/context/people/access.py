@@ -161,9 +161,11 @@ class AccessLog:
         for entry in entries:
             digest = self._digest(digest, entry)
             rows.append({**entry, "digest": digest})
-        await connection.execute(insert(access_log), rows)
-        newest = select(access_log.c.position).order_by(access_log.c.position.desc()).limit(1)
-        return (await connection.scalars(newest)).one(), digest
+        *before, last = rows
+        if before:
+            await connection.execute(insert(access_log), before)
+        position = (await connection.scalars(insert(access_log).returning(access_log.c.position), last)).one()
+        return position, digest
 
     def _digest(self, before: str, entry: dict[str, object]) -> str:
         told = json.dumps([before, *(entry[name] for name in ("at_ms", "actor", "action", "subject"))])

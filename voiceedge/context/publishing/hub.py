@@ -9,7 +9,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,7 @@ from voiceedge.context.events.digital import ConversationContinued
 from voiceedge.context.storage import rows as stored
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.digital_tables import outbox_pruned
+from voiceedge.context.storage.store import Added
 from voiceedge.context.storage.tables import outbox
 from voiceedge.errors import CursorError, StoreError
 
@@ -128,6 +129,17 @@ class Hub:
     def wake(self) -> None:
         """There are new events."""
         self._wake.set()
+
+    def offer(self, events: Sequence[Added]) -> None:
+        """These were committed here just now: where they follow on what was handed on, nothing need be read."""
+        live = [one for one in self._subscriptions if one.is_live]
+        if not live or self._position is None or events[0].position != self._position + 1:
+            self._wake.set()
+            return
+        rows = [_Row(one.position, one.tenant, one.conversation, one.body) for one in events]
+        for subscription in live:
+            subscription.offer(rows)
+        self._position = rows[-1].position
 
     @asynccontextmanager
     async def subscribe(

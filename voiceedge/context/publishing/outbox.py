@@ -8,6 +8,7 @@ they know a repeated event by `source` and `id`.
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from voiceedge.bus.client import IN_FLIGHT, Connection, Message
 from voiceedge.clock import Clock, sleep, timeout
 from voiceedge.context.cloudevents import events_topic, status_topic
 from voiceedge.context.storage.lease import Lease
-from voiceedge.context.storage.store import Pending, Store
+from voiceedge.context.storage.store import Added, Pending, Store
 from voiceedge.errors import BusError, StoreError
 
 LONGEST_DELAY_S = 2.0  # before the broker is tried again
@@ -63,6 +64,10 @@ class Outbox:
         self._store, self._connect, self._clock, self._lease = store, connect, clock, lease
         self._site, self._node, self._keep, self._settle_s = site, store.node, keep, settle_s
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
+        # Pending events that need not be read, and up to which position these are all. None: the store must be asked.
+        self._fresh: deque[Pending] = deque()
+        self._known: int | None = None
+        self._was_called = False  # since the store was last asked
         self._unmarked: set[int] = set()  # acknowledged, but the disk would not take that yet
         self._was_away = False  # the broker, and its subscribers with it
         self._some_acknowledged = True  # since the latest were offered again
@@ -70,7 +75,19 @@ class Outbox:
         self.state = OutboxState()
 
     def wake(self) -> None:
-        """There are new events."""
+        """There are events of which only the store can tell."""
+        self._known, self._was_called = None, True
+        self._fresh.clear()
+        self._idle.clear()
+        self._wake.set()
+
+    def offer(self, events: Sequence[Added]) -> None:
+        """These were committed here just now. Whatever another node has added before them makes a gap."""
+        if self._known is None or events[0].position != self._known + 1 or len(self._fresh) > TAKEN:
+            self.wake()
+            return
+        self._known = events[-1].position
+        self._fresh += [Pending(one.position, one.conversation, one.body) for one in events if one.node == self._node]
         self._idle.clear()
         self._wake.set()
 
@@ -89,6 +106,8 @@ class Outbox:
                 self._note(error)
             finally:
                 self.state.connected = False
+                self._known = None
+                self._fresh.clear()
             await sleep(self._clock, next(delays))
 
     async def flushed(self, wait_s: float) -> bool:
@@ -145,13 +164,23 @@ class Outbox:
         await self._mark()
         if self._lease:
             self._lease.check()
-        pending = await self._store.pending(TAKEN)
+        pending = await self._next()
         try:
             for first in range(0, len(pending), IN_FLIGHT):
                 await self._publish_at_pace(connection, pending[first : first + IN_FLIGHT])
         finally:
             await self._mark()
         return len(pending)
+
+    async def _next(self) -> list[Pending]:
+        if self._known is not None:
+            return [self._fresh.popleft() for _ in range(min(TAKEN, len(self._fresh)))]
+        self._was_called = False
+        newest = await self._store.newest()
+        pending = await self._store.pending(TAKEN)
+        if len(pending) < TAKEN and not self._was_called:
+            self._known = max([newest, *(event.position for event in pending)])
+        return pending
 
     async def _publish_at_pace(self, connection: Connection, events: Sequence[Pending]) -> None:
         """What fits in flight, as soon as that is no faster than the pace."""
@@ -170,9 +199,11 @@ class Outbox:
 
     async def _more(self) -> None:
         """Wait for further events: ours wake us, and those that another node leaves to us are looked for."""
-        with suppress(TimeoutError):
+        try:
             async with timeout(self._clock, LOOK_S if self._lease else None):
                 await self._wake.wait()
+        except TimeoutError:
+            self._known = None
 
     async def _mark(self) -> None:
         """Raises StoreError while the disk refuses; nothing is forgotten, so nothing is published again meanwhile."""

@@ -12,12 +12,12 @@ from voiceedge.context.storage.api_tables import webhook_deliveries, webhooks
 PORTION = 200  # rows of one statement
 
 
-async def keep(connection: AsyncConnection, published: Iterable[tuple[str, CloudEvent]]) -> None:
-    """Each event with its tenant, in the order in which a conversation's are to be sent."""
+async def keep(connection: AsyncConnection, published: Iterable[tuple[str, CloudEvent]]) -> bool:
+    """Each event with its tenant, in the order in which a conversation's are to be sent. Whether any is."""
     query = select(webhooks.c.id, webhooks.c.tenant, webhooks.c.types).where(webhooks.c.disabled_ms.is_(None))
     wanting = [(row.id, row.tenant, set(json.loads(row.types))) for row in await connection.execute(query)]
     if not wanting:
-        return
+        return False
     rows = [
         row_of(webhook, event)
         for tenant, event in published
@@ -26,6 +26,7 @@ async def keep(connection: AsyncConnection, published: Iterable[tuple[str, Cloud
     ]
     for start in range(0, len(rows), PORTION):
         await connection.execute(insert(webhook_deliveries), rows[start : start + PORTION])
+    return bool(rows)
 
 
 def row_of(webhook: str, event: CloudEvent) -> dict[str, object]:

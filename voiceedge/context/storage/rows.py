@@ -51,14 +51,19 @@ async def rows_of(connection: AsyncConnection, names: Iterable[str]) -> dict[str
 
 async def targets(connection: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
     """For each of these conversations the one it is a part of by now: mostly itself."""
+    return (await found(connection, names))[0]
+
+
+async def found(connection: AsyncConnection, names: Iterable[str]) -> tuple[dict[str, str], dict[str, Row]]:
+    """As `targets`, and the rows of all these conversations that there are."""
     into = {name: name for name in names}
+    rows: dict[str, Row] = {}
     asked: set[str] = set()
     while unasked := set(into.values()) - asked:
         asked |= unasked
-        rows = await rows_of(connection, unasked)
-        further = {name: row.joined_into for name, row in rows.items() if row.joined_into}
-        into = {name: further.get(target, target) for name, target in into.items()}
-    return into
+        rows |= await rows_of(connection, unasked)
+        into = {name: rows[target].joined_into or target if target in rows else target for name, target in into.items()}
+    return into, rows
 
 
 async def read(connection: AsyncConnection, names: Iterable[str]) -> dict[str, Kept]:

@@ -84,9 +84,9 @@ class _Engine:
     def __init__(self, path: Path) -> None:
         self._path, self._errands = path, _Errands()
         self._free = asyncio.Lock()
-        self._sqlite = create_engine("sqlite://", creator=partial(_connected, path), poolclass=NullPool)
-        event.listen(self._sqlite, "connect", _prepare)
-        event.listen(self._sqlite, "begin", _begin)
+        self.sync_engine = create_engine("sqlite://", creator=partial(_connected, path), poolclass=NullPool)
+        event.listen(self.sync_engine, "connect", _prepare)
+        event.listen(self.sync_engine, "begin", _begin)
         self._connection: Connection | None = None  # the thread's
 
     @asynccontextmanager
@@ -112,7 +112,7 @@ class _Engine:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = self._sqlite.connect()
+            self._connection = self.sync_engine.connect()
         return self._connection
 
     def _commit(self) -> None:
@@ -136,6 +136,11 @@ class _Transaction(AsyncConnection):
 
     async def execute(self, statement: Executable, parameters: Any = None, **_: Any) -> CursorResult[*tuple[Any, ...]]:
         return await self._errands.run(lambda: self._connected().execute(statement, parameters))
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = None, execution_options: Any = None) -> Any:
+        return await self._errands.run(
+            lambda: self._connected().exec_driver_sql(statement, parameters, execution_options)
+        )
 
     async def run_sync(
         self, fn: Callable[Concatenate[Connection, Options], Result], *arg: Options.args, **kw: Options.kwargs

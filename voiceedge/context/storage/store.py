@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,13 +17,14 @@ from voiceedge.context.storage import rows as stored
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.digital_tables import outbox_pruned
 from voiceedge.context.storage.lease import PUBLISHING
-from voiceedge.context.storage.rows import Kept, ms, portions
+from voiceedge.context.storage.rows import Kept, Row, ms, portions
 from voiceedge.context.storage.tables import outbox, tokens
 from voiceedge.errors import JoinRefusedError
 
 POSITIONS = "positions"  # the lock of who adds to the outbox
 RECENT = 1_000  # conversations, many more than have calls at once
 PRUNED_AT_ONCE = 5_000  # events
+_NEWEST = select(func.max(outbox.c.position))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,25 @@ class Pending:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """An event that was committed just now; `node` is to publish it."""
+
+    position: int
+    tenant: str
+    conversation: str
+    node: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one transaction has added, one position after the other; `sends`: there is something for webhooks."""
+
+    events: Sequence[Added]
+    sends: bool
+
+
 class Store:
     def __init__(self, database: Database, site: str, tenants: Mapping[str, str] | None = None) -> None:
         """`tenants`: called number to whose conversations it makes, where that is not the main one."""
@@ -42,6 +62,7 @@ class Store:
         # The records of running conversations as they were committed: to read one back for each batch of its events
         # would cost more than all the rest. One that was written since, here or elsewhere, is known by its revision.
         self._recent: OrderedDict[str, Kept] = OrderedDict()
+        self.listeners: list[Callable[[Commit], None]] = []
 
     @property
     def node(self) -> str:
@@ -52,9 +73,12 @@ class Store:
 
         Those of a conversation that was joined into another are that one's.
         """
-        events, records = await self._database.attempt(lambda connection: self._ingest(connection, batch))
+        commit, records = await self._database.attempt(lambda connection: self._ingest(connection, batch))
         self._remember(records)
-        return events
+        if commit.events:
+            for listen in self.listeners:
+                listen(commit)
+        return len(commit.events)
 
     async def join(self, *, visit: str, into: str) -> str:
         """File what the conversation `visit` has found out, and whatever it will, under `into`; the id of that one.
@@ -68,15 +92,15 @@ class Store:
 
     async def _ingest(
         self, connection: AsyncConnection, batch: Sequence[StampedEvent]
-    ) -> tuple[int, Mapping[str, Kept]]:
+    ) -> tuple[Commit, Mapping[str, Kept]]:
         await self._database.lock(connection, [PUBLISHING], share=True)
-        into = await self._locked(connection, {event.conversation for event in batch})
+        into, their_rows = await self._locked(connection, {event.conversation for event in batch})
         known = await _known_ids(connection, [event.id for event in batch])
         fresh = [
             _filed(event, into) for event in {event.id: event for event in batch if event.id not in known}.values()
         ]
         concerned = {event.conversation for event in fresh}
-        before = await self._current(connection, concerned)
+        before = await self._current(connection, {name: their_rows[name] for name in concerned & their_rows.keys()})
         owners = await self._owners(connection, concerned)
         records = dict(before)
         rows, published = [], []
@@ -95,21 +119,21 @@ class Store:
                 }
             )
         records = {name: _written(kept) for name, kept in records.items()}
-        if rows:
-            await stored.write(connection, records, before)
-            forgotten = {name for name, kept in records.items() if kept.record.forgotten}
-            await legs.keep(connection, fresh, self.node, nameless=forgotten)
-            await deliveries.keep(connection, published)
-            await self._add_to_outbox(connection, rows)
-        return len(rows), records
+        if not rows:
+            return Commit((), sends=False), records
+        await stored.write(connection, records, before)
+        forgotten = {name for name, kept in records.items() if kept.record.forgotten}
+        await legs.keep(connection, fresh, self.node, nameless=forgotten)
+        sends = await deliveries.keep(connection, published)
+        return Commit(await self._add_to_outbox(connection, rows), sends), records
 
     async def _join(self, connection: AsyncConnection, visit: str, into: str) -> tuple[str, Mapping[str, Kept]]:
         await self._database.lock(connection, [PUBLISHING], share=True)
-        targets = await self._locked(connection, {visit, into})
+        targets, rows = await self._locked(connection, {visit, into})
         visit, into = targets[visit], targets[into]
         if visit == into:
             return into, {}
-        found = await self._current(connection, {visit, into})
+        found = await self._current(connection, {name: rows[name] for name in {visit, into} & rows.keys()})
         earlier, later = found.get(into), found.get(visit)
         if earlier is None or earlier.record.forgotten:
             raise JoinRefusedError(f"conversation {into} is not known here: nothing can join it.")
@@ -125,23 +149,24 @@ class Store:
         await stored.join(connection, visit, into, _written(later), later.record.started_at)
         return into, {into: joined}
 
-    async def _locked(self, connection: AsyncConnection, names: set[str]) -> dict[str, str]:
-        """The conversations of which these are parts by now, held for ourselves with all of them."""
-        into = await stored.targets(connection, names)
-        while True:
+    async def _locked(self, connection: AsyncConnection, names: set[str]) -> tuple[dict[str, str], dict[str, Row]]:
+        """The conversations of which these are parts by now, held for ourselves with all of them; and their rows."""
+        held: set[str] = set()
+        into, rows = await stored.found(connection, names)
+        while self._database.shared and not set(into.values()) <= held:
             held = names | set(into.values())
             await self._database.lock(connection, held)
-            into = await stored.targets(connection, names)  # nobody joins any more what we hold
-            if set(into.values()) <= held:
-                return into
+            into, rows = await stored.found(connection, names)  # nobody joins any more what we hold
+        return into, rows
 
-    async def _current(self, connection: AsyncConnection, names: set[str]) -> dict[str, Kept]:
+    async def _current(self, connection: AsyncConnection, rows: Mapping[str, Row]) -> dict[str, Kept]:
         """The conversations' records, from memory where nobody has written them since."""
-        rows = await stored.rows_of(connection, names & self._recent.keys())
         records = {
-            name: self._recent[name] for name, row in rows.items() if self._recent[name].revision == row.revision
+            name: kept
+            for name, row in rows.items()
+            if (kept := self._recent.get(name)) and kept.revision == row.revision
         }
-        return records | await stored.read(connection, names - records.keys())
+        return records | await stored.read(connection, rows.keys() - records.keys())
 
     def _begun(self, event: StampedEvent) -> Kept:
         """The conversation that begins with this event; whose it is, is settled with it."""
@@ -149,13 +174,18 @@ class Store:
         tenant = event.changes.tenant or self._tenants.get(called, MAIN)
         return Kept(Conversation.begin(event.conversation, event.time, tenant), 0, 0)
 
-    async def _add_to_outbox(self, connection: AsyncConnection, rows: Sequence[Mapping[str, object]]) -> None:
+    async def _add_to_outbox(self, connection: AsyncConnection, rows: Sequence[Mapping[str, str]]) -> list[Added]:
         """The last thing in a transaction.
 
         Positions are given to one at a time, until its commit: whoever has seen one has seen all before it.
         """
         await self._database.lock(connection, [POSITIONS])
         await connection.execute(insert(outbox), rows)
+        newest = (await connection.execute(_NEWEST)).scalar_one()
+        return [
+            Added(newest - len(rows) + 1 + place, row["tenant"], row["conversation_id"], row["node"], row["body"])
+            for place, row in enumerate(rows)
+        ]
 
     async def _owners(self, connection: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
         """Who has events of these conversations to publish, and so must publish what follows."""
@@ -182,13 +212,21 @@ class Store:
     async def conversation(self, conversation_id: str) -> Conversation | None:
         """The one it is a part of by now; None also where nothing of it is kept any more."""
         async with self._database.begin() as connection:
-            name = (await stored.targets(connection, [conversation_id]))[conversation_id]
-            kept = (await stored.read(connection, [name])).get(name)
+            into, rows = await stored.found(connection, [conversation_id])
+            name = into[conversation_id]
+            records = await self._current(connection, {name: rows[name]} if name in rows else {})
+        self._remember(records)
+        kept = records.get(name)
         return kept.record if kept and not kept.record.forgotten else None
 
     @property
     def _own_pending(self) -> ColumnElement[bool]:
         return outbox.c.published_at_ms.is_(None) & (outbox.c.node == self.node)
+
+    async def newest(self) -> int:
+        """The position of the last event that was added; 0 where none is kept."""
+        async with self._database.begin() as connection:
+            return (await connection.execute(_NEWEST)).scalar_one() or 0
 
     async def pending(self, limit: int, after: int = 0) -> list[Pending]:
         query = (
