@@ -2,12 +2,14 @@
  * @file ve_media.h  The media thread of a worker: takes in what packets have come, and lets the conference bridge go on.
  *
  * PJSIP by itself wakes a thread for each packet, and another one every 20 ms for its bridge. One thread for both wakes
- * twice a frame, however many calls there are, holds no lock of Python's, and sleeps without a call:
+ * once a frame, however many calls there are, holds no lock of Python's, and sleeps without a call:
  *
- *   packets   ·  ·  ··   ·   · ·  ··  ·        stay in their sockets until …
- *   thread    ────┃────╷────┃────╷────┃────    … here: all are read ╷, and then the bridge reads, mixes and sends ┃
- *                  ╲    ╲    ╲
- *   keys           RFC 4733 of what was read: put in a queue, and the SIP pump is woken
+ *   packets   ·  ·  ··   · ·  ··  ·  ·    ·    stay in their sockets until …
+ *   thread    ────╷┃───────╷┃───────╷··┃──╷    … here: all are read ╷, then the bridge reads, mixes and sends ┃
+ *                            key ────╯ ╰────── the prompt is silent already
+ *
+ * A key (RFC 4733) is put in a queue and the SIP pump woken; the frame in which it is read waits 8 ms for what will be
+ * done about it. The frames of all workers are due at the same moments: one after the other, they find code in the cache.
  *
  * Threads: `ve_media_run` to `ve_media_close` belong to the SIP pump, which has called libCreate and libInit.
  */

@@ -17,6 +17,8 @@
 #define POLL_EVENTS 16       /* what one pj_ioqueue_poll handles at most */
 #define POLLS 8              /* a frame: more packets than that wait for the next */
 #define LOST_NS 200000000u   /* so far behind, the frames in between are left out */
+#define ANSWER_NS 8000000u   /* what it takes whoever is told of a key to silence the prompt, and more */
+#define GOES_ON 1u           /* PJMEDIA_STREAM_DTMF_IS_UPDATE: not the first packet of a press */
 #define DESCRIPTION_LONGS 256 /* pj_thread_desc has 64 */
 
 struct pj_time {
@@ -57,6 +59,7 @@ struct ve_media {
     struct watched watched[KEYS]; /* by the call's number: as many are never up at once */
     struct ve_told_key keys[KEYS];
     _Atomic uint32_t written, read;
+    uint32_t presses; /* told so far */
 };
 
 /* --- the media thread --- */
@@ -76,6 +79,7 @@ static void on_key(void *stream, void *given, const struct pj_key *key)
                                                        .flags = key->flags,
                                                        .at_ns = ve_now_ns()};
     atomic_store_explicit(&media->written, written + 1, memory_order_release);
+    media->presses += (key->flags & GOES_ON) == 0;
     (void)!send(media->waker, "\r\n\r\n", 4, MSG_DONTWAIT | MSG_NOSIGNAL); /* a full buffer wakes as well */
 }
 
@@ -120,6 +124,13 @@ static void sleep_until(uint64_t due_ns)
         ;
 }
 
+/** When frames are due: at the same moments in all workers, so that each finds in the cache what the one before it ran. */
+static uint64_t next_frame(const struct ve_media *media)
+{
+    const uint64_t frame_ns = media->frame_ms * 1000000u;
+    return (ve_now_ns() / frame_ns + 1) * frame_ns;
+}
+
 static void *work(void *given)
 {
     struct ve_media *media = given;
@@ -131,17 +142,16 @@ static void *work(void *given)
         return NULL;
     pthread_setname_np(pthread_self(), "media");
     while (wait_for_calls(media)) {
-        uint64_t due_ns = ve_now_ns();
-        while (is_running(media)) {
-            take_packets(media);
-            give_frame(media, &timestamp);
-            sleep_until(due_ns + frame_ns / 2);
-            take_packets(media); /* a key that is told here silences the prompt in the next frame already */
-            due_ns += frame_ns;
-            const uint64_t now_ns = ve_now_ns();
-            if (now_ns > due_ns + LOST_NS)
-                due_ns = now_ns;
+        uint64_t due_ns = next_frame(media);
+        for (; is_running(media); due_ns += frame_ns) {
+            if (ve_now_ns() > due_ns + LOST_NS)
+                due_ns = next_frame(media);
             sleep_until(due_ns);
+            const uint32_t presses = media->presses;
+            take_packets(media);
+            if (media->presses != presses)
+                sleep_until(due_ns + ANSWER_NS); /* so that the key silences the prompt in this frame already */
+            give_frame(media, &timestamp);
         }
     }
     return NULL;
