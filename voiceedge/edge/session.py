@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -187,7 +188,7 @@ class Session:
         with contextlib.suppress(LegEndedError, SipError):
             await self._leg.hang_up(code)
 
-    @property
+    @functools.cached_property
     def _called(self) -> str:
         """As others may see it: a number of ours as it is, a person's whom an agent or we have called by its end."""
         called = agent_codes.shown(self._leg.called)
@@ -195,7 +196,7 @@ class Session:
         long = sum(map(str.isdigit, called)) >= FEWEST_DIGITS_KEPT_OF
         return mask(called, PersonalDataClass.PERSONAL) if is_persons and long else called
 
-    @property
+    @functools.cached_property
     def _caller(self) -> str:
         """The same of whoever calls: an agent by name."""
         return self._origin.call.agent or mask(self._facts.caller, PersonalDataClass.PERSONAL)

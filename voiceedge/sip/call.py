@@ -219,14 +219,13 @@ class LiveCall(pj.Call):  # type: ignore[misc]
         self._keys.in_band_over(ended_ns)
 
     def silent_for(self, now: float) -> float:
-        """Seconds without a sign of the other side; 0 while none is due (not answered yet, or on hold)."""
+        """Seconds without a sign of the other side at the last tick; 0 while none is due (not answered, or on hold)."""
         if not self._confirmed:
             return 0.0
         if not self._hears:
             return 0.0 if self._port_open else now - self._confirmed_at
-        signs = self._meter.signs_of_life(self)
-        if signs != self._signs:
-            self._signs, self._signs_at = signs, now
+        if self._meter.signs_of_life != self._signs:
+            self._signs, self._signs_at = self._meter.signs_of_life, now
         return now - self._signs_at
 
     def tick(self) -> None:

@@ -66,33 +66,31 @@ def mouth_to_ear_ms(round_trip_ms: float | None, buffer_ms: float) -> float:
 
 
 class Meter:
-    """Counts a call's packets over all of its audio streams, in the pump: each re-INVITE may begin a new one."""
+    """Counts a call's packets over all of its audio streams, in the pump: each re-INVITE may begin a new one.
+
+    `signs_of_life` is a count, as of the last reading, that grows while the other side is there: of its packets and,
+    once one has come, of its reports. Who suppresses silence sends no audio while he listens, but reports on ours (RFC
+    3550, 6.2).
+    """
 
     def __init__(self) -> None:
         self._stream: int | None = None
+        self._codec = ""  # of it; asked for once
         self._last: Quality | None = None  # of all streams so far
         self._before: Quality | None = None  # … but the one that is up
+        self.signs_of_life = 0
 
     @property
     def up(self) -> bool:
         return self._stream is not None
 
     def begin(self, stream: int) -> None:
-        self._stream = stream
+        self._stream, self._codec = stream, ""
 
     def end(self, call: pj.Call) -> None:
         """The stream is about to go."""
         self._before = self.read(call)
         self._stream = None
-
-    def signs_of_life(self, call: pj.Call) -> int:
-        """A count that grows while the other side is there: of its packets and, once one has come, of its reports.
-
-        Who suppresses silence sends no audio while he listens, but reports on ours (RFC 3550, 6.2).
-        """
-        stat = call.getStreamStat(self._stream)  # kept by name: its parts are pointers into it
-        heard, told = stat.rtcp.rxStat.pkt, stat.rtcp.txStat.updateCount
-        return int(heard + told if heard else 0)
 
     def read(self, call: pj.Call) -> Quality | None:
         """As of now, or as it was last."""
@@ -105,10 +103,12 @@ class Meter:
         return self._last
 
     def _measured(self, call: pj.Call, stream: int) -> Quality:
-        stat, info, before = call.getStreamStat(stream), call.getStreamInfo(stream), self._before
+        stat, before = call.getStreamStat(stream), self._before  # kept by name: its parts are pointers into it
+        self._codec = self._codec or call.getStreamInfo(stream).codecName
         rtcp = stat.rtcp
         heard, sent = rtcp.rxStat, rtcp.txStat
         reported = sent.updateCount > 0
+        self.signs_of_life = heard.pkt + sent.updateCount if heard.pkt else 0
         round_trip, jitter_out = (before.round_trip_ms, before.jitter_out_ms) if before else (None, None)
         if rtcp.rttUsec.n:
             round_trip = rtcp.rttUsec.mean / 1000
@@ -121,7 +121,7 @@ class Meter:
         buffer_ms = float(stat.jbuf.avgDelayMsec)
         due = packets_in + lost_in
         return Quality(
-            codec=info.codecName,
+            codec=self._codec,
             packets_in=packets_in,
             packets_out=sent.pkt + (before.packets_out if before else 0),
             lost_in=lost_in,
