@@ -1,7 +1,8 @@
 """How often a code of the desk may be guessed, and that nobody locks out somebody else."""
 
+from voiceedge.channels.lately import KNOWN
 from voiceedge.clock import VirtualClock
-from voiceedge.web.desk.attempts import FORGOTTEN_S, KNOWN, LATELY_S, Attempts
+from voiceedge.web.desk.attempts import FORGOTTEN_S, LATELY_S, Attempts
 
 
 def fail(attempts: Attempts, agent: str, network: str, times: int = 1, *, known: bool = True) -> None:

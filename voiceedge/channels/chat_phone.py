@@ -1,10 +1,10 @@
 """From a chat to the telephone: a call to the customer by order, or a code with which the customer calls."""
 
-from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from voiceedge.channels.chat_model import Chat, ChatError
 from voiceedge.channels.chat_runs import given_values
+from voiceedge.channels.lately import Lately
 from voiceedge.channels.web_chat import WebChat
 from voiceedge.clock import Clock
 from voiceedge.context.events.digital import LinkSent
@@ -17,29 +17,24 @@ from voiceedge.switch.outbound.messages import OrderRequest
 from voiceedge.switch.outbound.service import OutboundService
 
 HOUR_S = 3600.0
-CALLS_OF_A_VISITOR, CALLS_TO_A_NUMBER, CODES_OF_A_CHAT = 5, 2, 10  # an hour
-MOST_KNOWN = 10_000
 LONGEST_NUMBER = 32
 
 
 class Sparing:
-    """At most so much in an hour for each name."""
+    """What a visitor may ask for in an hour."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._by_visitor, self._to_number = Lately(5, HOUR_S, clock), Lately(2, HOUR_S, clock)
+        self._codes = Lately(10, HOUR_S, clock)
 
-    def take(self, name: str, most: int) -> None:
+    def call(self, visitor: str, number: str) -> None:
         """Raises ChatError."""
-        now, times = self._clock.monotonic(), self._times.setdefault(name, deque())
-        while times and times[0] <= now - HOUR_S:
-            times.popleft()
-        if len(times) >= most:
-            raise ChatError("too_many", "that is enough for an hour", retry_after_s=times[0] + HOUR_S - now)
-        times.append(now)
-        self._times.move_to_end(name)
-        if len(self._times) > MOST_KNOWN:
-            self._times.popitem(last=False)
+        _take(self._by_visitor, visitor)
+        _take(self._to_number, number)
+
+    def code(self, chat: str) -> None:
+        """Raises ChatError."""
+        _take(self._codes, chat)
 
 
 @dataclass(frozen=True)
@@ -60,9 +55,8 @@ class ByPhone:
         digits = sum(map(str.isdigit, number))
         if not digits or len(number) > LONGEST_NUMBER:
             raise ChatError("bad_number", "this is no telephone number")
-        self.sparing.take(f"visitor {visitor}", CALLS_OF_A_VISITOR)
         hashed = pseudonym(number, self.key)
-        self.sparing.take(f"number {hashed}", CALLS_TO_A_NUMBER)
+        self.sparing.call(visitor, hashed)
         wanted = self.outbound.slots_of(settings.campaign, None)
         known = await self.context.conversation(chat.conversation)
         order = OrderRequest(
@@ -80,10 +74,16 @@ class ByPhone:
 
     async def code(self, chat: Chat) -> Ticket:
         """What the customer is asked for when calling, to go on there. Raises ChatError and StoreError."""
-        self.sparing.take(f"code {chat.id}", CODES_OF_A_CHAT)
+        self.sparing.code(chat.id)
         ticket = await self.context.continuing.issue(
             chat.conversation, PHONE, pin=True, number=True, tenant=chat.tenant
         )
         sent = LinkSent(interaction=chat.id, channel=PHONE, via=chat.channel, address=None, result="sent")
         QueueJournal(self.outgoing, chat.conversation, self.clock).record(sent)
         return ticket
+
+
+def _take(lately: Lately, name: str) -> None:
+    if left_s := lately.left_s(name):
+        raise ChatError("too_many", "that is enough for an hour", retry_after_s=left_s)
+    lately.add(name)

@@ -1,16 +1,13 @@
 """Codes are short: whoever guesses them is stopped, by name and by network, and nobody is locked out from afar."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Hashable
-from typing import TypeVar
 
+from voiceedge.channels.lately import Lately, keep
 from voiceedge.clock import Clock
 
 FORGOTTEN_S = 900.0
 LATELY_S = 30 * 86_400.0
-KNOWN = 10_000  # of one kind; of whom wrong codes came longest ago are forgotten
-
-Value = TypeVar("Value")
 
 
 class Attempts:
@@ -25,9 +22,9 @@ class Attempts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._of_both, self._of_agent = _Wrong(self.OF_BOTH, clock), _Wrong(self.OF_ONE, clock)
-        self._of_both_unknown, self._of_unknown = _Wrong(self.OF_BOTH, clock), _Wrong(self.OF_ONE, clock)
-        self._of_network = _Wrong(self.OF_ONE, clock)
+        self._of_both, self._of_agent = _lately(self.OF_BOTH, clock), _lately(self.OF_ONE, clock)
+        self._of_both_unknown, self._of_unknown = _lately(self.OF_BOTH, clock), _lately(self.OF_ONE, clock)
+        self._of_network = _lately(self.OF_ONE, clock)
         self._been: OrderedDict[Hashable, float] = OrderedDict()
 
     def locked_s(self, agent: str, network: str, *, known: bool) -> float:
@@ -48,36 +45,11 @@ class Attempts:
     def succeeded(self, agent: str, network: str) -> None:
         """Who can log in here may mistype again; what came from elsewhere still counts."""
         self._of_both.forget((agent, network))
-        _keep(self._been, (agent, network), self._clock.monotonic())
+        keep(self._been, (agent, network), self._clock.monotonic())
 
-    def _counters(self, *, known: bool) -> "tuple[_Wrong, _Wrong]":
+    def _counters(self, *, known: bool) -> tuple[Lately, Lately]:
         return (self._of_both, self._of_agent) if known else (self._of_both_unknown, self._of_unknown)
 
 
-class _Wrong:
-    """When the last wrong codes came of each, `most` of them at most."""
-
-    def __init__(self, most: int, clock: Clock) -> None:
-        self._most, self._clock = most, clock
-        self._times: OrderedDict[Hashable, deque[float]] = OrderedDict()
-
-    def left_s(self, key: Hashable) -> float:
-        times = self._times.get(key)
-        if times is None or len(times) < self._most:
-            return 0.0
-        return max(0.0, times[0] + FORGOTTEN_S - self._clock.monotonic())
-
-    def add(self, key: Hashable) -> None:
-        times = self._times.get(key) or deque(maxlen=self._most)
-        times.append(self._clock.monotonic())
-        _keep(self._times, key, times)
-
-    def forget(self, key: Hashable) -> None:
-        self._times.pop(key, None)
-
-
-def _keep(kept: OrderedDict[Hashable, Value], key: Hashable, value: Value) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    if len(kept) > KNOWN:
-        kept.popitem(last=False)
+def _lately(most: int, clock: Clock) -> Lately:
+    return Lately(most, FORGOTTEN_S, clock)
