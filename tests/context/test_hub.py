@@ -20,9 +20,15 @@ from voiceedge.errors import CursorError
 @asynccontextmanager
 async def running(database: Database) -> AsyncIterator[Hub]:
     hub = Hub(database, CLOCK)
+    async with running_hub(hub):
+        yield hub
+
+
+@asynccontextmanager
+async def running_hub(hub: Hub) -> AsyncIterator[None]:
     task = asyncio.create_task(hub.run())
     try:
-        yield hub
+        yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -49,6 +55,27 @@ async def test_who_listens_gets_what_is_committed_from_then_on(store: Store, dat
         (last,) = await some(subscription, 1)
     assert steps([*first, last]) == ["step-1", "step-2", "step-3"]
     assert last.tenant == "main"
+
+
+async def test_what_is_committed_here_is_not_read_back_unless_others_came_in_between(
+    new_database: Callable[..., Database], store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another, hub = new_database("node-2"), Hub(database, CLOCK)
+    await another.open()
+    store.listeners.append(lambda commit: hub.offer(commit.events))
+    async with hub.subscribe() as subscription:
+        await store.ingest([step(1)])
+        await some(subscription, 1)
+        await hub.catch_up(subscription)
+        with monkeypatch.context() as patched:
+            patched.setattr(hub, "_page", None)
+            await store.ingest([step(2), step(3, "other")])
+            own = await some(subscription, 2)
+        await Store(another, "seoul").ingest([step(4)])
+        async with running_hub(hub):
+            await store.ingest([step(5)])
+            assert steps([*own, *await some(subscription, 2)]) == ["step-2", "step-3", "step-4", "step-5"]
+    await another.close()
 
 
 async def test_who_was_away_goes_on_where_it_stopped(store: Store, database: Database, monkeypatch) -> None:
