@@ -20,7 +20,6 @@ from voiceedge.edge import blueprint, control, instance, logs, paths, priority, 
 from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.front import process as front
 from voiceedge.edge.handover import Handover
-from voiceedge.edge.immortal import immortalise
 from voiceedge.edge.member import EXIT_CONFIG
 from voiceedge.edge.pool import Pool, Process
 from voiceedge.edge.reload import Reload, Reloads
@@ -79,8 +78,7 @@ def _supervise(plan: Blueprint, file: Path | None, reload: Reload, adopted: Sequ
     pools = list(_pools(plan, *models))
     httpx.Client(verify=tls.client_context()).close()  # loads what it would load in each worker: 12 MB
     gc.collect()
-    immortalise()  # what is loaded by now stays shared with the children …
-    gc.freeze()  # … and is nothing that they look through for garbage
+    gc.freeze()  # what is loaded by now stays shared with the children
     code = Supervisor(pools, paths.status_file(plan.config), reloads=reloads, adopted=adopted).run()
     sweep(paths.drafts(plan.config))  # all are gone who wrote them
     return code
