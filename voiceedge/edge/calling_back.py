@@ -21,7 +21,7 @@ from voiceedge.edge.queue_desk import Report
 from voiceedge.edge.queueing import AGAIN_S, IN_VAIN, Queueing, sent_on
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.ringing import Ringing
-from voiceedge.edge.session import Surroundings
+from voiceedge.edge.surroundings import Surroundings
 from voiceedge.edge.talk import Parted, Talk
 from voiceedge.errors import LinkError
 from voiceedge.flow.call import CallEnded as CallIsOver

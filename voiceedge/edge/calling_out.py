@@ -17,7 +17,8 @@ from voiceedge.edge.lines import Candidate, Way
 from voiceedge.edge.link import Handler, Head
 from voiceedge.edge.origin import Origin
 from voiceedge.edge.outbound_desk import OutboundDesk
-from voiceedge.edge.session import Session, Surroundings
+from voiceedge.edge.session import Session
+from voiceedge.edge.surroundings import Surroundings
 from voiceedge.errors import SipError
 from voiceedge.flow.call import CallEnded
 from voiceedge.sip.events import Answered, Key

@@ -5,84 +5,45 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import structlog
 
 from voiceedge.audio.channel import ChannelStats
 from voiceedge.audio.events import AudioEvent, KeyDown, KeyUp, Level, ToneBegun, ToneEnded
-from voiceedge.audio.recording import Recorder
 from voiceedge.audio.tones import ToneKind
-from voiceedge.clock import Clock
-from voiceedge.config import Config
 from voiceedge.connectors.answers import Answer
 from voiceedge.context.cloudevents import new_id
-from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, Cause, Journal, ToneHeard
+from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, Cause, ToneHeard
 from voiceedge.context.privacy.pii import FEWEST_DIGITS_KEPT_OF, PersonalDataClass, mask, mask_text
 from voiceedge.edge import agent_codes
 from voiceedge.edge.customer import Caller
 from voiceedge.edge.dialling import Dialling
-from voiceedge.edge.ears import WorkerEars
 from voiceedge.edge.hearing import Hearing
 from voiceedge.edge.inbox import Inbox
-from voiceedge.edge.known_legs import KnownLegs
-from voiceedge.edge.leg_record import LegBook
 from voiceedge.edge.line import HUNG_UP, LineQuality
-from voiceedge.edge.lines import Lines
 from voiceedge.edge.link import Head
 from voiceedge.edge.live_call import LiveCall
 from voiceedge.edge.origin import Origin, origin_of
-from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.queueing import Queueing
 from voiceedge.edge.recordings import CallRecordings
 from voiceedge.edge.sound import Sound
 from voiceedge.edge.speaker import Speaker
-from voiceedge.edge.tally import Tally
-from voiceedge.edge.tickets import TicketOffice
-from voiceedge.edge.transcript import Transcripts
-from voiceedge.edge.voice import WorkerVoice
+from voiceedge.edge.surroundings import Surroundings
 from voiceedge.edge.voicemail import Mailboxes
 from voiceedge.errors import LegEndedError, NativeError, SipError
-from voiceedge.flow.book import FlowBook, Flows
+from voiceedge.flow.book import Flows
 from voiceedge.flow.engine import FlowRun
 from voiceedge.flow.look_up import LookUps, Query, Request
 from voiceedge.sip.events import Ended
 from voiceedge.sip.leg import Leg
 from voiceedge.switch.direct import direct
 from voiceedge.switch.numbers import is_anonymous
-from voiceedge.switch.plan import Plan
-from voiceedge.switch.routing import Destination, Router
+from voiceedge.switch.routing import Destination
 
 TEMPORARILY_UNAVAILABLE, INTERNAL_ERROR = 480, 500
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all calls of a worker share."""
-
-    config: Config
-    plan: Plan
-    router: Router
-    clock: Clock
-    book: FlowBook
-    ears: WorkerEars
-    voice: WorkerVoice
-    recorder: Recorder
-    lines: Lines
-    queues: QueueDesk
-    transcripts: Transcripts | None
-    tickets: TicketOffice
-    look_ups: LookUps
-    journal_of: Callable[[str], Journal]
-    customer_of: Callable[[str], str | None]
-    tally: Tally = field(default_factory=Tally)
-    known_legs: KnownLegs = field(default_factory=KnownLegs)
-
-    def legs_of(self, conversation: str) -> LegBook:
-        return LegBook(conversation, self.journal_of(conversation), self.clock, self.tally, self.known_legs)
 
 
 class PatientLookUps:

@@ -41,7 +41,8 @@ from voiceedge.edge.outbound_desk import OutboundDesk
 from voiceedge.edge.phones import Phones
 from voiceedge.edge.queue_desk import QueueDesk
 from voiceedge.edge.sending_on import SendingOn
-from voiceedge.edge.session import INTERNAL_ERROR, Session, Surroundings
+from voiceedge.edge.session import INTERNAL_ERROR, Session
+from voiceedge.edge.surroundings import Surroundings
 from voiceedge.edge.tickets import TicketOffice
 from voiceedge.edge.tracing import Tracing
 from voiceedge.edge.transcript import Transcripts
