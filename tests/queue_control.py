@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.context.service import ContextService
-from voiceedge.edge import paths, queue_room
-from voiceedge.edge.link import LinkClient, LinkServer
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import LinkClient, LinkServer
+from voiceedge.edge.rooms import queue_room
 
 
 @asynccontextmanager

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 from voiceedge.config import Config
-from voiceedge.edge import paths
-from voiceedge.edge.link import LinkServer
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import LinkServer
 
 
 async def test_what_is_printed_is_json_and_nothing_else(tmp_path):

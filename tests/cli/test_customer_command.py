@@ -16,8 +16,9 @@ from voiceedge.clock import RealClock
 from voiceedge.context.events.call import CallStarted
 from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import customer_room, paths
-from voiceedge.edge.link import LinkServer
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import LinkServer
+from voiceedge.edge.rooms import customer_room
 
 assert customer  # commands are loaded when asked for
 assert access

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from voiceedge import config
 from voiceedge.cli import agent, app, queue
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.switch.queues.messages import AgentView, Place
 
 SETTINGS = """

@@ -14,7 +14,7 @@ from service import RunningService
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.call import TurnHeard
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 
 CODES = {"kim": "102030", "lee": "405060", "boss": "708090", "short": "11", "other": "515253"}
 TITLES = {"kim": "김상담", "lee": "이상담", "boss": "박팀장", "short": "최상담", "other": "남의집"}

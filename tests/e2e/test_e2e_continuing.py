@@ -14,7 +14,7 @@ from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.digital import InteractionStarted
 from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.record import Changes
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 
 pytestmark = [
     pytest.mark.slow,

@@ -25,7 +25,7 @@ from service import RunningService
 from switching import in_talk
 from talk import now_ns, talk, until
 
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.errors import LinkError
 
 pytestmark = [

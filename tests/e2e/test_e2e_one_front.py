@@ -22,7 +22,7 @@ from service import RunningService
 from switching import in_talk
 from talk import until
 
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 
 pytestmark = [
     pytest.mark.slow,

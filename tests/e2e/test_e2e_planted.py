@@ -12,7 +12,7 @@ from commands import voiceedge
 from talk import talk, until
 
 from voiceedge.context.privacy.said import digits_in
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.errors import LinkError
 
 pytestmark = pytest.mark.slow

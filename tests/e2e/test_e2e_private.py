@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from talk import talk
 
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.errors import LinkError
 
 pytestmark = pytest.mark.slow

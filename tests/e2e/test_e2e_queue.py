@@ -12,7 +12,7 @@ from talk import now_ns, talk, until
 from voiceedge.audio import synthesis, wav
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.config import Prompts
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.flow.call import Utterance
 
 pytestmark = pytest.mark.slow

@@ -27,9 +27,9 @@ from registering import md5
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
-from voiceedge.edge import paths
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.edge.front import process
-from voiceedge.edge.link import LinkClient
 from voiceedge.switch.plan import load_plan
 
 START_S = 15.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voiceedge.edge.agent_keys import AgentKeys, BackToCaller, Consult, SendOn, TalkAll
+from voiceedge.edge.call.agent_keys import AgentKeys, BackToCaller, Consult, SendOn, TalkAll
 
 
 def commands(keys):

@@ -17,9 +17,9 @@ from voiceedge.context.events.digital import InteractionStarted
 from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.record import Changes
 from voiceedge.context.service import ContextService
-from voiceedge.edge import continuing_room
-from voiceedge.edge.link import LinkClient, LinkServer
-from voiceedge.edge.tickets import TicketOffice
+from voiceedge.edge.between.link import LinkClient, LinkServer
+from voiceedge.edge.call.tickets import TicketOffice
+from voiceedge.edge.rooms import continuing_room
 from voiceedge.flow.call import CallFacts, Continued, HandOver, HandOverTicket, NotContinued
 
 CLOCK, KIM = RealClock(), "01012345678"

@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 from voiceedge.clock import VirtualClock
-from voiceedge.edge.counting import LinkCaps, handlers
-from voiceedge.edge.link import LinkClient, LinkServer
+from voiceedge.edge.between.link import LinkClient, LinkServer
+from voiceedge.edge.call.counting import LinkCaps, handlers
 from voiceedge.switch.caps import LEASE_S, RENEW_S, TRUNK_UP, LocalCaps, call_out
 from voiceedge.switch.plan import Plan, Trunk
 

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from voiceedge.appliance.finding import State
 from voiceedge.cli import app
 from voiceedge.config import Config, Connectors, Flows, Mqtt, Prompts, Recording, Sip, Site, Speech
-from voiceedge.edge import connector_check, doctor, paths, service
+from voiceedge.edge import service
+from voiceedge.edge.between import paths
+from voiceedge.edge.checks import connector_check, doctor
 from voiceedge.errors import ModelMissingError, NativeError
 from voiceedge.flow.call import Utterance
 

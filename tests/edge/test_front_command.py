@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from voiceedge.appliance.finding import State
 from voiceedge.cli import app
 from voiceedge.config import Config, Log
-from voiceedge.edge import doctor, logs
+from voiceedge.edge.between import logs
+from voiceedge.edge.checks import doctor
 from voiceedge.edge.front import kamailio, place
 from voiceedge.errors import ConfigError
 from voiceedge.switch.plan import Plan

@@ -10,7 +10,7 @@ from peer import Peer, PeerCall
 from test_front import call_and_hear, no_calls, serve, statuses
 
 from voiceedge.appliance.finding import State
-from voiceedge.edge import doctor
+from voiceedge.edge.checks import doctor
 from voiceedge.edge.front import nodes
 
 pytestmark = needs_kamailio

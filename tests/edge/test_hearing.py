@@ -9,8 +9,8 @@ from voiceedge.audio.events import Offset, Onset
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.clock import RealClock
 from voiceedge.config import Audio
-from voiceedge.edge.hearing import Hearing
-from voiceedge.edge.line import channel_settings
+from voiceedge.edge.call.hearing import Hearing
+from voiceedge.edge.call.line import channel_settings
 from voiceedge.speech.heard import Expectation, Phrase
 
 RATE = 8000

@@ -17,7 +17,7 @@ from voiceedge.context.events.call import RecordingDeleted
 from voiceedge.context.storage.api_tables import api_answers
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.tables import legs
-from voiceedge.edge import keeping
+from voiceedge.edge.rooms import keeping
 from voiceedge.errors import StoreError
 from voiceedge.web.api.once import Answers
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voiceedge.edge.keys import KeyCollector
+from voiceedge.edge.call.keys import KeyCollector
 from voiceedge.flow.call import KeyRule
 
 MENU = KeyRule(single=frozenset("120"))

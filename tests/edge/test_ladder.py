@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from voiceedge.edge import ladder_picture
-from voiceedge.edge.ladder import lines, read_ladder
+from voiceedge.edge.tracing import ladder_picture
+from voiceedge.edge.tracing.ladder import lines, read_ladder
 from voiceedge.sip.message import read_message, without_secrets
 
 SVG = "{http://www.w3.org/2000/svg}"

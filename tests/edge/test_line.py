@@ -7,7 +7,7 @@ import pytest
 from voiceedge.audio.events import Level
 from voiceedge.audio.tones import ToneKind
 from voiceedge.config import Audio
-from voiceedge.edge.line import LineQuality, channel_settings
+from voiceedge.edge.call.line import LineQuality, channel_settings
 from voiceedge.errors import ConfigError
 
 HEARD = Level(None, 0, -20.0, 12_000, 0.0, 0, None, 0.0, 0)  # type: ignore[arg-type] - no channel is asked

@@ -6,7 +6,7 @@ import pytest
 
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
-from voiceedge.edge.lines import Candidate, Lines
+from voiceedge.edge.call.lines import Candidate, Lines
 from voiceedge.switch.guard import Reason, Refusal
 from voiceedge.switch.plan import Plan
 

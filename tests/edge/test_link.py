@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from voiceedge.edge.link import LIMIT, Head, LinkClient, LinkServer
+from voiceedge.edge.between.link import LIMIT, Head, LinkClient, LinkServer
 from voiceedge.errors import LinkError, StoreError
 
 

@@ -11,10 +11,10 @@ from voiceedge.audio.events import Offset, Onset
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.settings import ChannelSettings, VoiceSettings
 from voiceedge.clock import VirtualClock
-from voiceedge.edge.hearing import Hearing
-from voiceedge.edge.inbox import Inbox
-from voiceedge.edge.live_call import LiveCall
-from voiceedge.edge.speaker import Speaker
+from voiceedge.edge.call.hearing import Hearing
+from voiceedge.edge.call.inbox import Inbox
+from voiceedge.edge.call.live_call import LiveCall
+from voiceedge.edge.call.speaker import Speaker
 from voiceedge.flow.call import Button, CallEnded, Keyed, KeyRule, NoInput, Question, Utterance
 from voiceedge.sip.events import Ended, Key
 from voiceedge.speech.evidence import PhraseScore, WhisperEvidence

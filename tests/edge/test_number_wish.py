@@ -1,6 +1,6 @@
 """Which number somebody wants to be called back by."""
 
-from voiceedge.edge.number_wish import NumberWish, Wish
+from voiceedge.edge.call.number_wish import NumberWish, Wish
 
 
 def wish(caller="01012345678", reachable=lambda number: not number.startswith("00")):

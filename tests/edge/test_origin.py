@@ -2,7 +2,7 @@
 
 import pytest
 
-from voiceedge.edge.origin import origin_of, wanted_headers
+from voiceedge.edge.call.origin import origin_of, wanted_headers
 from voiceedge.switch.plan import AgentEntry, Plan, Trunk
 
 CONFIGURED = ("User-to-User", "X-Customer-Ref")

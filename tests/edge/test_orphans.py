@@ -9,7 +9,7 @@ from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, LegEnded
 from voiceedge.context.storage.legs import summary
-from voiceedge.edge.orphans import LOOK_S, Orphans
+from voiceedge.edge.rooms.orphans import LOOK_S, Orphans
 from voiceedge.errors import StoreError
 
 CLOCK = VirtualClock()

@@ -9,9 +9,9 @@ import pytest
 
 from voiceedge.audio.pipeline import Pipeline
 from voiceedge.clock import VirtualClock
-from voiceedge.edge.inbox import Inbox
-from voiceedge.edge.party import Party
-from voiceedge.edge.ringing import Ringing
+from voiceedge.edge.call.inbox import Inbox
+from voiceedge.edge.call.party import Party
+from voiceedge.edge.call.ringing import Ringing
 from voiceedge.flow.call import CallEnded
 from voiceedge.sip.events import Ended, Event, Replaced
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from voiceedge.edge import priority
+from voiceedge.edge.between import priority
 
 
 def in_a_thread(work):

@@ -12,10 +12,10 @@ from queue_control import control
 
 from voiceedge.clock import RealClock
 from voiceedge.config import Config, Mqtt, Site, Switch
-from voiceedge.edge import paths
-from voiceedge.edge.agent_codes import is_agent_code, obey, shown
-from voiceedge.edge.link import Head, LinkClient, LinkRefusedError, LinkServer
-from voiceedge.edge.queue_desk import QueueDesk
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import Head, LinkClient, LinkRefusedError, LinkServer
+from voiceedge.edge.call.agent_codes import is_agent_code, obey, shown
+from voiceedge.edge.call.queue_desk import QueueDesk
 from voiceedge.errors import LinkError
 from voiceedge.switch.queues.messages import CallBackOrder, Join, View
 from voiceedge.switch.routing import Incoming

@@ -11,7 +11,7 @@ from peer import Peer
 from registering import authorization
 from service import RunningService
 
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.errors import LinkError
 
 PLAN = '[queues.sales]\n[agents.kim]\nphone = "kim"\nqueues = ["sales"]\n'

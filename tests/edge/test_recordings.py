@@ -15,7 +15,7 @@ from voiceedge.audio.recording import Recorder, RecordingSettings, load_opus
 from voiceedge.clock import VirtualClock
 from voiceedge.config import Config
 from voiceedge.context.events.call import RecordingEnded, RecordingStarted
-from voiceedge.edge.recordings import CallRecordings
+from voiceedge.edge.call.recordings import CallRecordings
 from voiceedge.errors import NativeError
 from voiceedge.flow.call import CallFacts, RecordAction
 from voiceedge.sip.events import Ended

@@ -9,8 +9,8 @@ from voiceedge.audio.recording import Recorder
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted
-from voiceedge.edge.phones import Phones
-from voiceedge.edge.surroundings import Surroundings
+from voiceedge.edge.call.phones import Phones
+from voiceedge.edge.call.surroundings import Surroundings
 from voiceedge.edge.worker import Switchboard
 from voiceedge.errors import LegEndedError, SipError
 from voiceedge.flow.book import FlowBook

@@ -6,7 +6,7 @@ from voiceedge.appliance.finding import State
 from voiceedge.clock import RealClock
 from voiceedge.config import Config, Mqtt, Site, Store, Switch
 from voiceedge.context.service import ContextService
-from voiceedge.edge import store_check
+from voiceedge.edge.checks import store_check
 
 
 @pytest.fixture

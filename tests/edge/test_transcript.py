@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from voiceedge.audio.events import Offset, Onset
-from voiceedge.edge.transcript import LONGEST_S, MOST_WAITING, RATE, Listener, Transcripts
+from voiceedge.edge.call.transcript import LONGEST_S, MOST_WAITING, RATE, Listener, Transcripts
 from voiceedge.errors import NativeError
 from voiceedge.speech.evidence import WhisperEvidence
 

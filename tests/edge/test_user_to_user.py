@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voiceedge.edge.user_to_user import MOST, tokens_of, uui_of
+from voiceedge.edge.call.user_to_user import MOST, tokens_of, uui_of
 
 TOKEN = "0a1b2c3d.AbCdEfGhIjKlMnOpQrStUv.AbCdEfGhIjKlMnOpQrStUvWx"
 OTHER = "0a1b2c3d.BbCdEfGhIjKlMnOpQrStUv.AbCdEfGhIjKlMnOpQrStUvWx"

@@ -8,7 +8,7 @@ from certificates import certify
 
 from voiceedge.appliance.finding import State
 from voiceedge.config import Config
-from voiceedge.edge import web_check
+from voiceedge.edge.checks import web_check
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 from voiceedge.clock import Clock, RealClock
 from voiceedge.config import Config
 from voiceedge.context.events.call import LegEnded
-from voiceedge.edge import paths
-from voiceedge.edge.link import Handler, Head, LinkServer
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import Handler, Head, LinkServer
+from voiceedge.edge.call.tally import Tally
 from voiceedge.edge.metrics import serving
-from voiceedge.edge.tally import Tally
 
 DAY = {"handled": 8, "abandoned": 2, "overflowed": 1, "called_back": 3, "service_level": 0.75, "wait_s": 12.5}
 QUIET = {"handled": 0, "abandoned": 0, "overflowed": 0, "called_back": 0, "service_level": None, "wait_s": None}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from voiceedge.channels.file import ChannelsFile
-from voiceedge.edge.flow_names import outside_of
+from voiceedge.edge.checks.flow_names import outside_of
 from voiceedge.flow.book import FlowBook, check_paths
 from voiceedge.switch.plan import Plan
 

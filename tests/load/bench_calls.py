@@ -36,7 +36,7 @@ from service import Events, RunningService
 from voiceedge.audio import synthesis, wav
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.config import Prompts, Speech
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.errors import VoiceEdgeError
 from voiceedge.flow.call import Utterance
 from voiceedge.speech import models

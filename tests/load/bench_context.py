@@ -61,7 +61,7 @@ from voiceedge.context.events.call import (
 )
 from voiceedge.context.publishing.follow import Seen, follow
 from voiceedge.context.publishing.journal import Outgoing, QueueJournal
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 
 FLOWS = Path(__file__).parents[1] / "e2e" / "flows"
 CONVERSATIONS, WORKERS = 200, 50

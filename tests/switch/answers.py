@@ -19,7 +19,7 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.config import Audio, Prompts
-from voiceedge.edge.line import channel_settings
+from voiceedge.edge.call.line import channel_settings
 from voiceedge.errors import ModelMissingError
 from voiceedge.flow.call import Utterance
 from voiceedge.speech.telephone import mu_law_round_trip

@@ -14,7 +14,7 @@ from service import RunningService
 from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, EventData, StepEntered, TurnHeard
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between.link import LinkClient
 
 ORDER = {"status": "shipped", "carrier": "한빛택배", "arrives": "2026-11-24"}
 CALL, CONVERSATION = "the-call", "conversation-by-phone-{}"

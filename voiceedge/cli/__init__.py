@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from voiceedge.config import Log
-from voiceedge.edge import logs
+from voiceedge.edge.between import logs
 
 HELPERS = frozenset({"control", "options"})  # modules that are no command
 COMMANDS = tuple(sorted({module.name for module in pkgutil.iter_modules(__path__)} - HELPERS))

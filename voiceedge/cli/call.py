@@ -12,7 +12,7 @@ from voiceedge.config import Prompts
 from voiceedge.errors import VoiceEdgeError
 
 if TYPE_CHECKING:
-    from voiceedge.edge.caller import Caller
+    from voiceedge.edge.demo.caller import Caller
 
 KINDS = ("say", "keys", "wav", "wait")
 
@@ -56,7 +56,7 @@ async def _call(
     record: Path | None,
     state: Path,
 ) -> None:
-    from voiceedge.edge.caller import dial  # noqa: PLC0415 - loads the SIP stack
+    from voiceedge.edge.demo.caller import dial  # noqa: PLC0415 - loads the SIP stack
 
     prompts = Prompts(voice=voice)
     async with dial(

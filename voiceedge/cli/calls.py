@@ -59,7 +59,7 @@ def hang_up(
     config_file: ConfigOption = None,
 ) -> None:
     """End a call. Exit code 1: there is none of that name."""
-    from voiceedge.edge.live_view import ask_workers  # noqa: PLC0415 - as below: no other command needs the database
+    from voiceedge.edge.call.live_view import ask_workers  # noqa: PLC0415 - as below: no other command needs the database
 
     answers = asyncio.run(ask_workers(settings_of(config_file), "hang_up", {"conversation": call}))
     ended = [conversation for answer in answers.values() for conversation in answer["ended"]]
@@ -131,8 +131,8 @@ def trace(
 
     Exit code 1: no worker knows such a call, or it is not clear which one is meant.
     """
-    from voiceedge.edge import ladder, ladder_picture  # noqa: PLC0415
-    from voiceedge.edge.live_view import ask_workers  # noqa: PLC0415
+    from voiceedge.edge.call.live_view import ask_workers  # noqa: PLC0415
+    from voiceedge.edge.tracing import ladder, ladder_picture  # noqa: PLC0415
 
     request = {"conversation": call, "full": full}
     answers = asyncio.run(ask_workers(settings_of(config_file), "trace", request))
@@ -165,7 +165,7 @@ def vars_of(one: "Summary") -> dict[str, Any]:
 
 
 async def _up(settings: config.Config) -> list[dict[str, Any]]:
-    from voiceedge.edge.live_view import ask_workers  # noqa: PLC0415
+    from voiceedge.edge.call.live_view import ask_workers  # noqa: PLC0415
 
     answers = await ask_workers(settings, "calls")
     if not answers:

@@ -9,8 +9,8 @@ import typer
 from pydantic import BaseModel
 
 from voiceedge import config
-from voiceedge.edge import paths
-from voiceedge.edge.link import LinkClient
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import LinkClient
 from voiceedge.errors import VoiceEdgeError
 
 Answer = TypeVar("Answer", bound=BaseModel)

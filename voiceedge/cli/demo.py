@@ -17,7 +17,7 @@ from voiceedge.clock import RealClock
 from voiceedge.errors import VoiceEdgeError
 
 if TYPE_CHECKING:
-    from voiceedge.edge.demo import Line
+    from voiceedge.edge.demo.play import Line
 
 WHO_WIDTH = 10
 PROGRESS_EVERY_S = 5.0
@@ -29,7 +29,7 @@ def demo(
     state: Annotated[Path, typer.Option(help="Where rendered prompts are kept for the next time.")] = Path("var/demo"),
 ) -> None:
     """Run the service on loopback; a customer who speaks Korean calls, chats and calls. Exit 0: all went well."""
-    from voiceedge.edge import demo as play  # noqa: PLC0415 - loads the speech libraries
+    from voiceedge.edge.demo import play  # noqa: PLC0415 - loads the speech libraries
 
     screen = DemoScreen(Console(highlight=False, soft_wrap=True))
     try:

@@ -42,7 +42,7 @@ def doctor(
 
 
 async def _examine(settings: config.Config, *, quiet: bool) -> list[Finding]:
-    from voiceedge.edge import doctor as examination  # noqa: PLC0415 - loads what no other command needs
+    from voiceedge.edge.checks import doctor as examination  # noqa: PLC0415 - loads what no other command needs
 
     findings = []
     async for finding in examination.examine(settings):

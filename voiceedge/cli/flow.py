@@ -22,7 +22,7 @@ from voiceedge.config import Speech
 from voiceedge.connectors.answers import Answer, Failed, Found, NotFound
 from voiceedge.connectors.service import Connectors, load_profiles
 from voiceedge.context.events.call import EventData, StepEntered
-from voiceedge.edge.flow_names import outside_of
+from voiceedge.edge.checks.flow_names import outside_of
 from voiceedge.errors import ConfigError, FlowError, ModelMissingError
 from voiceedge.flow.book import Flows, check_paths, flows_beside
 from voiceedge.flow.call import Keyed, NoInput, Question, Reply, TransferResult

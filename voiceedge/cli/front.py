@@ -15,7 +15,7 @@ from voiceedge import config
 from voiceedge.cli import app
 from voiceedge.cli.control import ask
 from voiceedge.cli.options import ConfigOption, JsonOption
-from voiceedge.edge import paths
+from voiceedge.edge.between import paths
 from voiceedge.errors import VoiceEdgeError
 
 front = typer.Typer(no_args_is_help=True, help="The front (Kamailio): bans, phones, trunks, nodes, and a check.")

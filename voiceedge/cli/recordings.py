@@ -53,7 +53,7 @@ def export(
     Exit code 1: it could not be, and there is no new file; or its end is missing, and what there is was written.
     """
     from voiceedge.audio.sealed import EndsEarlyError, load_site_key, unseal  # noqa: PLC0415 - cryptography is slow
-    from voiceedge.edge import keeping  # noqa: PLC0415
+    from voiceedge.edge.rooms import keeping  # noqa: PLC0415
 
     settings = settings_of(config_file)
     try:

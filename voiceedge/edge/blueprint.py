@@ -24,8 +24,8 @@ from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.connectors.profile import Profile
 from voiceedge.connectors.service import Connectors
-from voiceedge.edge import logs
-from voiceedge.edge.flow_names import outside_of
+from voiceedge.edge.between import logs
+from voiceedge.edge.checks.flow_names import outside_of
 from voiceedge.edge.front import kamailio
 from voiceedge.edge.front.place import LOOPBACK, find_program, free_port, settle
 from voiceedge.errors import ConfigError, FlowError, VoiceEdgeError

@@ -14,23 +14,23 @@ from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events.call import MADE_BY_US
 from voiceedge.context.privacy.pii import pseudonym_key
 from voiceedge.context.service import ContextService
-from voiceedge.edge import (
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import Handler, Head, LinkServer
+from voiceedge.edge.between.member import Facts, Reporter
+from voiceedge.edge.call import counting
+from voiceedge.edge.call.live_view import ask_workers
+from voiceedge.edge.metrics import serving
+from voiceedge.edge.rooms import (
     chat_room,
     commands,
     continuing_room,
-    counting,
     customer_room,
     keeping,
     key_room,
     outbound_room,
-    paths,
     queue_room,
 )
-from voiceedge.edge.link import Handler, Head, LinkServer
-from voiceedge.edge.live_view import ask_workers
-from voiceedge.edge.member import Facts, Reporter
-from voiceedge.edge.metrics import serving
-from voiceedge.edge.orphans import Orphans
+from voiceedge.edge.rooms.orphans import Orphans
 from voiceedge.switch.caps import StoreCaps
 from voiceedge.web import commanding
 from voiceedge.web import serving as web

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from voiceedge.edge.member import Facts, Main
+from voiceedge.edge.between.member import Facts, Main
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from voiceedge.config import Config
-from voiceedge.edge import paths
-from voiceedge.edge.serving import Status, read_status
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.serving import Status, read_status
 from voiceedge.errors import ConfigError, VoiceEdgeError
 
 LOOK_S = 0.2

@@ -16,11 +16,12 @@ from voiceedge.audio.sealed import sweep
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.clock import RealClock
 from voiceedge.config import Config
-from voiceedge.edge import blueprint, control, instance, logs, paths, priority, speech_process, systemd, worker
+from voiceedge.edge import blueprint, control, instance, speech_process, systemd, worker
+from voiceedge.edge.between import logs, paths, priority
+from voiceedge.edge.between.member import EXIT_CONFIG
 from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.front import process as front
 from voiceedge.edge.handover import Handover
-from voiceedge.edge.member import EXIT_CONFIG
 from voiceedge.edge.pool import Pool, Process
 from voiceedge.edge.reload import Reload, Reloads
 from voiceedge.edge.supervisor import Supervisor

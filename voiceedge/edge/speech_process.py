@@ -17,10 +17,10 @@ from voiceedge.audio import synthesis
 from voiceedge.audio.prompts import PromptLibrary
 from voiceedge.clock import Clock
 from voiceedge.config import Config
-from voiceedge.edge import paths
-from voiceedge.edge.link import Handler, Head, LinkServer
-from voiceedge.edge.member import Facts, Reporter
-from voiceedge.edge.wire import expectation_from_json, piece_from_json
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import Handler, Head, LinkServer
+from voiceedge.edge.between.member import Facts, Reporter
+from voiceedge.edge.between.wire import expectation_from_json, piece_from_json
 from voiceedge.errors import FlowError, ModelMissingError, SpeechBusyError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.frame import fixed_prompts

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from voiceedge.edge import handover, systemd
-from voiceedge.edge.member import BEAT_S, EXIT_CONFIG, Reporter, become
+from voiceedge.edge.between.member import BEAT_S, EXIT_CONFIG, Reporter, become
 from voiceedge.edge.pool import Pool, Process, free_seat, next_steps
 from voiceedge.edge.reload import Reloads
 from voiceedge.edge.status import StatusFile

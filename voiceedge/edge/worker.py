@@ -24,30 +24,31 @@ from voiceedge.connectors.service import Connectors
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.publishing.journal import Outgoing, QueueJournal
-from voiceedge.edge import keeping, paths
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import LinkClient, LinkServer
+from voiceedge.edge.between.member import Facts, Reporter
 from voiceedge.edge.blueprint import Blueprint
-from voiceedge.edge.calling_back import CallBacks
-from voiceedge.edge.calling_out import CallsOut
-from voiceedge.edge.counting import LinkCaps
-from voiceedge.edge.ears import WorkerEars
+from voiceedge.edge.call.calling_back import CallBacks
+from voiceedge.edge.call.calling_out import CallsOut
+from voiceedge.edge.call.counting import LinkCaps
+from voiceedge.edge.call.ears import WorkerEars
+from voiceedge.edge.call.line import channel_settings
+from voiceedge.edge.call.lines import Lines
+from voiceedge.edge.call.live_view import LiveView
+from voiceedge.edge.call.origin import AGENT_HEADER, wanted_headers
+from voiceedge.edge.call.outbound_desk import OutboundDesk
+from voiceedge.edge.call.phones import Phones
+from voiceedge.edge.call.queue_desk import QueueDesk
+from voiceedge.edge.call.sending_on import SendingOn
+from voiceedge.edge.call.session import INTERNAL_ERROR, Session
+from voiceedge.edge.call.surroundings import Surroundings
+from voiceedge.edge.call.tickets import TicketOffice
+from voiceedge.edge.call.transcript import Transcripts
+from voiceedge.edge.call.voice import WorkerVoice
 from voiceedge.edge.front.place import LOOPBACK, free_port
-from voiceedge.edge.line import channel_settings
-from voiceedge.edge.lines import Lines
-from voiceedge.edge.link import LinkClient, LinkServer
-from voiceedge.edge.live_view import LiveView
-from voiceedge.edge.member import Facts, Reporter
-from voiceedge.edge.origin import AGENT_HEADER, wanted_headers
-from voiceedge.edge.outbound_desk import OutboundDesk
-from voiceedge.edge.phones import Phones
-from voiceedge.edge.queue_desk import QueueDesk
-from voiceedge.edge.sending_on import SendingOn
-from voiceedge.edge.session import INTERNAL_ERROR, Session
-from voiceedge.edge.surroundings import Surroundings
-from voiceedge.edge.tickets import TicketOffice
-from voiceedge.edge.tracing import Tracing
-from voiceedge.edge.transcript import Transcripts
-from voiceedge.edge.typing_room import TypedAnswers
-from voiceedge.edge.voice import WorkerVoice
+from voiceedge.edge.rooms import keeping
+from voiceedge.edge.rooms.typing_room import TypedAnswers
+from voiceedge.edge.tracing.asking import Tracing
 from voiceedge.errors import ConfigError, FlowError, LegEndedError, SipError
 from voiceedge.flow.book import FlowBook
 from voiceedge.flow.look_up import SiteLookUps

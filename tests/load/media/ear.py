@@ -13,7 +13,7 @@ from voiceedge.audio.pipeline import Pipeline
 from voiceedge.audio.settings import ChannelSettings
 from voiceedge.audio.silero import Silero, model_file
 from voiceedge.config import Audio
-from voiceedge.edge.line import channel_settings
+from voiceedge.edge.call.line import channel_settings
 
 LISTEN_S = 0.1  # how often a recogniser takes what there is
 QUEUED = 2  # prompts, so that one follows the other without a gap

@@ -6,12 +6,12 @@ from typing import Any
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
+from voiceedge.edge.between.link import Handler, Head
 from voiceedge.edge.front import tables
 from voiceedge.edge.front.nodes import list_nodes
 from voiceedge.edge.front.place import Place
 from voiceedge.edge.front.rpc import RefusedError, Rpc
 from voiceedge.edge.front.workers import Pool, as_list
-from voiceedge.edge.link import Handler, Head
 from voiceedge.errors import LinkError
 from voiceedge.switch.plan import Plan, Trunk
 

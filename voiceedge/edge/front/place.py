@@ -14,7 +14,7 @@ from pathlib import Path
 
 from voiceedge.config import Config
 from voiceedge.context.privacy.keys import load_key
-from voiceedge.edge.member import Facts
+from voiceedge.edge.between.member import Facts
 from voiceedge.errors import ConfigError
 from voiceedge.sip import ports
 

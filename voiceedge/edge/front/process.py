@@ -10,7 +10,9 @@ import structlog
 from voiceedge import clock as clocks
 from voiceedge.clock import Clock
 from voiceedge.config import Config
-from voiceedge.edge import paths
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import LinkServer
+from voiceedge.edge.between.member import Facts, Reporter
 from voiceedge.edge.front import kamailio, nodes, refusals
 from voiceedge.edge.front.answers import Answers
 from voiceedge.edge.front.kamailio import Kamailio
@@ -19,8 +21,6 @@ from voiceedge.edge.front.render import STRUCTURE, render
 from voiceedge.edge.front.rpc import RefusedError, Rpc
 from voiceedge.edge.front.tables import registrations
 from voiceedge.edge.front.workers import Pool, node_lines
-from voiceedge.edge.link import LinkServer
-from voiceedge.edge.member import Facts, Reporter
 from voiceedge.errors import ConfigError, LinkError
 from voiceedge.switch.plan import Plan
 

@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 
 from voiceedge.config import Config
+from voiceedge.edge.between.serving import read_status
 from voiceedge.edge.front.place import LOOPBACK, Place
 from voiceedge.edge.front.rpc import RefusedError, Rpc
-from voiceedge.edge.serving import read_status
 
 CONFIRMED = 3  # a dialog's state from the 200 on (Kamailio's dialog module)
 _ADMIN_DISABLED = 4  # dispatcher's flag: gets no new calls, and is still known as a worker

@@ -20,9 +20,9 @@ from prometheus_client.registry import Collector
 
 from voiceedge import __version__
 from voiceedge.config import Config
+from voiceedge.edge.call.tally import SET_UP_MS
 from voiceedge.edge.metrics.gathering import Snapshot
 from voiceedge.edge.metrics.machine import Machine
-from voiceedge.edge.tally import SET_UP_MS
 from voiceedge.switch.queues.messages import AgentState
 
 WINDOWS = {"last_15_min": "15m", "last_hour": "1h", "today": "today"}

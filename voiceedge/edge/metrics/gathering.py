@@ -9,12 +9,12 @@ import structlog
 
 from voiceedge.clock import Clock
 from voiceedge.config import Config
-from voiceedge.edge import paths
-from voiceedge.edge.link import Handler, Head, LinkClient
-from voiceedge.edge.live_view import ask_workers
+from voiceedge.edge.between import paths
+from voiceedge.edge.between.link import Handler, Head, LinkClient
+from voiceedge.edge.between.serving import read_status
+from voiceedge.edge.call.live_view import ask_workers
 from voiceedge.edge.metrics import machine
 from voiceedge.edge.metrics.machine import Machine
-from voiceedge.edge.serving import read_status
 from voiceedge.errors import VoiceEdgeError
 
 T = TypeVar("T")

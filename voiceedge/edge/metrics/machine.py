@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voiceedge.config import Config
-from voiceedge.edge import paths
+from voiceedge.edge.between import paths
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

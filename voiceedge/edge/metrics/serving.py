@@ -11,8 +11,8 @@ from prometheus_client.exposition import choose_encoder
 
 from voiceedge.clock import Clock, sleep
 from voiceedge.config import Config
-from voiceedge.edge.link import Handler
-from voiceedge.edge.member import Facts
+from voiceedge.edge.between.link import Handler
+from voiceedge.edge.between.member import Facts
 from voiceedge.edge.metrics.families import Figures
 from voiceedge.edge.metrics.gathering import Gathering, Snapshot
 

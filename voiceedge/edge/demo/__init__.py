@@ -1,0 +1,1 @@
+"""The demo: a whole service on loopback, with everybody who takes part."""

@@ -1,0 +1,1 @@
+"""What control does for workers, commands and pages, a room for each subject."""

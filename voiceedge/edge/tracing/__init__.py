@@ -1,0 +1,1 @@
+"""What was said in SIP about a call, asked of the workers and drawn."""
