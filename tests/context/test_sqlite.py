@@ -100,6 +100,26 @@ async def test_a_database_held_by_another_program_is_told_and_then_goes_on(
         assert await store.ingest([step(1)]) == 1
 
 
+async def test_transactions_are_transactions_after_one_that_could_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voiceedge.context.storage.sqlite.BUSY_MS", 50)
+    database = Database(Sqlite(tmp_path / FILE))
+    await database.open()
+    with sqlite3.connect(tmp_path / FILE, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError):
+            await Store(database, "seoul").ingest([step(1)])
+        other.execute("ROLLBACK")
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - what fails is the rest of the block
+        async with database.begin() as connection:
+            await connection.execute(text("DELETE FROM alembic_version"))
+            _ = 1 / 0
+    async with database.begin() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM alembic_version"))).scalar_one() == 1
+    await database.close()
+
+
 async def test_a_file_that_is_no_database_is_told_at_the_start(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"call detail records\n" * 400)
     with pytest.raises(StoreError, match=r"no database.*backup"):

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, CursorResult, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import StaticPool
 
 from voiceedge.errors import StoreError
 
@@ -84,7 +84,7 @@ class _Engine:
     def __init__(self, path: Path) -> None:
         self._path, self._errands = path, _Errands()
         self._free = asyncio.Lock()
-        self.sync_engine = create_engine("sqlite://", creator=partial(_connected, path), poolclass=NullPool)
+        self.sync_engine = create_engine("sqlite://", creator=partial(_connected, path), poolclass=StaticPool)
         event.listen(self.sync_engine, "connect", _prepare)
         event.listen(self.sync_engine, "begin", _begin)
         self._connection: Connection | None = None  # the thread's
@@ -120,12 +120,15 @@ class _Engine:
             self._connection.commit()
 
     def _roll_back(self) -> None:
+        """The file stays open; only SQLAlchemy would begin nothing any more, once a BEGIN or COMMIT has failed."""
         if self._connection:
-            self._connection.rollback()
+            connection, self._connection = self._connection, None
+            connection.close()
 
     def _close(self) -> None:
         if self._connection:
             self._connection.close()
+        self.sync_engine.dispose()
 
 
 class _Transaction(AsyncConnection):
