@@ -239,3 +239,20 @@ async def test_only_a_node_has_calls_placed_for_it(tmp_path: Path) -> None:
         call = invite_by(stranger, "sip:0212345678@127.0.0.9", rig.facts["sip_port"], told)
         async with asyncio.timeout(10):
             assert (await call.final()).status == 407
+
+
+@pytest.mark.parametrize("setting", ["nodes", "through"])
+async def test_whoever_is_not_before_nodes_alone_places_no_calls_for_them(tmp_path: Path, setting: str) -> None:
+    """It has workers that call out: who forges the address of another front would be given its trunks."""
+    (tmp_path / "kim").write_text("secret\n")
+    async with Peer("127.0.1.1") as node, Peer("127.0.0.9") as carrier:
+        served = serve(carrier), serve(node)
+        address = f"{node.host}:{node.port}"
+        front = {setting: [address] if setting == "nodes" else address}
+        async with Rig(tmp_path, PHONES.format(port=carrier.port), front=front) as rig:
+            told = {"X-VoiceEdge-Out": "1", "X-VoiceEdge-Trunk": "carrier"}
+            target = f"sip:0212345678@127.0.0.9:{carrier.port}"
+            call = invite_by(node, target, rig.facts["sip_port"], told)
+            async with asyncio.timeout(10):
+                assert (await call.final()).status == 503  # as a call that comes in: there are no workers
+            assert served == ([], [])

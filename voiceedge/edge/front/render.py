@@ -60,6 +60,7 @@ def _structure(config: Config, place: Place, directory: Path) -> str:
         "WITH_HOMER": front.homer,
         "WITH_ONE_ADDRESS": len(place.addresses) == 1,
         "WITH_THROUGH": front.through,
+        "WITH_ALONE": front.alone,
     }
     public = tables.public_address(config, place)
     values: dict[str, str | int] = {
