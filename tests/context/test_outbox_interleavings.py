@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import step
+from making import step, until
 
 from voiceedge.bus.client import Message
 from voiceedge.clock import VirtualClock
@@ -18,6 +18,7 @@ from voiceedge.context.cloudevents import CloudEvent, StampedEvent
 from voiceedge.context.publishing.follow import Seen
 from voiceedge.context.publishing.outbox import Outbox
 from voiceedge.context.storage.database import FILE, Database
+from voiceedge.context.storage.lease import Lease
 from voiceedge.context.storage.sqlite import Sqlite
 from voiceedge.context.storage.store import Commit, Store
 from voiceedge.errors import BusError, StoreError
@@ -225,3 +226,47 @@ def test_no_interleaving_of_failures_loses_repeats_or_reorders_an_event(tmp_path
 
         try_it()
         runner.run(database.close())
+
+
+class Right:
+    """A lease that can be lost."""
+
+    is_ours = True
+
+    def check(self) -> None:
+        if not self.is_ours:
+            raise StoreError("this node was stopped for longer than its lease")
+
+
+async def test_what_others_have_published_while_the_right_was_theirs_is_not_published_again(tmp_path) -> None:
+    database = Database(Sqlite(tmp_path / FILE))
+    await database.open()
+    clock, right, store = VirtualClock(BEGINNING), Right(), Store(database, "seoul")
+    broker = ForgetfulBroker(clock, "")
+    outbox = Outbox(store, broker.connect, clock, site="seoul", keep=1_000_000, lease=cast("Lease", right))
+    store.listeners.append(lambda commit: outbox.offer(commit.events))
+
+    async def until_published(events: int) -> None:
+        for _ in range(PATIENCE):
+            if outbox.state.published == events and not await store.count_pending():
+                return
+            await asyncio.sleep(0.0005)
+            await clock.advance(TICK_S)
+        pytest.fail(f"{outbox.state.published} instead of {events} were published")
+
+    publishing = asyncio.ensure_future(outbox.run())
+    try:
+        await store.ingest([step(1)])
+        await until_published(1)
+        right.is_ours = False
+        await store.ingest([step(2)])
+        await until(lambda: outbox.state.problem is not None)
+        await store.mark_published([event.position for event in await store.pending(10)], clock.now())
+        right.is_ours = True
+        await until_published(1)
+        await store.ingest([step(3)])
+        await until_published(2)
+    finally:
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+        await database.close()

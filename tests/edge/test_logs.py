@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import structlog
 from voiceedge.config import Log
-from voiceedge.edge import logs
+from voiceedge.edge.between import logs
 
 logs.configure(Log(format="json"))
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ QUOTING = """
 import logging
 import structlog
 from voiceedge.config import Log
-from voiceedge.edge import logs
+from voiceedge.edge.between import logs
 
 logs.configure(Log(format="FORMAT"))
 log = structlog.get_logger()

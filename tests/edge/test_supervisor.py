@@ -17,7 +17,7 @@ from voiceedge.errors import ConfigError
 PROGRAM = textwrap.dedent("""
     import asyncio, sys
     from pathlib import Path
-    from voiceedge.edge import member
+    from voiceedge.edge.between import member
     from voiceedge.edge.pool import Pool
     from voiceedge.edge.supervisor import Patience, Supervisor
     from voiceedge.errors import ConfigError
@@ -182,7 +182,8 @@ def test_no_process_outlives_a_killed_supervisor(start):
 RENEWING = textwrap.dedent("""
     import asyncio, json, os, signal, sys, time
     from pathlib import Path
-    from voiceedge.edge import handover, instance, member
+    from voiceedge.edge import handover, instance
+    from voiceedge.edge.between import member
     from voiceedge.edge.pool import Pool
     from voiceedge.edge.reload import Reload, Reloads
     from voiceedge.edge.supervisor import Patience, Supervisor

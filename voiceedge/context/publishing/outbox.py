@@ -156,6 +156,7 @@ class Outbox:
                     await self._prune_now_and_then()
                     await self._until_lost(connection, self._more())
             except StoreError as error:
+                self._known = None  # others may publish ours meanwhile, and what was on its way may have failed too
                 self._note(error)
                 await self._until_lost(connection, sleep(self._clock, next(delays)))
 
@@ -176,6 +177,7 @@ class Outbox:
         if self._known is not None:
             return [self._fresh.popleft() for _ in range(min(TAKEN, len(self._fresh)))]
         self._was_called = False
+        self._fresh.clear()
         newest = await self._store.newest()
         pending = await self._store.pending(TAKEN)
         if len(pending) < TAKEN and not self._was_called:
