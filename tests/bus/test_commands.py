@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
+import pytest
 from mosquitto import Mosquitto
 
+from voiceedge.bus import commands
 from voiceedge.bus.client import Message
 from voiceedge.bus.commands import LARGEST, follow, wish_of
-from voiceedge.clock import RealClock
+from voiceedge.clock import RealClock, VirtualClock
 from voiceedge.config import Config
+from voiceedge.errors import BusError
 
 TOPIC, ANSWER = "commands/add", "answers"
 
@@ -89,6 +92,38 @@ async def test_a_broker_that_goes_and_comes_is_read_on(mosquitto: Mosquitto, tmp
         async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
             await client.subscribe(ANSWER, qos=1)
             assert await told(client, 1) > 1
+
+
+class GoneAfterTwo:
+    """A connection that is lost when two commands have been received, and acknowledged."""
+
+    async def subscribe(self, topic: str) -> None:
+        """Granted."""
+
+    async def messages(self) -> AsyncIterator[Message]:
+        yield Message(TOPIC, b'{"add": 1}')
+        yield Message(TOPIC, b'{"add": 10}')
+        raise BusError("the connection was lost")
+
+    async def publish(self, *_: object) -> None:
+        raise BusError("the connection was lost")
+
+
+async def test_what_was_received_is_done_though_nobody_can_be_answered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    @asynccontextmanager
+    async def connect(*_: object, **__: object) -> AsyncIterator[GoneAfterTwo]:
+        yield GoneAfterTwo()
+
+    monkeypatch.setattr(commands, "connect", connect)
+    sums, clock = Sums(), VirtualClock()
+    config = Config.model_validate({"site": {"name": "test", "data_dir": tmp_path}, "mqtt": {"url": "mqtt://there"}})
+    following = asyncio.ensure_future(follow(config, "sums", [TOPIC], sums.done, lambda: "mqtt://there", clock))
+    await clock.advance(0)
+    assert sums.total == 11
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 async def _first(client: aiomqtt.Client, count: int) -> AsyncIterator[tuple[int, aiomqtt.Message]]:

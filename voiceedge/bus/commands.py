@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import structlog
@@ -42,7 +43,8 @@ async def follow(  # noqa: PLR0917 - all of them are always given
                     delays = backoff()
                     async for message in connection.messages():
                         if answer := await done(message):
-                            await connection.publish([answer], lambda _: None)
+                            with suppress(BusError):  # what the broker has our word for is done before an end is told
+                                await connection.publish([answer], lambda _: None)
         except BusError as error:
             log.warning("commands_wait", reader=name, problem=str(error))
         await sleep(clock, next(delays))
