@@ -141,6 +141,7 @@ static void *work(void *given)
     if (media->thread_register("ve-media", description, &thread) != 0)
         return NULL;
     pthread_setname_np(pthread_self(), "media");
+    bool waited = false; /* never twice running: who sends nothing but presses shifts no frames of others for good */
     while (wait_for_calls(media)) {
         uint64_t due_ns = next_frame(media);
         for (; is_running(media); due_ns += frame_ns) {
@@ -149,7 +150,8 @@ static void *work(void *given)
             sleep_until(due_ns);
             const uint32_t presses = media->presses;
             take_packets(media);
-            if (media->presses != presses)
+            waited = media->presses != presses && !waited;
+            if (waited)
                 sleep_until(due_ns + ANSWER_NS); /* so that the key silences the prompt in this frame already */
             give_frame(media, &timestamp);
         }

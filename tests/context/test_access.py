@@ -54,7 +54,7 @@ async def test_each_access_is_listed_and_all_verify(log: AccessLog) -> None:
 
 
 async def test_a_tenant_finds_its_own_entries_however_many_of_others_lie_above_them(
-    log: AccessLog, database: Database, store: Store
+    log: AccessLog, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, tenant in (("ours", "shop"), ("joined", "shop"), ("theirs", "main")):
         call = CallStarted(call_id=name, direction="in", caller="x", customer=None, called="1588", flow="f")
@@ -80,6 +80,9 @@ async def test_a_tenant_finds_its_own_entries_however_many_of_others_lie_above_t
         f"customer:{kim}", "conversation:joined",
     ]  # fmt: skip
     assert await log.listed(10, of=Ours("shop", []), actor="agent:kim") == []
+    monkeypatch.setattr("voiceedge.context.people.access.LOOKED_AT", 33)
+    assert [one.subject for one in await log.listed(10, of=shop)] == ["127.0.0.1"]
+    assert len(await log.listed(10, of=shop, before=8)) == 4
 
 
 async def unheard(*_: object) -> None:

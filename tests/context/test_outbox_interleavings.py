@@ -130,12 +130,12 @@ plans = st.lists(st.one_of(bring, bring, again, disk, kill, wait), min_size=3, m
 
 
 class Trial:
-    def __init__(self, store: FlakyStore, number: int) -> None:
+    def __init__(self, store: FlakyStore, number: int, *, is_told: bool) -> None:
         self._store, self._name = store, f"trial-{number}-"
         self._clock = VirtualClock(BEGINNING + number * timedelta(hours=1))  # after whatever the database has
         self._broker = ForgetfulBroker(self._clock, self._name)
         self._outbox = Outbox(store, self._broker.connect, self._clock, site="seoul", keep=1_000_000)
-        store.listeners = [self._told] if number % 2 else []
+        store.listeners = [self._told] if is_told else []
         self._batches: list[list[StampedEvent]] = []
         self._sent: dict[str, list[str]] = {}
 
@@ -219,10 +219,10 @@ def test_no_interleaving_of_failures_loses_repeats_or_reorders_an_event(tmp_path
         runner.run(database.open())
 
         @settings(max_examples=40)
-        @given(plans)
-        def try_it(plan: Sequence[tuple[str, Any, int]]) -> None:
+        @given(plans, st.booleans())
+        def try_it(plan: Sequence[tuple[str, Any, int]], is_told: bool) -> None:
             store.troubles = deque()
-            runner.run(Trial(store, next(trials)).run(plan))
+            runner.run(Trial(store, next(trials), is_told=is_told).run(plan))
 
         try_it()
         runner.run(database.close())

@@ -90,6 +90,22 @@ async def test_a_caller_whom_the_network_vouches_for_is_a_customer(config: Confi
         assert customer.identities[0].source == "network"
 
 
+async def test_what_was_kept_for_somebody_who_did_not_wait_is_published(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ContextService(config, CLOCK) as service, following(await broker_of(service)) as events:
+        monkeypatch.setattr(service._store, "listeners", [])
+
+        async def kept_and_left(batch: Sequence[StampedEvent]) -> int:
+            await type(service._store).ingest(service._store, batch)
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(service._store, "ingest", kept_and_left)
+        with pytest.raises(asyncio.CancelledError):
+            await service._keep([step(0)])
+        await until(lambda: len(events) == 1)
+
+
 async def test_a_stop_lets_the_last_events_out(config: Config) -> None:
     service = ContextService(config, CLOCK)
     await service.start()

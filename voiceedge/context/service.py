@@ -152,7 +152,12 @@ class ContextService:
         return await self._store.join(visit=visit, into=into)
 
     async def _keep(self, batch: Sequence[StampedEvent]) -> None:
-        await self._store.ingest(batch)
+        try:
+            await self._store.ingest(batch)
+        except BaseException:  # it may have been kept all the same, and nobody told
+            self._outbox.wake()
+            self.hub.wake()
+            raise
 
     def _added(self, commit: Commit) -> None:
         self._outbox.offer(commit.events)

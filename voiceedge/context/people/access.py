@@ -30,6 +30,7 @@ from voiceedge.errors import StoreError
 CHAIN = "access"  # the lock of who adds to it
 LONGEST_NAME, LONGEST_ACTION = 128, 40
 READ_AT_ONCE = 2_000
+LOOKED_AT = 100_000  # entries looked through for those of one tenant
 ANCHOR = "access.head"
 Kind = Literal["conversation", "customer"]
 KINDS: tuple[Kind, ...] = ("conversation", "customer")
@@ -100,7 +101,10 @@ class AccessLog:
         subject: str | None = None,
         of: Ours | None = None,
     ) -> list[Access]:
-        """The latest first; `before` a position, `subject` as it stands there or an id alone."""
+        """The latest first; `before` a position, `subject` as it stands there or an id alone.
+
+        `of` looks through the latest `LOOKED_AT` only: the log has all tenants' and is never shortened.
+        """
         query = select(access_log).order_by(access_log.c.position.desc()).limit(limit)
         if before is not None:
             query = query.where(access_log.c.position < before)
@@ -109,6 +113,8 @@ class AccessLog:
         if subject is not None:
             query = query.where(access_log.c.subject.in_([subject, *(_subject(kind, subject) for kind in KINDS)]))
         if of is not None:
+            newest = before if before is not None else select(func.max(access_log.c.position)).scalar_subquery()
+            query = query.where(access_log.c.position > newest - LOOKED_AT)
             query = query.where(or_(access_log.c.actor.in_(of.actors), _is_of(of.tenant)))
         async with self._database.begin() as connection:
             rows = (await connection.execute(query)).all()

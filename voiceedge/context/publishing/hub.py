@@ -210,7 +210,11 @@ class Hub:
         live = [one for one in self._subscriptions if one.is_live]
         if not live or self._position is None:
             return 0
-        rows = await self._page(self._position)
+        asked = self._position
+        rows = await self._page(asked)
+        if self._position < asked:  # somebody else is the one to go by, and has not seen all before these
+            self._wake.set()
+            return 0
         if rows:
             for subscription in self._subscriptions:
                 if subscription.is_live:

@@ -215,7 +215,7 @@ class Store:
             into, rows = await stored.found(connection, [conversation_id])
             name = into[conversation_id]
             records = await self._current(connection, {name: rows[name]} if name in rows else {})
-        self._remember(records)
+        self._remember({name: record for name, record in records.items() if name in self._recent})
         kept = records.get(name)
         return kept.record if kept and not kept.record.forgotten else None
 

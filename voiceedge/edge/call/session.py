@@ -77,6 +77,7 @@ class Session:
         self._began = around.clock.monotonic()
         self._answered: float | None = None
         self._set_up_ms = 0.0  # INVITE received to 200 sent
+        self._unanswered: Exception | None = None
         self._ended: Ended | None = None
         self._outcome: str | None = None
         self._flow = ""
@@ -263,9 +264,11 @@ class Session:
             await recordings.close()
 
     async def _answer_at_once(self) -> None:
-        """Before anything is written down of the call: the caller waits. Where it fails, `_connect` tries again."""
-        with contextlib.suppress(Exception):
+        """Before anything is written down of the call: the caller waits. What goes wrong is `_connect`'s to tell."""
+        try:
             await self._answer()
+        except Exception as error:  # noqa: BLE001 - raised again where all that goes wrong in a call is told
+            self._unanswered = error
 
     async def _answer(self) -> None:
         await self._leg.answer({"X-Conversation-Id": self._facts.conversation_id})
@@ -273,6 +276,8 @@ class Session:
         self._set_up_ms = (time.monotonic_ns() - self._leg.received_ns) / 1e6
 
     async def _connect(self) -> None:
+        if self._unanswered:
+            raise self._unanswered
         if self._answered is None:
             await self._answer()
         self._journal.record(CallAnswered(call_id=self._leg.id, set_up_ms=int(self._set_up_ms)))

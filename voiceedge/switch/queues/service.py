@@ -237,7 +237,7 @@ class QueueService:
                         self._show(await store.load(connection))  # another node is at it this very moment
                         return
                     state = await self._read(connection)
-                    if beat and self._database.shared:
+                    if self._database.shared:
                         await self._nodes.listen(connection, {ticket.node for ticket in state.tickets.values()})
                     board = self._board(state)
                     work(board)
