@@ -20,7 +20,8 @@ from voiceedge.context.publishing.journal import Outgoing, QueueJournal
 from voiceedge.context.record import Slot
 from voiceedge.context.resuming.tokens import Refusal, TokenRefusedError
 from voiceedge.context.service import ContextService, broker_url_file
-from voiceedge.context.storage.database import FILE
+from voiceedge.context.storage.database import FILE, Database
+from voiceedge.context.storage.store import Store
 from voiceedge.errors import ConfigError, StoreError
 
 
@@ -104,6 +105,19 @@ async def test_what_was_kept_for_somebody_who_did_not_wait_is_published(
         with pytest.raises(asyncio.CancelledError):
             await service._keep([step(0)])
         await until(lambda: len(events) == 1)
+
+
+async def test_what_a_killed_process_left_unpublished_waits_for_subscribers(config: Config) -> None:
+    database = Database.of(config)
+    await database.open()
+    await Store(database, config.site.name).ingest([step(number) for number in range(3)])
+    await database.close()
+    async with ContextService(config, CLOCK) as service:
+        broker = await broker_of(service)
+        with suppress(TimeoutError):  # subscribers take their time to come back
+            await until(lambda: service.outbox.published, 1)
+        async with following(broker) as events:
+            await until(lambda: len(events) == 3, 20)
 
 
 async def test_a_stop_lets_the_last_events_out(config: Config) -> None:

@@ -111,7 +111,7 @@ async def test_a_call_is_on_the_desk_from_its_ring_to_the_wrap_up_of_whoever_had
             await page.get_by_label("다음 상담원에게 남길 말").fill("배송 지연 사과 부탁드려요")
             await page.get_by_role("dialog").get_by_role("button", name="넘기기").click()
             second = await lee.incoming()
-            await expect(other.get_by_text("김상담의 메모")).to_be_visible(timeout=WAIT_MS)
+            await expect(other.get_by_text("김상담의 메모", exact=True)).to_be_visible(timeout=WAIT_MS)
             await expect(contact(other, "***5678")).to_contain_text("벨 울림")
             await second.answer()
             await expect(contact(other, "***5678")).to_contain_text("통화 중", timeout=WAIT_MS)

@@ -12,6 +12,7 @@ from postgres import PostgresServer
 
 from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
 from voiceedge.channels.chat_words import words
+from voiceedge.channels.desks import Desks
 from voiceedge.clock import RealClock, VirtualClock
 from voiceedge.config import Config
 from voiceedge.context.events.call import BridgeEnded, BridgeStarted
@@ -111,8 +112,10 @@ class Floor:
         self.messages: list[ChatMessage] = []
         self.away = 0  # so many times chats cannot be told
         rules = SimpleNamespace(agents={"kim": None}, agents_of={}, queues={})
+        queues = SimpleNamespace(rules=rules)
         services = SimpleNamespace(
-            clock=self.clock, context=context, queues=SimpleNamespace(rules=rules), ask_workers=self._workers,
+            clock=self.clock, context=context, queues=queues, ask_workers=self._workers,
+            desks=Desks(queues, self.clock),
             chats=SimpleNamespace(
                 changes=self._changes, of_agent=self._of_agent, messages=self._messages, waiting=self._waiting
             ),

@@ -139,7 +139,7 @@ class Outbox:
             self._some_acknowledged = False
         if events:
             log.info("events_offered_again", events=events, reason="the broker was away, or does not remember us")
-        if events or self._was_away:
+        if self._was_away or await self._store.count_pending():  # also what a process before us left unpublished
             await self._until_lost(connection, sleep(self._clock, self._settle_s))
         self._was_away = False
 
