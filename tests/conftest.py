@@ -20,7 +20,7 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first: whatever takes minutes is not begun when all else is done."""
+    """The demo takes minutes: the first of the files with one test, which xdist gives out after those with more."""
     items.sort(key=lambda item: "test_the_demo" not in item.nodeid)
 
 

@@ -75,9 +75,9 @@ async def test_an_ended_conversation_is_open_again_while_the_visit_lasts(store: 
 
     await store.ingest([stamped(started("1"), "a"), stamped(ended, "a"), stamped(started("2"), "b")])
     await store.join(visit="b", into="a")
-    assert (await store.conversation("a")).ended_at is None  # type: ignore[union-attr] - it was ingested above
+    assert (await store.conversation("a")).ended_at is None
     await store.ingest([stamped(ended.model_copy(update={"call_id": "2"}), "b")])
-    assert (await store.conversation("a")).ended_at  # type: ignore[union-attr] - it was ingested above
+    assert (await store.conversation("a")).ended_at
 
 
 async def test_chains_and_repetitions_end_at_the_same_conversation(store: Store) -> None:

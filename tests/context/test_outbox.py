@@ -36,7 +36,7 @@ class Subscriber:
 
 @asynccontextmanager
 async def running(*coroutines: object) -> AsyncIterator[None]:
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]  # type: ignore[call-overload]
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         yield
     finally:
@@ -174,7 +174,7 @@ async def test_a_disk_that_refuses_the_mark_does_not_make_events_go_out_twice(
     async def refuse_three_times(*arguments: object) -> None:
         if next(refusals, False):
             raise StoreError("the disk is full")
-        await mark(*arguments)  # type: ignore[arg-type]
+        await mark(*arguments)
 
     monkeypatch.setattr(store, "mark_published", refuse_three_times)
     await store.ingest([step(number) for number in range(50)])

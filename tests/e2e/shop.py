@@ -63,7 +63,7 @@ class _Outside(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.messages.append(json.loads(body))  # type: ignore[attr-defined] - the server carries what its handler was sent
+        self.server.messages.append(json.loads(body))
         self._answer(200, {})
 
     def _answer(self, status: int, told: Mapping[str, str]) -> None:
@@ -158,7 +158,7 @@ def opened(directory: Path, store: Mapping[str, Any] | None = None) -> Iterator[
         shutil.copy(file, flows)
     (flows / "to_the_desk.yaml").write_text(TO_THE_DESK, encoding="utf-8")
     with ThreadingHTTPServer(("127.0.0.1", 0), _Outside) as outside:
-        outside.messages = []  # type: ignore[attr-defined] - the server carries what its handler was sent
+        outside.messages = []
         url = f"http://127.0.0.1:{outside.server_port}"
         channels = directory / "channels.toml"
         lines = ['site = "보이스엣지 몰"', '[channels.sms]\nkind = "sms"', f'url = "{url}/messages"']
@@ -176,7 +176,7 @@ def opened(directory: Path, store: Mapping[str, Any] | None = None) -> Iterator[
         serving.start()
         try:
             with RunningService(directory, flows, tables) as service:
-                yield Shop(service, ports, outside.messages)  # type: ignore[attr-defined] - the server carries what its handler was sent
+                yield Shop(service, ports, outside.messages)
         finally:
             outside.shutdown()
             serving.join()

@@ -66,7 +66,7 @@ class Talk:
             return next((data for data in self.of(event) if fields.items() <= data.items()), None)
 
         try:
-            return await until(look)  # type: ignore[return-value]
+            return await until(look)
         except TimeoutError:
             raise AssertionError(f"no {event} {fields} in {[event['data'] for event in self.events]}") from None
 
@@ -85,11 +85,11 @@ class Talk:
 
     async def spoken_to(self, since_ns: int = 0) -> int:
         """When audible sound came."""
-        return await until(lambda: self.rtp.sound_ns(since_ns))  # type: ignore[return-value]
+        return await until(lambda: self.rtp.sound_ns(since_ns))
 
     async def silence(self, since_ns: int, for_ms: int = 800) -> int:
         """When the last sound ended that was followed by silence; longer than between two sentences."""
-        return await until(lambda: self.rtp.silence_ns(since_ns, for_ms=for_ms))  # type: ignore[return-value]
+        return await until(lambda: self.rtp.silence_ns(since_ns, for_ms=for_ms))
 
     async def over(self) -> dict[str, Any]:
         """The call's last event, after every other one in order and without gaps."""
@@ -144,7 +144,7 @@ class Caller:
             return next((data for data in self.of(event) if fields.items() <= data.items()), None)
 
         try:
-            return await until(look)  # type: ignore[return-value]
+            return await until(look)
         except TimeoutError:
             raise AssertionError(f"no {event} {fields} after {self.steps}") from None
 

@@ -70,7 +70,7 @@ class Rig:
         """Again, too, after `stop`: as the supervisor would."""
         self._ready.clear()
         self._main = asyncio.create_task(
-            process.main(self.config, lambda: load_plan(self.plan_file), RealClock(), self, dict(self.facts))  # type: ignore[arg-type]
+            process.main(self.config, lambda: load_plan(self.plan_file), RealClock(), self, dict(self.facts))
         )
         ready = asyncio.create_task(self._ready.wait())
         await asyncio.wait({self._main, ready}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)

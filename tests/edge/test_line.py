@@ -10,7 +10,7 @@ from voiceedge.config import Audio
 from voiceedge.edge.call.line import LineQuality, channel_settings
 from voiceedge.errors import ConfigError
 
-HEARD = Level(None, 0, -20.0, 12_000, 0.0, 0, None, 0.0, 0)  # type: ignore[arg-type] - no channel is asked
+HEARD = Level(None, 0, -20.0, 12_000, 0.0, 0, None, 0.0, 0)
 
 
 def test_a_line_is_as_loud_as_its_seconds_with_sound():

@@ -27,7 +27,7 @@ def lines(tmp_path: Path) -> Lines:
     site = {"data_dir": tmp_path, "run_dir": tmp_path}
     sip = {"transfer_targets": ["sip:desk@192.0.2.9"]}
     config = Config.model_validate({"site": site, "sip": sip, "front": {"realm": "Voice.Example"}})
-    return Lines(config, PLAN, voice=None, caps=None, clock=VirtualClock(), group=None, phones=None)  # type: ignore[arg-type]
+    return Lines(config, PLAN, voice=None, caps=None, clock=VirtualClock(), group=None, phones=None)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Line:
         self.tasks: list[asyncio.Task[None]] = []
         ears = SimpleNamespace(listen=lambda *_: None, forget=lambda _: None)
         self.party = Party(
-            self.leg, "kim", ears=ears, voice=None, clock=VirtualClock(), spawn=self.spawn, over=self.over.append  # type: ignore[arg-type]
+            self.leg, "kim", ears=ears, voice=None, clock=VirtualClock(), spawn=self.spawn, over=self.over.append
         )  # fmt: skip
 
     def spawn(self, work: Any) -> "asyncio.Task[None]":
@@ -70,7 +70,7 @@ async def test_a_phone_that_takes_a_call_over_which_is_just_let_go_is_let_go_too
     line = Line()
     heir = Leg(line.pipeline)
     await line.party.close()
-    await line.leg.told.put(Replaced(heir))  # type: ignore[arg-type]
+    await line.leg.told.put(Replaced(heir))
     await line.leg.told.put(Ended("transfer", 200, ""))
     await heir.told.put(Ended("us", 200, ""))
     await line.rest()
@@ -83,7 +83,7 @@ async def test_whoever_answers_in_the_moment_in_which_the_caller_goes_is_let_go(
 ) -> None:
     line = Line()
     inbox = Inbox(VirtualClock())
-    ringing = Ringing(SimpleNamespace(spawn=line.spawn), SimpleNamespace(clock=VirtualClock()))  # type: ignore[arg-type]
+    ringing = Ringing(SimpleNamespace(spawn=line.spawn), SimpleNamespace(clock=VirtualClock()))
 
     async def answered(_: object) -> Party:
         inbox.end()

@@ -173,7 +173,7 @@ async def test_a_control_of_another_version_is_no_reason_to_give_a_place_up() ->
     async def request(*_: object, **__: object) -> dict[str, str]:
         return {"tickets": "one"}
 
-    desk = QueueDesk(SimpleNamespace(request=request), RealClock())  # type: ignore[arg-type]
+    desk = QueueDesk(SimpleNamespace(request=request), RealClock())
     for asked in (desk.wait("t", ""), desk.join(Join(queue="q", call="c", conversation="v"))):
         with pytest.raises(LinkError) as told:
             await asked

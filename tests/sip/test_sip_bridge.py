@@ -16,7 +16,7 @@ HIGH, LOW = 1000, 450  # Hz
 
 async def answered(server: Server, peer: Peer, **options: object) -> tuple[PeerCall, int]:
     """A call that came in."""
-    call = await peer.invite(server.uri("manual"), **options)  # type: ignore[arg-type]
+    call = await peer.invite(server.uri("manual"), **options)
     leg = (await server.event("Incoming", id=call.id))["leg"]
     await server.do("answer", leg=leg)
     await server.event("Answered", leg)

@@ -81,7 +81,7 @@ class Runs:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _begin(self, work: object) -> "concurrent.futures.Future[ScenarioResult]":
-        return asyncio.run_coroutine_threadsafe(work, self._loop)  # type: ignore[arg-type]
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _calls(self, name: str, number: str) -> ScenarioResult:
         async with self._lines:

@@ -1,6 +1,6 @@
 """Writes down what is published: a JSON Schema for each event and the AsyncAPI 3.0 document, both made from the models.
 
-`python -m voiceedge.context.publishing.describe` writes them beside this file; a test fails when they are not in step.
+`python -m voiceedge.context.publishing.describe` writes them into the context; a test fails when they are not in step.
 """
 
 import inspect
