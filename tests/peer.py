@@ -345,6 +345,7 @@ class PeerCall:
         self._uri = uri
         self._ack = b""
         self._answer = ""  # the SDP we last said
+        self._invite: tuple[dict[str, str], str] = ({}, "")
         if invitation:
             local, remote = f"{invitation['to']};tag={self._tag}", invitation["from"]
             target = _bare(invitation["contact"])
@@ -364,7 +365,7 @@ class PeerCall:
             "Allow": "INVITE, ACK, CANCEL, BYE, INFO, NOTIFY, REFER, UPDATE",
             **headers,
         }
-        self._answer = offer
+        self._answer, self._invite = offer, (own, offer)
         self.invited_ns = time.monotonic_ns()
         response = await self.peer.transact(
             "INVITE", self._uri, own, offer, dialog.to, branch=self._branch, provisional=self.provisional.append
@@ -381,6 +382,11 @@ class PeerCall:
             self._refused(response)
         if not self._final.done():
             self._final.set_result(response)
+
+    async def repeat(self) -> Message:
+        """The INVITE once more, as if its final response had not come; returns the one that comes now."""
+        headers, offer = self._invite
+        return await self.peer.transact("INVITE", self._uri, headers, offer, self._dialog.to, branch=self._branch)
 
     async def final(self) -> Message:
         """The INVITE's final response; `final().at_ns - invited_ns` is what the set-up took."""

@@ -45,9 +45,12 @@ async def test_while_it_is_doing(service, step):
 
 async def test_while_it_listens(service):
     async with talk(service, "4000") as call:
+        await call.entered("pick")
+        await call.spoken_to()
+        pressed = now_ns()
         await call.press(KEYS["short"])
         await call.entered("short")
-        await call.silence(await call.spoken_to(now_ns()))
+        await call.silence(await call.spoken_to(pressed))
         await hung_up(call)
         assert call.turns == [("accept", "short")]
 

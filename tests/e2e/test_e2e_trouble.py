@@ -58,8 +58,9 @@ async def test_a_reload_is_for_the_next_call_and_not_for_the_running_one(service
 async def test_a_recording_that_is_none_is_said_instead_and_named_in_the_log(service):
     async with talk(service, "2000") as call:
         await call.press("1234567#40991")
+        pressed = now_ns()
         await call.entered("goodbye")
-        await call.spoken_to(now_ns())
+        await call.spoken_to(pressed)
         await call.call.ended()
     assert re.search(r"recording_unusable|goodbye\.wav: not a WAV file", service.log.read_text())
 

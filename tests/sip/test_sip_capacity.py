@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from peer import Peer
+from peer import Peer, PeerCall
 from served import SERVER, Server, until
 from sipp import sipp_uac
 
@@ -63,6 +63,29 @@ async def test_a_flood_of_cancelled_calls_leaves_every_line_free(server: Server)
             for call in calls:
                 call.rtp.close()
     await server.at_rest(5)
+
+
+async def test_an_invite_that_crossed_its_refusal_makes_no_call(server: Server) -> None:
+    """RFC 3261, 17.2.1: who refused an INVITE says the same to its repetitions, even when a line is free by then."""
+    async with Peer() as peer:
+        waiting: list[PeerCall] = []  # of a burst some are not let in at once: those wait, and hear nothing meanwhile
+        while not waiting:
+            calls = [await peer.invite(server.uri("manual")) for _ in range(server.capacity)]
+            cancelled = await asyncio.gather(*(call.cancel() for call in calls))
+            assert [response.status for response in cancelled] == [487] * len(calls)
+            waiting = [call for call in calls if not call.provisional]
+        await server.at_rest()
+        for call in waiting:
+            assert (await call.repeat()).status == 487
+        calls = [await peer.invite(server.uri("manual")) for _ in range(server.capacity + 1)]
+        refused = await calls[-1].final()
+        assert refused.status == 503
+        for call in calls[:-1]:
+            await call.cancel()
+        await server.at_rest()
+        again = await calls[-1].repeat()
+        assert (again.status, again["retry-after"]) == (503, "5")
+    assert not (await server.do("use"))["active"]
 
 
 @pytest.mark.slow

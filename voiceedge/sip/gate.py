@@ -16,6 +16,8 @@ _NEW_CALLS = 16
 _WINDOW_S = 0.6
 _MOST_HELD = 64
 _HELD_POLL_MS = 20
+_REPEATED_S = 32.0  # how long an INVITE may be repeated: RFC 3261, 64 times T1
+_MOST_REMEMBERED = 1024
 
 _OK = 200
 _NOT_ALLOWED = 405
@@ -47,6 +49,9 @@ class Gate:
     Left to itself PJSIP aborts over an IPv6 address under an IPv4 label, over a malformed key in an INFO, and over too
     many calls a second; answers one call too many with 486 and no Retry-After; takes messages and subscriptions
     from anybody; and is silent to methods it does not know. A burst of calls is let in one after another.
+
+    What it answers itself PJSIP knows nothing of: an INVITE that is repeated because the answer crossed it is told the
+    same again, or it would be a call that nobody makes.
     """
 
     def __init__(self, house: House, retry_after_s: int, codecs: tuple[str, ...]) -> None:
@@ -55,6 +60,7 @@ class Gate:
         self._allow = library.allow()
         self._let_in: deque[float] = deque(maxlen=_NEW_CALLS)
         self._held: dict[bytes, int] = {}  # by invitation, in order of arrival
+        self._answered: dict[bytes, tuple[int, float]] = {}  # by invitation: the status, and when; oldest first
         library.on_message(b"voiceedge-sdp", _FIRST, request=self._refuses_content, response=self._drops_content)
         library.on_message(b"voiceedge-gate", _AFTER_DIALOGS, request=self._refuses)
 
@@ -77,17 +83,30 @@ class Gate:
         return True
 
     def _refuses_call(self, request: int) -> bool:
-        if refusal := self._house.replaced(request):
-            library.respond(request, refusal)
+        invitation = library.invitation_of(request)
+        status, at = self._answered.get(invitation, (0, 0.0))
+        if status and time.monotonic() - at < _REPEATED_S:
+            self._respond(request, status)
+        elif refusal := self._house.replaced(request):
+            self._answer(invitation, request, refusal)
         elif self._house.takes_no_more() or len(self._held) == _MOST_HELD:
-            library.respond(request, _BUSY, self._retry_after)
+            self._answer(invitation, request, _BUSY)
         elif self._crowded():
-            if (invitation := library.invitation_of(request)) not in self._held:
+            if invitation not in self._held:
                 self._held[invitation] = library.keep(request)
         else:
             self._let_in.append(time.monotonic())
             return False
         return True
+
+    def _answer(self, invitation: bytes, request: int, status: int) -> None:
+        self._answered[invitation] = (status, time.monotonic())
+        if len(self._answered) > _MOST_REMEMBERED:
+            del self._answered[next(iter(self._answered))]
+        self._respond(request, status)
+
+    def _respond(self, request: int, status: int) -> None:
+        library.respond(request, status, self._retry_after if status == _BUSY else None)
 
     def _refuses_content(self, request: int) -> bool:
         """Within calls too."""
@@ -110,11 +129,12 @@ class Gate:
         return True
 
     def _cancels_held(self, request: int) -> bool:
-        kept = self._held.pop(library.invitation_of(request), None)
+        invitation = library.invitation_of(request)
+        kept = self._held.pop(invitation, None)
         if kept is None:
             return False
         library.respond(request, _OK)
-        library.respond(kept, _TERMINATED)
+        self._answer(invitation, kept, _TERMINATED)
         library.drop(kept)
         return True
 
