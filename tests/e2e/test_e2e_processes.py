@@ -65,3 +65,19 @@ async def test_a_killed_worker_is_replaced_on_its_port_and_the_next_call_is_serv
     async with talk(service) as call:
         await call.entered("menu")
         assert await call.spoken_to()
+
+
+async def test_after_a_power_cut_everybody_is_told_that_its_calls_are_over(light, mosquitto):
+    with light(mqtt={"url": mosquitto.url}) as service:
+        async with service.events() as events, Peer() as peer:
+            call = await peer.invite(service.uri())
+            assert (await call.final()).status == 200
+            await events.until("step.entered", lambda data: data["step"] == "menu")
+            service.end_suddenly()
+            await asyncio.to_thread(service.start)
+            ended = await events.until("call.ended")
+            assert (ended["cause"], ended["reason"]) == ("failed", "the service was stopped during this call")
+            assert [leg["talk_ms"] > 0 for leg in events.of("leg.ended")] == [True]
+            async with talk(service, events=events) as again:
+                await again.entered("menu")
+        assert len(events.of("call.ended")) == 2

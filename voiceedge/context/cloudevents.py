@@ -25,7 +25,10 @@ BY_TYPE = {event.type: event for event in EVENTS}
 
 
 class StampedEvent(BaseModel):
-    """An event on its way to the store: over a link by `model_dump(mode="json")` and `model_validate`."""
+    """An event on its way to the store: over a link by `model_dump(mode="json")` and `model_validate`.
+
+    `holder` names the process that has the call up which begins with this event: see `calls_up`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,6 +38,7 @@ class StampedEvent(BaseModel):
     type: str
     data: SerializeAsAny[EventData]
     changes: Changes = Changes()
+    holder: str = ""
 
     @field_validator("data", mode="before")
     @classmethod

@@ -93,8 +93,7 @@ async def main(
 
     async def send(events: Sequence[StampedEvent]) -> None:
         dumped = [event.model_dump(mode="json") for event in events]
-        body = {"events": dumped, "pid": os.getpid(), "calls": [call.picture() for call in switchboard.sessions()]}
-        await control.request("ingest", body, timeout_s=INGEST_S)
+        await control.request("ingest", {"events": dumped, "pid": os.getpid()}, timeout_s=INGEST_S)
 
     async with httpx.AsyncClient(verify=tls.client_context()) as http, connectors, asyncio.TaskGroup() as group:
         draining = group.create_task(outgoing.drain(send))

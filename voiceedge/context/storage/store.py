@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from voiceedge.context.cloudevents import StampedEvent, publish_form
 from voiceedge.context.events.call import CallStarted
 from voiceedge.context.record import MAIN, Conversation
-from voiceedge.context.storage import deliveries, legs
+from voiceedge.context.storage import calls_up, deliveries, legs
 from voiceedge.context.storage import rows as stored
 from voiceedge.context.storage.database import Database
 from voiceedge.context.storage.digital_tables import outbox_pruned
@@ -96,9 +96,8 @@ class Store:
         await self._database.lock(connection, [PUBLISHING], share=True)
         into, their_rows = await self._locked(connection, {event.conversation for event in batch})
         known = await _known_ids(connection, [event.id for event in batch])
-        fresh = [
-            _filed(event, into) for event in {event.id: event for event in batch if event.id not in known}.values()
-        ]
+        new = list({event.id: event for event in batch if event.id not in known}.values())
+        fresh = [_filed(event, into) for event in new]
         concerned = {event.conversation for event in fresh}
         before = await self._current(connection, {name: their_rows[name] for name in concerned & their_rows.keys()})
         owners = await self._owners(connection, concerned)
@@ -124,6 +123,7 @@ class Store:
         await stored.write(connection, records, before)
         forgotten = {name for name, kept in records.items() if kept.record.forgotten}
         await legs.keep(connection, fresh, self.node, nameless=forgotten)
+        await calls_up.keep(connection, new, self.node)
         sends = await deliveries.keep(connection, published)
         return Commit(await self._add_to_outbox(connection, rows), sends), records
 

@@ -67,6 +67,25 @@ nodes = Table(
     Column("seen_at_ms", BigInteger, nullable=False),
 )
 
+# A row a call, while it is up (voiceedge.context.storage.calls_up).
+calls_up = Table(
+    "calls_up",
+    metadata,
+    Column("id", String(64), primary_key=True),  # of its first event
+    Column("conversation_id", String(64), nullable=False),  # as it began
+    Column("call", Text, nullable=False),
+    Column("node", String(40), nullable=False),
+    Column("holder", String(160), nullable=False),  # the process that has it
+    Column("started_ms", BigInteger, nullable=False),
+    Column("answered_ms", BigInteger),
+    Column("direction", String(8), nullable=False),
+    Column("far_end", Text, nullable=False),
+    Column("trunk", Text),
+    Column("leg_over", Boolean, nullable=False),  # its leg's record is kept already
+    Index("calls_up_of", "conversation_id"),
+    Index("calls_up_at", "node", "holder"),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -1,0 +1,31 @@
+"""A name that no other process has: none that gets the same number later, none after the machine has started anew."""
+
+from functools import cache
+from pathlib import Path
+
+_STATE, _START = 0, 19  # fields of /proc/PID/stat after the name, from 0
+_DEAD = {"Z", "X"}
+
+
+def process_name(pid: int) -> str:
+    """Of one that is over already, a name that no living one has."""
+    return f"{_boot()}.{pid}.{_start(pid)}"
+
+
+def lives(name: str) -> bool:
+    boot, pid, start = name.rsplit(".", 2)
+    return boot == _boot() and start != "" and start == _start(int(pid))
+
+
+@cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _start(pid: int) -> str:
+    """In ticks since the machine started; empty where there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[_STATE] in _DEAD else fields[_START]
