@@ -20,8 +20,9 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo takes minutes: the first of the files with one test, which xdist gives out after those with more."""
-    items.sort(key=lambda item: "test_the_demo" not in item.nodeid)
+    """What takes long first, so that nobody waits for it at the end: the demo, then files with slow tests."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: ("test_the_demo" not in item.nodeid, item.path not in slow))
 
 
 @pytest.fixture(autouse=True)

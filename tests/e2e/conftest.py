@@ -74,7 +74,10 @@ def light(tmp_path_factory: pytest.TempPathFactory, flows: Path, deaf_end: str) 
 
 @pytest.fixture(scope="session")
 def caller_says(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pcm]:
-    """Korean by Kokoro, in another voice than any prompt; what was rendered once is kept in pytest's cache."""
+    """Korean by Kokoro, in another voice than any prompt; what was rendered once is kept in pytest's cache.
+
+    Ask for the words before the call: the first time they take seconds.
+    """
     voice = Prompts(engine="kokoro", voice="jf_alpha")
     cache = request.config.cache
     assert cache

@@ -64,12 +64,13 @@ async def test_while_it_asks_for_confirmation(service):
 
 @pytest.mark.speech
 async def test_while_speaking(service, caller_says):
+    words = caller_says("배송 조회")
     async with talk(service, "4000") as call:
         await call.press(KEYS["ask"])
         await call.entered("ask")
         await call.spoken_to(now_ns())
         for _ in range(5):
-            call.rtp.say(caller_says("배송 조회"))
+            call.rtp.say(words)
         await call.silence(now_ns(), for_ms=300)  # it has noticed and listens
         assert call.rtp.saying
         await hung_up(call)
@@ -78,12 +79,13 @@ async def test_while_speaking(service, caller_says):
 
 @pytest.mark.speech
 async def test_while_recognition_decides(service, caller_says):
+    words = caller_says("배송 조회")
     async with talk(service, "4000") as call:
         await call.press(KEYS["ask"])
         await call.entered("ask")
         await call.spoken_to(now_ns())
         with frozen(service, "speech"):
-            call.rtp.say(caller_says("배송 조회"))
+            call.rtp.say(words)
             await until(lambda: f'"voice_offset", "conversation": "{call.conversation}"' in service.log.read_text())
             await hung_up(call)
         assert call.turns == [("accept", "ask")]

@@ -40,11 +40,12 @@ async def test_speech_killed_in_mid_call_leaves_the_keys(service):
 
 @pytest.mark.speech
 async def test_speech_killed_in_mid_call_leaves_the_caller_who_speaks_with_an_answer(service, caller_says):
+    words = caller_says("아니요")
     async with talk(service, "7000") as call:
         await call.entered("question")
         pid = service.pid("speech")
         os.kill(pid, signal.SIGSTOP)
-        call.rtp.say(caller_says("아니요"))
+        call.rtp.say(words)
         await call.silence(now_ns(), for_ms=400)
         service.kill("speech")
         turn = await call.until("turn.heard", by="speech")

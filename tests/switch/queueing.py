@@ -59,10 +59,13 @@ class House(house.House):
         return self
 
     async def settled(self) -> None:
-        """Whatever is under way has had its turn."""
+        """Whatever is under way has had its turn, and the beat waits for the next, however slow the machine."""
         await self.clock.advance(0)
         await self.queues._turn(lambda _: None)
         await self.clock.advance(0)
+        async with asyncio.timeout(30):
+            while not self.queues._wake._waiters:  # noqa: ASYNC110 - it is in the database's thread
+                await asyncio.sleep(0.001)
 
     async def later(self, seconds: float) -> None:
         for _ in range(int(seconds)):
