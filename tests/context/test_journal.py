@@ -43,10 +43,8 @@ class Control:
 
 
 @asynccontextmanager
-async def draining(
-    outgoing: Outgoing, send: Callable[..., Coroutine[None, None, None]], gather_s: float = 0.0
-) -> AsyncIterator[None]:
-    task = asyncio.create_task(outgoing.drain(send, gather_s))
+async def draining(outgoing: Outgoing, send: Callable[..., Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    task = asyncio.create_task(outgoing.drain(send))
     try:
         yield
     finally:
@@ -66,27 +64,6 @@ async def test_events_arrive_as_they_were_recorded() -> None:
     assert [event.data for event in control.kept.values()] == one_of_each()
     assert {event.time for event in control.kept.values()} == {clock.now()}
     assert {event.changes.slots["order"].value for event in control.kept.values()} == {"7"}
-
-
-async def test_a_burst_is_one_message_for_whoever_can_wait_and_what_fills_one_waits_for_nothing() -> None:
-    clock, batches = VirtualClock(), list[int]()
-    outgoing = Outgoing(clock)
-    journal = QueueJournal(outgoing, "c", clock)
-
-    async def send(batch: Sequence[StampedEvent]) -> None:
-        batches.append(len(batch))
-
-    async with draining(outgoing, send, 0.05):
-        journal.record(step(1))
-        await clock.advance(0.04)
-        journal.record(step(2))
-        assert batches == []
-        await clock.advance(0.02)
-        assert batches == [2]
-        for number in range(BATCH):
-            journal.record(step(number))
-        await clock.advance(0)
-        assert batches == [2, BATCH]
 
 
 async def test_what_is_not_acknowledged_comes_again_in_order_and_by_the_same_id() -> None:

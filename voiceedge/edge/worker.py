@@ -60,7 +60,6 @@ from voiceedge.switch.plan import load_plan
 from voiceedge.switch.routing import Router
 
 INGEST_S = 10.0
-GATHER_S = 0.05  # each message costs control more than the events in it
 FAREWELL_S = 2.0  # of the time to stop: for the calls' last words …
 RECORDINGS_S = 1.0  # … what of them is not yet on disk …
 FLUSH_S = 3.0  # … and for the last events
@@ -97,7 +96,7 @@ async def main(
         await control.request("ingest", {"events": dumped, "pid": os.getpid()}, timeout_s=INGEST_S)
 
     async with httpx.AsyncClient(verify=tls.client_context()) as http, connectors, asyncio.TaskGroup() as group:
-        draining = group.create_task(outgoing.drain(send, GATHER_S))
+        draining = group.create_task(outgoing.drain(send))
         voice = WorkerVoice(_library(config), speech)
         caps = LinkCaps(control, clock)
         lines = Lines(

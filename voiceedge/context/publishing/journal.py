@@ -66,16 +66,11 @@ class Outgoing:
         self._none.clear()
         self._some.set()
 
-    async def drain(self, send: Send, gather_s: float = 0.0) -> None:
-        """Hand events on for ever, in order; what is not acknowledged is sent again, by the same id.
-
-        `gather_s`: for how long an event waits for others, as those of a call's beginning come in a burst.
-        """
+    async def drain(self, send: Send) -> None:
+        """Hand events on for ever, in order; what is not acknowledged is sent again, by the same id."""
         delays, size = backoff(), BATCH
         while True:
             await self._some.wait()
-            if gather_s and len(self._events) < size:
-                await sleep(self._clock, gather_s)
             batch = tuple(islice(self._events, size))
             try:
                 async with timeout(self._clock, SEND_S):
