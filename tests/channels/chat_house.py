@@ -238,8 +238,12 @@ async def house(
     systems: Systems | None = None,
     channels: Mapping[str, Any] | None = None,
     calls: Calls | None = None,
+    tables: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[House]:
-    """The same directory again is the same house after a restart. `answer` is what other systems say."""
+    """The same directory again is the same house after a restart. `answer` is what other systems say.
+
+    `tables` of the configuration beside those here.
+    """
     clock = clock or RealClock()
     folder = directory / "flows"
     folder.mkdir(exist_ok=True)
@@ -252,7 +256,8 @@ async def house(
             "site": {"name": "test", "data_dir": directory / "data", "run_dir": directory / "run"},
             "mqtt": {"embedded_port": 0},
             "flows": {"dir": folder, "default": "main"},
-            "switch": {"plan": plan},
+            **(tables or {}),
+            "switch": {"plan": plan, **(tables or {}).get("switch", {})},
         }
     )
     settings = {name: WebChat.model_validate(one) for name, one in (channels or {"web-chat": {}}).items()}

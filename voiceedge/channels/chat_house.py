@@ -1,4 +1,4 @@
-"""The chats of this node that are not over: taken up after a restart, looked after, beside their calls."""
+"""The chats of this node that are not over: taken up after a restart or from a dead node, and looked after."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
@@ -25,6 +25,7 @@ from voiceedge.errors import StoreError
 
 LOOK_EVERY_S = 10.0  # for chats in which nothing happens
 READY_S = 5.0
+GONE_S = 40.0  # when the chats of a node that says nothing become others'
 PRUNE_EVERY_MS = 3_600_000
 DAY_MS = 86_400_000
 FLUSH_S = 1.0
@@ -51,6 +52,7 @@ class LiveChats:
         self.outgoing = Outgoing(clock)
         self.watchers: set[asyncio.Queue[Chat]] = set()
         self._live: dict[str, LiveChat] = {}
+        self._adopted: list[Kept] = []  # that are not taken up yet
         self._work: set[asyncio.Task[Any]] = set()
         self._revived, self._some = asyncio.Event(), asyncio.Event()
         self._prune_due_ms = 0
@@ -163,7 +165,7 @@ class LiveChats:
         except StoreError:
             raise
         except Exception:
-            if life.chat.state is not ChatState.ENDED:
+            if life.chat.state is not ChatState.ENDED and not life.is_elsewhere:
                 log.exception("chat_failed", chat=life.chat.id)
                 await life.end("failed", "failed")
 
@@ -205,6 +207,7 @@ class LiveChats:
         while True:
             await sleep(self._clock, LOOK_EVERY_S)
             try:
+                await self._adopt()
                 for life in list(self._live.values()):
                     await self._guarded(life, self._look_at(life))
                 now_ms = int(self._clock.now().timestamp() * 1000)
@@ -213,6 +216,21 @@ class LiveChats:
                     await self._store.prune(now_ms - self._kept_ms)
             except StoreError as error:
                 log.warning("chats_not_looked_after", problem=str(error))
+
+    async def _adopt(self) -> None:
+        """The visitors of a node that is gone go on here, as after a restart."""
+        if nodes := await self._context.silent_nodes(GONE_S):
+            kept, events = await self._store.adopt(nodes)
+            self._adopted += kept
+            for event in events:
+                self.outgoing.put(event)
+            if kept:
+                log.warning("chats_taken_over", chats=len(kept), nodes=nodes)
+        while self._adopted:
+            life = self.add(self._adopted[-1])
+            async with life.hearing:  # what the customer says meanwhile comes after what the flow has heard
+                await self._revive_one(life)
+            self._adopted.pop()
 
     async def _look_at(self, life: LiveChat) -> None:
         """A reminder after half the time that a customer may be silent; the end after all of it.

@@ -73,6 +73,7 @@ class LiveChat:
         self.bell = Bell()
         self.heard_ms = kept.chat.changed_ms  # when a person last wrote
         self.reminded = False
+        self.is_elsewhere = False  # where this node was thought to be gone
         self.question: Question | None = None  # that waits for its answer …
         self.asked = 0  # … and the message it stands in
         self.call: str | None = None  # one of the conversation that goes on …
@@ -136,7 +137,11 @@ class LiveChat:
                 for one, given in zip(inputs, told, strict=True)
             ]
             events = [stamped(event, chat, self._clock) for event in (tells(self.chat) if tells else ())]
-            await self._around.store.write(Change(chat, messages, kept, place, forget_inputs_from, events))
+            try:
+                await self._around.store.write(Change(chat, messages, kept, place, forget_inputs_from, events))
+            except ChatError:
+                self._lost()
+                raise
             self.chat, self.place = chat, place or self.place
             for one in inputs:
                 self.tape.add(one)
@@ -145,6 +150,13 @@ class LiveChat:
         self.bell.ring()
         self._around.changed(chat)
         return messages
+
+    def _lost(self) -> None:
+        """Another node has it by now."""
+        self.is_elsewhere = True
+        self._around.over(self)
+        self._around.spawn(self.leave_flow())
+        self.bell.ring()
 
     async def patiently(self, *drafts: ChatMessage, **more: Any) -> list[ChatMessage]:
         """The same, for what nobody could try again."""
@@ -192,7 +204,7 @@ class LiveChat:
         try:
             outcome = await self._around.play(self)
         except Exception:
-            if self.chat.state is ChatState.ENDED:
+            if self.chat.state is ChatState.ENDED or self.is_elsewhere:
                 return
             log.exception("chat_failed", flow=self.place.flow)
             outcome, cause = "failed", "failed"

@@ -1,7 +1,7 @@
 """Chats on the disk: each change of one, with what was written and what its flow was told, in one transaction."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voiceedge.channels.chat_model import Chat, ChatMessage, ChatState
+from voiceedge.channels.chat_model import Chat, ChatError, ChatMessage, ChatState
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events.call import MADE_BY_US
 from voiceedge.context.storage.chat_tables import chat_events, chat_inputs, chat_messages, chats
@@ -81,9 +81,14 @@ class ChatStore:
             await self._keep(connection, kept.chat.id, events)
 
     async def write(self, change: Change) -> None:
+        """Raises ChatError where another node has the chat by now: it thought this one gone."""
+
         async def work(connection: AsyncConnection) -> None:
             values = _row(change.chat) | (_place_row(change.place) if change.place else {})
-            await connection.execute(update(chats).where(chats.c.id == change.chat.id).values(values))
+            ours = (chats.c.node == self._database.node) | (chats.c.state == ChatState.ENDED.value)
+            done = await connection.execute(update(chats).where(chats.c.id == change.chat.id, ours).values(values))
+            if not done.rowcount:
+                raise ChatError("elsewhere", "this chat is at another node", retry_after_s=2.0)
             if change.forget_inputs_from is not None:
                 first = change.forget_inputs_from
                 own = chat_inputs.c.chat == change.chat.id
@@ -109,6 +114,17 @@ class ChatStore:
         query = select(chats).where(chats.c.node == self._database.node, chats.c.state != ChatState.ENDED.value)
         async with self._database.begin() as connection:
             return [_kept(row) for row in await connection.execute(query.order_by(chats.c.began_ms))]
+
+    async def adopt(self, nodes: Collection[str]) -> tuple[list[Kept], list[StampedEvent]]:
+        """Chats of these nodes, which are gone, are this node's from now on, and so are events that are not `told`."""
+        own = {"node": self._database.node}
+        theirs = update(chats).where(chats.c.node.in_(nodes), chats.c.state != ChatState.ENDED.value)
+        untold = update(chat_events).where(chat_events.c.node.in_(nodes))
+        async with self._database.begin() as connection:
+            kept = [_kept(row) for row in await connection.execute(theirs.values(own).returning(*chats.c))]
+            columns = chat_events.c.position, chat_events.c.body
+            bodies = sorted((await connection.execute(untold.values(own).returning(*columns))).all())
+        return kept, [_event(body) for _, body in bodies]
 
     async def messages(self, chat: str, after: int = 0) -> list[ChatMessage]:
         query = select(chat_messages).where(chat_messages.c.chat == chat, chat_messages.c.number > after)
@@ -147,7 +163,7 @@ class ChatStore:
         query = select(chat_events.c.body).where(chat_events.c.node == self._database.node)
         async with self._database.begin() as connection:
             bodies = (await connection.scalars(query.order_by(chat_events.c.position))).all()
-        return [StampedEvent.model_validate_json(body, context=MADE_BY_US) for body in bodies]
+        return [_event(body) for body in bodies]
 
     async def told(self, events: Iterable[str]) -> None:
         """These, by their ids, are in the conversations' records."""
@@ -170,6 +186,10 @@ def _row(chat: Chat) -> dict[str, Any]:
 
 def _place_row(place: FlowPlace) -> dict[str, Any]:
     return {column.name: getattr(place, column.name) for column in _PLACE} | {"given": json.dumps(dict(place.given))}
+
+
+def _event(body: str) -> StampedEvent:
+    return StampedEvent.model_validate_json(body, context=MADE_BY_US)
 
 
 def _kept(row: Row[Any]) -> Kept:

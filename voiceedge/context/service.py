@@ -147,6 +147,10 @@ class ContextService:
         )
         await self.ingest_now([stamped])
 
+    async def silent_nodes(self, for_s: float) -> list[str]:
+        """Others that have not been at work for so long, by their names. Raises StoreError."""
+        return await self._lease.silent(for_s) if self._lease else []
+
     async def join(self, *, visit: str, into: str) -> str:
         """As `Store.join`."""
         return await self._store.join(visit=visit, into=into)

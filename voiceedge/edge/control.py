@@ -68,7 +68,7 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
         watching = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(watching.create_task(orphans.watch_forever()).cancel)
         if service.database.shared:
-            stack.callback(watching.create_task(orphans.watch_nodes_forever()).cancel)
+            stack.callback(watching.create_task(orphans.watch_nodes_forever(service.silent_nodes)).cancel)
 
         async def ingest(head: Head, _: bytes) -> Head:
             events = [StampedEvent.model_validate(event, context=MADE_BY_US) for event in head["events"]]

@@ -11,11 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from voiceedge.context.cloudevents import StampedEvent
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, LegEnded
 from voiceedge.context.storage.database import Database
-from voiceedge.context.storage.lease import NOW_MS
 from voiceedge.context.storage.rows import ms, portions, time_of
-from voiceedge.context.storage.tables import calls_up, conversations, nodes
-
-LOST_S = 600.0  # a node that only lacked its database for a while may still have its calls
+from voiceedge.context.storage.tables import calls_up, conversations
 
 Key = tuple[str, str]  # conversation and call
 
@@ -110,10 +107,8 @@ async def of_this_node(database: Database) -> list[CallUp]:
     return await _read(database, calls_up.c.node == database.node)
 
 
-async def of_lost_nodes(database: Database) -> list[CallUp]:
-    """The calls of nodes that have not been at work for LOST_S."""
-    lost = select(nodes.c.name).where(nodes.c.seen_at_ms < NOW_MS - int(LOST_S * 1000))
-    return await _read(database, calls_up.c.node.in_(lost) & (calls_up.c.node != database.node))
+async def of_nodes(database: Database, names: Collection[str]) -> list[CallUp]:
+    return await _read(database, calls_up.c.node.in_(names)) if names else []
 
 
 async def _read(database: Database, which: ColumnElement[bool]) -> list[CallUp]:

@@ -47,6 +47,15 @@ class Lease:
         if self._clock.monotonic() - self._renewed_at >= self._lease_s:
             raise StoreError(f"{self._problem}: others publish meanwhile.")
 
+    async def silent(self, for_s: float) -> list[str]:
+        """Nodes that have not been at work for so long; none as long as this one has not been, all that time."""
+        if self._clock.monotonic() - self._unbroken_since < for_s:
+            return []
+        self.check()
+        async with self._database.begin() as connection:
+            silent = nodes.c.seen_at_ms < NOW_MS - int(for_s * 1000)
+            return list(await connection.scalars(select(nodes.c.name).where(silent)))
+
     async def keep(self, taken_over: Callable[[], object]) -> None:
         """Renew it for ever; `taken_over` is called when a dead node has left events to us."""
         while True:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,6 +18,7 @@ from voiceedge.errors import StoreError
 
 LOOK_S = 2.0
 NODES_LOOK_S = 60.0
+LOST_S = 600.0  # a node that only lacked the database for a while may still have its calls
 SERVER_ERROR = 500
 
 log = structlog.get_logger()
@@ -63,12 +64,12 @@ class Orphans:
             if not any(self._up.values()):
                 self._some.clear()
 
-    async def watch_nodes_forever(self) -> None:
+    async def watch_nodes_forever(self, silent: Callable[[float], Awaitable[Collection[str]]]) -> None:
         """Where several nodes share the store: of a node that is gone another tells, whichever sees it first."""
         while True:
             await sleep(self._clock, NODES_LOOK_S)
             try:
-                lost = await calls_up.of_lost_nodes(self._database)
+                lost = await calls_up.of_nodes(self._database, await silent(LOST_S))
                 await self._end([(call, call.told) for call in lost], "the node of this call is gone")
             except StoreError as error:
                 log.warning("calls_not_ended", problem=str(error))
