@@ -7,14 +7,16 @@ import time
 from pathlib import Path
 from shutil import which
 
-from ports import free_tcp_port
+from ports import held_tcp_port
+
+START_S = 60
 
 
 class Mosquitto:
     """A Mosquitto of our own on a free port; `kill` is SIGKILL, and `start` after it uses the same port."""
 
     def __init__(self, directory: Path, extra: str = "allow_anonymous true", host: str = "127.0.0.1") -> None:
-        self.host, self.port = host, free_tcp_port(host)
+        self.host, self.port = host, held_tcp_port(host)
         self._file = directory / f"mosquitto-{self.port}.conf"
         self._file.write_text(f"listener {self.port} {host}\nuser root\n{extra}\n")
         self._process: subprocess.Popen[bytes] | None = None
@@ -26,13 +28,13 @@ class Mosquitto:
     def start(self) -> None:
         program = which("mosquitto") or "/usr/sbin/mosquitto"
         self._process = subprocess.Popen([program, "-c", self._file], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_S
         while True:
             try:
                 socket.create_connection((self.host, self.port), timeout=1).close()
             except OSError:
                 assert self._process.poll() is None, f"mosquitto ended: {self._process.returncode}"
-                assert time.monotonic() < deadline, "mosquitto did not listen within 10 s"
+                assert time.monotonic() < deadline, f"mosquitto did not listen within {START_S} s"
                 time.sleep(0.01)
             else:
                 return
