@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiomqtt
@@ -21,7 +21,7 @@ TOPIC, ANSWER = "commands/add", "answers"
 
 
 class Sums:
-    """Adds what it is given."""
+    """Adds what it is given, and answers with the sum and the question's number, where it has one."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -31,13 +31,13 @@ class Sums:
         if wish is None:
             return None
         self.total += wish["add"]
-        return Message(ANSWER, str(self.total).encode())
+        return Message(ANSWER, json.dumps([wish.get("number"), self.total]).encode())
 
 
 @asynccontextmanager
 async def followed(directory: Path, broker: Mosquitto, sums: Sums) -> AsyncIterator[None]:
     config = Config.model_validate({"site": {"name": "test", "data_dir": directory}, "mqtt": {"url": broker.url}})
-    async with asyncio.TaskGroup() as tasks, asyncio.timeout(30):
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(150):
         following = tasks.create_task(
             follow(config, "sums", ["elsewhere", TOPIC], sums.done, lambda: broker.url, RealClock())
         )
@@ -46,15 +46,18 @@ async def followed(directory: Path, broker: Mosquitto, sums: Sums) -> AsyncItera
 
 
 async def told(answers: aiomqtt.Client, add: int, again: bool = True) -> int:
-    """The next answer to this, asked until somebody reads."""
+    """The answer to this, asked until somebody reads; whatever was asked before has been answered, or never will be."""
+    number = 0
     while True:
-        await answers.publish(TOPIC, json.dumps({"add": add}), qos=1)
-        try:
-            async with asyncio.timeout(1 if again else 20):
+        number += 1
+        await answers.publish(TOPIC, json.dumps({"add": add, "number": number}), qos=1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1 if again else 60):
                 async for message in answers.messages:
-                    return int(bytes(message.payload))
-        except TimeoutError:
-            assert again, "nobody answered"
+                    answered, total = json.loads(bytes(message.payload))
+                    if answered == number:
+                        return total
+        assert again, "nobody answered"
 
 
 async def test_a_command_is_answered_and_rubbish_is_not(mosquitto: Mosquitto, tmp_path: Path) -> None:
@@ -76,8 +79,8 @@ async def test_what_comes_while_we_are_away_is_done_when_we_are_back(mosquitto: 
             before = await told(client, 1)
         for _ in range(3):
             await client.publish(TOPIC, b'{"add": 10}', qos=1)
-        async with followed(tmp_path, mosquitto, sums), asyncio.timeout(20):
-            answers = [int(bytes(message.payload)) async for _, message in _first(client, 3)]
+        async with followed(tmp_path, mosquitto, sums), asyncio.timeout(60):
+            answers = [json.loads(bytes(message.payload))[1] async for _, message in _first(client, 3)]
     assert answers == [before + 10, before + 20, before + 30]
 
 
