@@ -7,14 +7,15 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
 import pytest
-from ports import free_tcp_port
+from ports import held_tcp_port
 
-START_S, TRIES = 60, 3
+START_S, STOP_S = 60, 120
 USER = "voiceedge"
 
 
@@ -76,14 +77,8 @@ class PostgresServer:
 
     def start(self, *options: str) -> None:
         """Again, too, after a `stop`: with the same data on the same port."""
-        if self.port:
-            assert self._started(options), (self.directory / "log").read_text()
-            return
-        for _ in range(TRIES):  # a free port may be somebody else's a moment later
-            self.port = free_tcp_port(self.host)
-            if self._started(options):
-                return
-        raise AssertionError((self.directory / "log").read_text())
+        self.port = self.port or held_tcp_port(self.host)
+        assert self._started(options), (self.directory / "log").read_text()
 
     def _started(self, options: tuple[str, ...]) -> bool:
         command = [
@@ -122,17 +117,20 @@ class PostgresServer:
         if self._process:
             self.thaw()
             self._process.send_signal(signal.SIGQUIT)  # at once; as after a power cut, what was committed is recovered
-            self._process.wait(30)
+            self._process.wait(STOP_S)
             self._process = None
 
     def freeze(self) -> None:
         """It keeps its connections, takes new ones, and answers nothing."""
+        assert self._process
+        os.kill(self._process.pid, signal.SIGSTOP)  # it starts and buries nobody any more
         for pid in self._family():
             os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         for pid in self._family():
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # one that never stood still may be gone meanwhile
+                os.kill(pid, signal.SIGCONT)
 
     def _family(self) -> list[int]:
         assert self._process
