@@ -1,6 +1,7 @@
 """A site with an agent desk: two agents and a supervisor, one queue, calls and chats that lead to it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.call import TurnHeard
 from voiceedge.edge.between.link import LinkClient
+from voiceedge.edge.between.process_name import process_name
 
 CODES = {"kim": "102030", "lee": "405060", "boss": "708090", "short": "11", "other": "515253"}
 TITLES = {"kim": "김상담", "lee": "이상담", "boss": "박팀장", "short": "최상담", "other": "남의집"}
@@ -110,7 +112,7 @@ class Site:
         clock = RealClock()
         event = StampedEvent(id=new_id(clock), time=clock.now(), conversation=conversation, type=turn.type, data=turn)
         async with self.control() as link:
-            body = {"events": [event.model_dump(mode="json")], "pid": 0, "calls": []}
+            body = {"events": [event.model_dump(mode="json")], "holder": process_name(os.getpid())}
             await link.request("ingest", body, timeout_s=10)
 
     async def state(self, agent: str) -> str:

@@ -1,5 +1,6 @@
 """Calls that continue a chat: by PIN, by a token that came along, by the caller's number; and one that only says so."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from voiceedge.context.events.digital import InteractionStarted
 from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.record import Changes
 from voiceedge.edge.between.link import LinkClient
+from voiceedge.edge.between.process_name import process_name
 
 pytestmark = [
     pytest.mark.slow,
@@ -72,7 +74,7 @@ class House:
         event = StampedEvent(
             id=new_id(CLOCK), time=CLOCK.now(), conversation=name, type=data.type, data=data, changes=changes
         )
-        body = {"events": [event.model_dump(mode="json")], "pid": 0, "calls": []}
+        body = {"events": [event.model_dump(mode="json")], "holder": process_name(os.getpid())}
         await self.control.request("ingest", body, timeout_s=30)
         return name
 

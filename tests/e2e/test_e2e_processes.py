@@ -77,7 +77,7 @@ async def test_after_a_power_cut_everybody_is_told_that_its_calls_are_over(light
             service.end_suddenly()
             await asyncio.to_thread(service.start)
             ended = await events.until("call.ended")
-            assert (ended["cause"], ended["reason"]) == ("failed", "the service was stopped during this call")
+            assert (ended["cause"], ended["reason"]) == ("failed", "the worker of this call is gone")
             assert [leg["talk_ms"] > 0 for leg in events.of("leg.ended")] == [True]
             async with talk(service, events=events) as again:
                 await again.entered("menu")

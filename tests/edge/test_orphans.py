@@ -11,17 +11,19 @@ from sqlalchemy import func, select, update
 from voiceedge.clock import VirtualClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, LegEnded, StepEntered
+from voiceedge.context.events.digital import NoteAdded
 from voiceedge.context.storage import calls_up, tables
 from voiceedge.context.storage.database import FILE, Database
-from voiceedge.context.storage.lease import Lease
+from voiceedge.context.storage.lease import LEASE_S, Lease
 from voiceedge.context.storage.postgres import Postgres
 from voiceedge.context.storage.sqlite import Sqlite
 from voiceedge.context.storage.store import Store
-from voiceedge.edge.rooms.orphans import LOOK_S, NODES_LOOK_S, Orphans
+from voiceedge.edge.between.process_name import process_name
+from voiceedge.edge.rooms.orphans import GONE, LOOK_S, LOST_S, NODES_LOOK_S, Orphans
 from voiceedge.errors import StoreError
 
 CLOCK = VirtualClock()
-NOBODY = 1 << 30  # no process has this number
+NOBODY = process_name(1 << 30)  # no process has this number
 
 
 def started(call, trunk=None):
@@ -50,22 +52,29 @@ def leg_ended(call):
     return _event(LegEnded(call_id=call, **facts))
 
 
-def _event(data):
-    return StampedEvent(
-        id=new_id(CLOCK), time=CLOCK.now(), conversation=f"of-{data.call_id}", type=data.type, data=data
-    )
+def _event(data, conversation=None):
+    conversation = conversation or f"of-{data.call_id}"
+    return StampedEvent(id=new_id(CLOCK), time=CLOCK.now(), conversation=conversation, type=data.type, data=data)
 
 
 class Control:
     """One after another on the same database, as after a restart."""
 
-    def __init__(self, database):
+    def __init__(self, database, lease=None):
+        self.database, self.lease = database, lease
         self.store = Store(database, "seoul")
-        self.orphans = Orphans(database, self._ingest, CLOCK)
+        self.orphans = Orphans(self, CLOCK)
         self.told = []  # what it told itself
         self.failures = 0
 
-    async def _ingest(self, events):
+    async def silent_nodes(self, for_s):
+        return await self.lease.silent(for_s)
+
+    def check_node(self):
+        if self.lease:
+            self.lease.check()
+
+    async def ingest(self, events):
         if self.failures:
             self.failures -= 1
             raise StoreError("full")
@@ -139,23 +148,23 @@ def kill(worker):
 
 
 async def test_a_killed_workers_calls_are_ended_once_and_those_it_had_ended_are_not(control, worker):
-    await control.orphans.ingest(worker.pid, [started("one"), started("two"), ended("one")])
+    await control.orphans.ingest(process_name(worker.pid), [started("one"), started("two"), ended("one")])
     await control.look(5)
     assert control.ends == []
     kill(worker)
     control.failures = 1  # tried again
     await control.has_told(1)
     await control.look()
-    assert control.ends == [("of-two", "the worker of this call is gone")]
+    assert control.ends == [("of-two", GONE)]
     assert control.told[0].data.duration_ms >= 10_000
-    assert await calls_up.of_this_node(control.store._database) == []
+    assert await calls_up.of_this_node(control.database) == []
 
 
 async def test_a_control_that_was_restarted_knows_of_calls_that_began_before(control, new_control, worker):
-    await control.orphans.ingest(worker.pid, [started("old"), started("over"), answered("old")])
+    await control.orphans.ingest(process_name(worker.pid), [started("old"), started("over"), answered("old")])
     again = new_control()
     await again.look()
-    await again.orphans.ingest(worker.pid, [ended("over")])
+    await again.orphans.ingest(process_name(worker.pid), [ended("over")])
     kill(worker)
     await again.has_told(1)
     assert [name for name, _ in again.ends] == ["of-old"]
@@ -169,7 +178,7 @@ async def test_after_a_power_cut_the_calls_have_ended_when_last_was_heard_of_the
     await CLOCK.advance(7200)
     again = new_control()
     await again.has_told(1)
-    assert again.ends == [("of-cut", "the service was stopped during this call")]
+    assert again.ends == [("of-cut", GONE)]
     assert again.told[0].time == pytest.approx(began + timedelta(seconds=30), abs=timedelta(milliseconds=1))
     assert again.told[0].data.talk_ms == pytest.approx(30_000, abs=1)
     record = await again.store.conversation("of-cut")
@@ -186,9 +195,9 @@ async def test_a_start_that_cannot_read_what_was_up_tries_again(database, new_co
 
 async def test_the_leg_of_a_killed_workers_call_has_a_record(control, database, worker):
     began = CLOCK.now()
-    await control.orphans.ingest(worker.pid, [started("rang"), started("talked", "carrier")])
+    await control.orphans.ingest(process_name(worker.pid), [started("rang"), started("talked", "carrier")])
     await CLOCK.advance(5)
-    await control.orphans.ingest(worker.pid, [answered("talked")])
+    await control.orphans.ingest(process_name(worker.pid), [answered("talked")])
     await control.look(5)
     kill(worker)
     await control.has_told(2)
@@ -201,8 +210,8 @@ async def test_the_leg_of_a_killed_workers_call_has_a_record(control, database, 
 
 
 async def test_a_leg_whose_record_was_sent_in_time_has_no_second_one(control, database, worker):
-    await control.orphans.ingest(worker.pid, [started("one"), started("two")])
-    await control.orphans.ingest(worker.pid, [leg_ended("one")])
+    await control.orphans.ingest(process_name(worker.pid), [started("one"), started("two")])
+    await control.orphans.ingest(process_name(worker.pid), [leg_ended("one")])
     kill(worker)
     await control.has_told(2)
     assert sorted(name for name, _ in control.ends) == ["of-one", "of-two"]
@@ -210,32 +219,106 @@ async def test_a_leg_whose_record_was_sent_in_time_has_no_second_one(control, da
     assert {name: leg.cause for name, leg in legs.items()} == {"of-one": "caller", "of-two": "failed"}
 
 
-async def test_of_a_node_that_is_gone_another_tells_once(postgres):
+async def test_a_call_that_went_on_with_an_earlier_conversation_ended_when_that_was_last_heard_of(
+    database, new_control
+):
+    before = Control(database)
+    await before.orphans.ingest(NOBODY, [started("cut"), _event(NoteAdded(by="kim", text="", to=None), "earlier")])
+    await before.store.join(visit="of-cut", into="earlier")
+    await CLOCK.advance(5)
+    await before.orphans.ingest(NOBODY, [answered("cut")])
+    await CLOCK.advance(30)
+    await before.orphans.ingest(NOBODY, [asked("cut")])
+    control = new_control()
+    await control.has_told(1)
+    assert control.told[0].data.talk_ms == pytest.approx(30_000, abs=1)
+
+
+async def test_what_was_kept_of_a_worker_that_died_before_it_was_answered_is_ended_too(control, worker):
+    ingest = control.ingest
+
+    async def cut_off(events):
+        await ingest(events)
+        raise asyncio.CancelledError
+
+    control.ingest = cut_off
+    with pytest.raises(asyncio.CancelledError):
+        await control.orphans.ingest(process_name(worker.pid), [started("one")])
+    control.ingest = ingest
+    kill(worker)
+    await control.has_told(1)
+    assert control.ends == [("of-one", GONE)]
+
+
+async def test_a_call_has_ended_when_its_worker_died_however_late_it_can_be_told(control, worker):
+    await control.orphans.ingest(process_name(worker.pid), [started("one")])
+    await control.look()
+    kill(worker)
+    died = CLOCK.now()
+    control.failures = 50
+    await control.has_told(1)
+    assert CLOCK.now() > died + timedelta(seconds=50 * LOOK_S)
+    assert control.told[0].time <= died + timedelta(seconds=2 * LOOK_S)
+
+
+@pytest.fixture
+async def nodes(postgres):
+    """Each is its database and its lease."""
     name = postgres.new_database()
-    here, there, third = (
-        Database(Postgres(postgres.url(name), postgres.password_file, node)) for node in ("here", "there", "third")
-    )
-    for database in (here, there, third):
+    opened = []
+
+    async def new(node, machine=""):
+        database = Database(Postgres(postgres.url(name), postgres.password_file, node))
         await database.open()
-        await Lease(database, CLOCK, machine=database.node, keys=str).renew()
-    await Control(there).orphans.ingest(os.getpid(), [started("far")])
-    others = [Control(here), Control(third)]
+        opened.append(database)
+        return database, Lease(database, CLOCK, machine=machine or node, keys=str)
+
+    yield new
+    for database in opened:
+        await database.close()
+
+
+async def test_of_a_node_that_is_gone_another_tells_once_when_all_had_the_time_to_come_back(nodes):
+    here, there, third = [await nodes(name) for name in ("here", "there", "third")]
+    for _, lease in (here, there, third):
+        await lease.renew()
+    living = process_name(os.getpid())
+    await Control(*there).orphans.ingest(NOBODY, [started("far")])
+    await Control(*there).orphans.ingest(living, [started("renamed")])  # of this machine, under another name
+    others = [Control(*here), Control(*third)]
     watching = [asyncio.create_task(other.orphans.watch_nodes_forever()) for other in others]
-    await others[0].look(2, NODES_LOOK_S)
-    assert [other.ends for other in others] == [[], []]  # it is at work
-    async with here.begin() as connection:
+    async with here[0].begin() as connection:
         silent = update(tables.nodes).where(tables.nodes.c.name == "there")
-        await connection.execute(silent.values(seen_at_ms=tables.nodes.c.seen_at_ms - int(calls_up.LOST_S * 1000)))
+        await connection.execute(silent.values(seen_at_ms=tables.nodes.c.seen_at_ms - int(LOST_S * 1000)))
+    await others[0].look(2, NODES_LOOK_S)
+    assert [other.ends for other in others] == [[], []]  # as after a minute without the database
+    for _ in range(int(LOST_S / LEASE_S) + 10):
+        await CLOCK.advance(LEASE_S - 1)
+        for _, lease in (here, third):
+            await lease.renew()
     async with asyncio.timeout(20):
         while not others[0].told + others[1].told:
-            await others[0].look(1, NODES_LOOK_S)
-    await others[1].look(2, NODES_LOOK_S)
-    async with here.begin() as connection:
+            await others[0].look(1, LEASE_S / 2)
+            for _, lease in (here, third):
+                await lease.renew()
+    await others[1].look(2, LEASE_S / 2)
+    async with here[0].begin() as connection:
         of_far = tables.outbox.c.conversation_id == "of-far"
         events = (await connection.execute(select(func.count()).select_from(tables.outbox).where(of_far))).scalar_one()
     assert events == len(["call.started", "leg.ended", "call.ended"])
-    assert ("of-far", "the node of this call is gone") in others[0].ends + others[1].ends
+    assert set(others[0].ends + others[1].ends) == {("of-far", "the node of this call is gone")}
     for task in watching:
         task.cancel()
-    for database in (here, there, third):
-        await database.close()
+
+
+async def test_a_machine_that_took_anothers_name_ends_none_of_its_calls(nodes):
+    first, second = await nodes("node-1", "one"), await nodes("node-1", "two")
+    await first[1].renew()
+    with pytest.raises(StoreError, match="another machine"):
+        await second[1].renew()
+    await Control(*first).orphans.ingest(NOBODY, [started("elsewhere")])
+    intruder = Control(*second)
+    watching = asyncio.create_task(intruder.orphans.watch_forever())
+    await intruder.look(4)
+    assert intruder.ends == []
+    watching.cancel()

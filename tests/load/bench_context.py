@@ -62,6 +62,7 @@ from voiceedge.context.events.call import (
 from voiceedge.context.publishing.follow import Seen, follow
 from voiceedge.context.publishing.journal import Outgoing, QueueJournal
 from voiceedge.edge.between.link import LinkClient
+from voiceedge.edge.between.process_name import process_name
 
 FLOWS = Path(__file__).parents[1] / "e2e" / "flows"
 CONVERSATIONS, WORKERS = 200, 50
@@ -172,7 +173,7 @@ async def connected(run_dir: Path) -> AsyncIterator[list[Outgoing]]:
 
 def _sender(link: LinkClient) -> Any:
     async def send(events: Sequence[StampedEvent]) -> None:
-        body = {"events": [event.model_dump(mode="json") for event in events], "pid": os.getpid(), "calls": []}
+        body = {"events": [event.model_dump(mode="json") for event in events], "holder": process_name(os.getpid())}
         await link.request("ingest", body, timeout_s=INGEST_S)
 
     return send

@@ -15,6 +15,7 @@ from voiceedge.clock import RealClock
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, EventData, StepEntered, TurnHeard
 from voiceedge.edge.between.link import LinkClient
+from voiceedge.edge.between.process_name import process_name
 
 ORDER = {"status": "shipped", "carrier": "한빛택배", "arrives": "2026-11-24"}
 CALL, CONVERSATION = "the-call", "conversation-by-phone-{}"
@@ -89,7 +90,7 @@ class Site:
             for data, changes in told
         ]
         dumped = [one.model_dump(mode="json") for one in events]
-        await self.ask("ingest", {"events": dumped, "pid": os.getpid(), "calls": []})
+        await self.ask("ingest", {"events": dumped, "holder": process_name(os.getpid())})
         return conversation
 
     async def link(self, name: str, expires_s: float = 600.0, channel: str = "web-chat") -> str:

@@ -147,6 +147,11 @@ class ContextService:
         )
         await self.ingest_now([stamped])
 
+    def check_node(self) -> None:
+        """Raises StoreError where this node may not speak for its name: it was away, or another has the same."""
+        if self._lease:
+            self._lease.check()
+
     async def silent_nodes(self, for_s: float) -> list[str]:
         """Others that have not been at work for so long, by their names. Raises StoreError."""
         return await self._lease.silent(for_s) if self._lease else []

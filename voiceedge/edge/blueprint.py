@@ -56,10 +56,10 @@ _UNREAD: Mapping[str, tuple[str, ...]] = {
         "workers.drain_s", "retention", "web", "channels",
     ),
 }  # fmt: skip
-# What calls that are up depend on: the address they are at, and where all processes meet.
+# What calls that are up depend on: the address they are at, where all processes meet, and who is known to have them.
 _FIXED = (
     "sip.host", "sip.port", "front.inner_port", "front.alone", "front.through", "site.data_dir", "site.run_dir",
-    "site.name",
+    "site.name", "switch.node", "store.url",
 )  # fmt: skip
 
 log = structlog.get_logger()

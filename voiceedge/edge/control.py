@@ -64,15 +64,15 @@ async def main(config: Config, clock: Clock, reporter: Reporter, before: Facts) 
             chat_room.opened(config, service, connectors, outbound.service, desks, clock)
         )
         reloads.append(runs.reload)
-        orphans = Orphans(service.database, service.ingest, clock)
+        orphans = Orphans(service, clock)
         watching = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(watching.create_task(orphans.watch_forever()).cancel)
         if service.database.shared:
-            stack.callback(watching.create_task(orphans.watch_nodes_forever(service.silent_nodes)).cancel)
+            stack.callback(watching.create_task(orphans.watch_nodes_forever()).cancel)
 
         async def ingest(head: Head, _: bytes) -> Head:
             events = [StampedEvent.model_validate(event, context=MADE_BY_US) for event in head["events"]]
-            await orphans.ingest(head["pid"], events)
+            await orphans.ingest(head["holder"], events)
             return {}
 
         async def health(_head: Head, _payload: bytes) -> Head:

@@ -27,6 +27,7 @@ from voiceedge.context.publishing.journal import Outgoing, QueueJournal
 from voiceedge.edge.between import paths
 from voiceedge.edge.between.link import LinkClient, LinkServer
 from voiceedge.edge.between.member import Facts, Reporter
+from voiceedge.edge.between.process_name import process_name
 from voiceedge.edge.blueprint import Blueprint
 from voiceedge.edge.call.calling_back import CallBacks
 from voiceedge.edge.call.calling_out import CallsOut
@@ -90,10 +91,11 @@ async def main(
     outgoing = Outgoing(clock)
     customer_of = functools.partial(_customer, key=pseudonym_key(config.site.data_dir))
     recorder = await _recorder(config)
+    holder = process_name(os.getpid())
 
     async def send(events: Sequence[StampedEvent]) -> None:
         dumped = [event.model_dump(mode="json") for event in events]
-        await control.request("ingest", {"events": dumped, "pid": os.getpid()}, timeout_s=INGEST_S)
+        await control.request("ingest", {"events": dumped, "holder": holder}, timeout_s=INGEST_S)
 
     async with httpx.AsyncClient(verify=tls.client_context()) as http, connectors, asyncio.TaskGroup() as group:
         draining = group.create_task(outgoing.drain(send))

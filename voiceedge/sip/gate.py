@@ -17,7 +17,7 @@ _WINDOW_S = 0.6
 _MOST_HELD = 64
 _HELD_POLL_MS = 20
 _REPEATED_S = 32.0  # how long an INVITE may be repeated: RFC 3261, 64 times T1
-_MOST_REMEMBERED = 1024
+_MOST_REMEMBERED = 4096
 
 _OK = 200
 _NOT_ALLOWED = 405
@@ -87,19 +87,21 @@ class Gate:
         status, at = self._answered.get(invitation, (0, 0.0))
         if status and time.monotonic() - at < _REPEATED_S:
             self._respond(request, status)
+        elif invitation in self._held:
+            pass  # it is let in when its turn comes
         elif refusal := self._house.replaced(request):
             self._answer(invitation, request, refusal)
         elif self._house.takes_no_more() or len(self._held) == _MOST_HELD:
             self._answer(invitation, request, _BUSY)
         elif self._crowded():
-            if invitation not in self._held:
-                self._held[invitation] = library.keep(request)
+            self._held[invitation] = library.keep(request)
         else:
             self._let_in.append(time.monotonic())
             return False
         return True
 
     def _answer(self, invitation: bytes, request: int, status: int) -> None:
+        self._answered.pop(invitation, None)
         self._answered[invitation] = (status, time.monotonic())
         if len(self._answered) > _MOST_REMEMBERED:
             del self._answered[next(iter(self._answered))]

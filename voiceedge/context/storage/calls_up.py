@@ -17,9 +17,8 @@ from voiceedge.context.storage.tables import calls_up, conversations
 Key = tuple[str, str]  # conversation and call
 
 _THIS = (calls_up.c.conversation_id == bindparam("of")) & (calls_up.c.call == bindparam("named"))
-_FACTS = calls_up.c.conversation_id, calls_up.c.call, calls_up.c.holder, calls_up.c.started_ms, calls_up.c.answered_ms
-_MORE = calls_up.c.direction, calls_up.c.far_end, calls_up.c.trunk, calls_up.c.leg_over
-_TOLD = func.coalesce(conversations.c.updated_at_ms, calls_up.c.started_ms)
+_VISIT, _WHOLE = conversations.alias("visit"), conversations.alias("whole")  # … which it may be a part of by now
+_FACTS = calls_up, func.coalesce(_WHOLE.c.updated_at_ms, _VISIT.c.updated_at_ms, 0).label("told_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +111,11 @@ async def of_nodes(database: Database, names: Collection[str]) -> list[CallUp]:
 
 
 async def _read(database: Database, which: ColumnElement[bool]) -> list[CallUp]:
-    told = calls_up.outerjoin(conversations, conversations.c.id == calls_up.c.conversation_id)
-    query = select(*_FACTS, *_MORE, _TOLD.label("told_ms")).select_from(told).where(which)
+    told = calls_up.outerjoin(_VISIT, _VISIT.c.id == calls_up.c.conversation_id)
+    told = told.outerjoin(_WHOLE, _WHOLE.c.id == _VISIT.c.joined_into)
+    query = select(*_FACTS).select_from(told).where(which).order_by(calls_up.c.started_ms)
     async with database.begin() as connection:
-        rows = (await connection.execute(query.order_by(calls_up.c.started_ms))).all()
+        rows = (await connection.execute(query)).all()
     return [
         CallUp(
             conversation=row.conversation_id,
@@ -127,7 +127,7 @@ async def _read(database: Database, which: ColumnElement[bool]) -> list[CallUp]:
             far_end=row.far_end,
             trunk=row.trunk,
             leg_over=row.leg_over,
-            told=time_of(row.told_ms),
+            told=time_of(max(row.told_ms, row.answered_ms or 0, row.started_ms)),
         )
         for row in rows
     ]
