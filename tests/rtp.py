@@ -197,17 +197,23 @@ class RtpStream:
         return None
 
     def silence_ns(self, since_ns: int = 0, level: float = 0.005, for_ms: int = 100) -> int | None:
-        """When the first inaudible packet came after which nothing audible followed for `for_ms`."""
+        """When the first inaudible packet came after which nothing audible followed for `for_ms`.
+
+        By what was sent: while either machine stands still nothing is, which is no silence.
+        """
         start: int | None = None
+        samples = 0
         for packet in list(self.packets):
             if packet.at_ns < since_ns or packet.payload_type not in _DECODE:
                 continue
             if packet.level >= level:
                 start = None
             elif start is None:
-                start = packet.at_ns
-            elif packet.at_ns - start >= for_ms * 1_000_000:
-                return start
+                start, samples = packet.at_ns, 0
+            else:
+                samples += len(packet.payload)
+                if samples >= for_ms * RATE // 1000:
+                    return start
         return None
 
     def close(self) -> None:
