@@ -12,18 +12,21 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiomqtt
 
-START_S, STOP_S, EVENT_S, AGAIN_S, RELOAD_S = 90, 30, 60, 0.2, 120
+START_S, STOP_S, EVENT_S, AGAIN_S, RELOAD_S = 90, 60, 60, 0.2, 120
+KAMAILIO_S = 1.0  # to answer
 
 
 class RunningService:
@@ -73,6 +76,7 @@ class RunningService:
 
     def start(self) -> None:
         """Again, too, after a `stop`: with the same data."""
+        (self.directory / "run" / "status.json").unlink(missing_ok=True)  # of a service that was ended suddenly
         with self.log.open("ab") as sink:
             self._process = subprocess.Popen(
                 [*self._prefix, sys.executable, "-m", "voiceedge", "run", "--config", self.config],
@@ -114,7 +118,7 @@ class RunningService:
         except FileNotFoundError:
             return {"ready": False, "processes": {}}
 
-    def until(self, condition: Callable[[dict[str, Any]], object], within_s: float = 30) -> dict[str, Any]:
+    def until(self, condition: Callable[[dict[str, Any]], object], within_s: float = START_S) -> dict[str, Any]:
         """Wait for a state of the supervisor's status file."""
         deadline = time.monotonic() + within_s
         while not condition(status := self.status):
@@ -162,10 +166,17 @@ class RunningService:
 
     @property
     def knows_its_workers(self) -> bool:
-        """The front learns of a worker that is ready a moment after the status file says so."""
-        ports = {str(worker["sip_port"]) for worker in self.workers.values()}
-        told = [line["workers"] for line in map(json.loads, self.log.read_text().splitlines()) if "workers" in line]
-        return bool(told) and told[-1].keys() >= ports
+        """The front learns of a worker that is ready a moment after the status file says so: Kamailio is asked."""
+        question = json.dumps({"jsonrpc": "2.0", "method": "dispatcher.list", "id": 1}).encode()
+        with TemporaryDirectory() as ours, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+            asking.bind(f"{ours}/answer")
+            asking.settimeout(KAMAILIO_S)
+            try:
+                asking.sendto(question, str(self.directory / "run" / "front" / "rpc.sock"))
+                known = asking.recv(1 << 20).decode()
+            except OSError:  # it is away, or busy
+                return False
+        return all(f'"sip:127.0.0.1:{worker["sip_port"]}"' in known for worker in self.workers.values())
 
     def uri(self, number: str = "1000") -> str:
         """Of the front where there is one, else of the worker that is alone."""
