@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser as Connected
-from playwright.async_api import ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import ConsoleMessage, Page, Request, async_playwright, expect
 
 PROGRAM = Path("/usr/bin/chromium")
 OPTIONS = (
@@ -44,8 +44,9 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE [::1]",
     "--remote-debugging-port=0",
 )  # fmt: skip
-START_S, STOP_S = 30, 10
-ANSWER_MS = 15_000  # for anything a page is expected to do; machines that run tests are busy
+START_S, STOP_S = 90, 60
+ANSWER_MS = 30_000  # for anything a page is expected to do; machines that run tests are busy
+expect.set_options(timeout=ANSWER_MS)
 
 SCREENSHOTS = "VOICEEDGE_SCREENSHOTS"  # a directory for people who want to look; else they end with the test
 
