@@ -11,8 +11,6 @@ from voiceedge.channels.chat_words import words
 from voiceedge.channels.desks import Desks
 from voiceedge.clock import Clock, timeout
 from voiceedge.context.events.call import EventData, QueueJoined, QueueLeft
-from voiceedge.context.events.digital import MessageSent
-from voiceedge.context.privacy.beside import beside
 from voiceedge.flow.call import Button, Enqueue, QueueResult
 from voiceedge.switch.hours import is_open
 from voiceedge.switch.plan import Plan
@@ -120,10 +118,7 @@ async def take(life: LiveChat, agent: str, title: str) -> Chat:
 
 
 async def say(life: LiveChat, agent: str, text: str) -> ChatMessage:
-    chat = life.chat
-    sent = await beside(
-        text, lambda: MessageSent(interaction=chat.id, channel=chat.channel, by="agent", text=text, agent=agent)
-    )
+    sent = await life.told_as("agent", text, agent)
     draft = life.draft("agent", "text", text, agent=agent)
     (message,) = await life.write(draft, guard=_is_of(agent), tells=lambda _: [sent])
     life.heard_ms = message.at_ms

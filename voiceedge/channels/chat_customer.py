@@ -8,7 +8,6 @@ from voiceedge.channels.chat_life import LiveChat, Told
 from voiceedge.channels.chat_model import LONGEST_MESSAGE, Chat, ChatError, ChatMessage, ChatState
 from voiceedge.channels.chat_words import words
 from voiceedge.context.events.call import EventData
-from voiceedge.context.events.digital import MessageSent
 from voiceedge.context.privacy.beside import beside
 from voiceedge.context.privacy.identifiers import Kind
 from voiceedge.context.privacy.pii import PersonalDataClass, mask, mask_text
@@ -43,10 +42,7 @@ async def _hear(life: LiveChat, text: str, sending: str) -> ChatMessage:
 
     shown = await beside(text, lambda: mask_text(text, NEVER_KEPT))
     if state is not ChatState.BOT:
-        chat = life.chat
-        sent = await beside(
-            text, lambda: MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=shown)
-        )
+        sent = await life.told_as("customer", shown)
 
         def tells(_: Chat) -> list[EventData]:
             return [] if state is ChatState.CALL else [sent]  # the flow of the call tells it

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -16,7 +16,8 @@ from voiceedge.channels.chat_words import Word, words
 from voiceedge.clock import Clock, sleep
 from voiceedge.context.cloudevents import StampedEvent, new_id
 from voiceedge.context.events.call import EventData, Journal
-from voiceedge.context.events.digital import InteractionEnded
+from voiceedge.context.events.digital import InteractionEnded, MessageSent
+from voiceedge.context.privacy.beside import beside
 from voiceedge.context.publishing.journal import Outgoing
 from voiceedge.context.record import Changes
 from voiceedge.errors import StoreError
@@ -173,6 +174,13 @@ class LiveChat:
 
     def note(self, word: Word, **values: str) -> ChatMessage:
         return self.draft("voiceedge", "note", words(self.chat.language, word).format(**values))
+
+    async def told_as(self, by: Literal["customer", "agent"], text: str, agent: str | None = None) -> MessageSent:
+        """What others are told of what somebody wrote: masked, beside the event loop where it is long."""
+        chat = self.chat
+        return await beside(
+            text, lambda: MessageSent(interaction=chat.id, channel=chat.channel, by=by, text=text, agent=agent)
+        )
 
     # The flow.
 

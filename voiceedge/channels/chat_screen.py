@@ -6,8 +6,6 @@ from voiceedge.channels.chat_life import BACK, LiveChat
 from voiceedge.channels.chat_model import By, Chat, ChatError, ChatMessage, ChatState
 from voiceedge.context.cloudevents import CloudEvent
 from voiceedge.context.events.call import CallAnswered, CallEnded, CallStarted, StepEntered, TurnHeard
-from voiceedge.context.events.digital import MessageSent
-from voiceedge.context.privacy.beside import beside
 from voiceedge.context.record import Conversation
 from voiceedge.flow.asking import Option, buttons_of
 from voiceedge.flow.book import Flows
@@ -91,10 +89,7 @@ async def pass_on(
     """To the call's flow, which tells it; what it does not wait for an agent on the call may. Raises StoreError."""
     _, step = life.on_call
     if not await calls.typed(life.call or "", step, text=text, choice=choice):
-        chat, said = life.chat, message.text
-        told = await beside(
-            said, lambda: MessageSent(interaction=chat.id, channel=chat.channel, by="customer", text=said)
-        )
+        told = await life.told_as("customer", message.text)
         await life.write(life.note("no_taker"), tells=lambda _: [told])
 
 

@@ -105,7 +105,7 @@ class Retention:
         for file in await asyncio.to_thread(self._files, found.parts):
             await asyncio.to_thread(file.unlink, missing_ok=True)
         now = self._clock.now()
-        for some in _batches(found.conversations):
+        for some in stored.portions(found.conversations, AT_ONCE):
             await self._erase_all(dict.fromkeys(some, now), "request")
         await self._database.attempt(lambda connection: person.forget_person(connection, found, ms(now)))
         return len(found.conversations)
@@ -217,8 +217,3 @@ class Retention:
                 if name and name[0] in wanted and file.is_file():
                     found.append(file)
         return found
-
-
-def _batches(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(names), AT_ONCE):
-        yield names[start : start + AT_ONCE]

@@ -122,11 +122,11 @@ def _row(record: Conversation, kept: Kept) -> dict[str, object]:
     }
 
 
-def portions(items: Iterable[Item]) -> Iterator[list[Item]]:
+def portions(items: Iterable[Item], most: int = 500) -> Iterator[list[Item]]:
     """Few enough at a time for a statement's parameters."""
     rest = list(items)
-    for start in range(0, len(rest), 500):
-        yield rest[start : start + 500]
+    for start in range(0, len(rest), most):
+        yield rest[start : start + most]
 
 
 def ms(time: datetime) -> int:
