@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from served import Server
+from served import NO_RTP_S, Server
 
 
 class _Shared:
@@ -15,7 +15,7 @@ class _Shared:
     def get(self) -> Server:
         if self.current is None or not self.current.alive:
             lists = {"transfer_targets": ["sip:agent@*"], "headers_out": ["X-Conversation-Id", "X-Out"]}
-            self.current = Server(no_rtp_s=2, **lists)
+            self.current = Server(no_rtp_s=NO_RTP_S, **lists)
         return self.current
 
 
@@ -29,7 +29,7 @@ def shared_server() -> Iterator[_Shared]:
 
 @pytest.fixture
 async def server(shared_server: _Shared) -> AsyncIterator[Server]:
-    """Without calls. It ends those that are silent for 2 s, and sends them to sip:agent@* only."""
+    """Without calls. It ends those that are silent for NO_RTP_S, and sends them to sip:agent@* only."""
     server = shared_server.get()
     await server.at_rest()
     server.forget()

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 10.0
+WAIT_S = 30.0  # machines that test are slow and shared
+NO_RTP_S = 4.0  # after which the server that tests share ends a call: longer than a busy machine stands still
 SERVER = Path(__file__).with_name("server.py")
 
 
@@ -28,7 +29,7 @@ class Server:
         self._lock = threading.Lock()
         self._orders = itertools.count(1)
         threading.Thread(target=self._read, daemon=True).start()
-        ready = self._wait(lambda told: "port" in told).result(30)
+        ready = self._wait(lambda told: "port" in told).result(2 * WAIT_S)
         self.port, self.capacity = ready["port"], ready["capacity"]
 
     def uri(self, user: str) -> str:
@@ -63,7 +64,7 @@ class Server:
         with self._lock:
             self._told.clear()
 
-    async def at_rest(self, wait_s: float = 30) -> None:
+    async def at_rest(self, wait_s: float = WAIT_S) -> None:
         """Wait until no call is left."""
         async with asyncio.timeout(wait_s):
             while (await self.do("use"))["active"]:  # noqa: ASYNC110
@@ -74,9 +75,9 @@ class Server:
         if self.alive:
             gone = self._wait(lambda told: "stopped" in told)
             self._write({"order": 0, "do": "stop", "leg": 0, "args": []})
-            gone.result(20)
+            gone.result(WAIT_S)
         self.process.stdin and self.process.stdin.close()
-        return self.process.wait(20)
+        return self.process.wait(WAIT_S)
 
     def _write(self, order: dict[str, Any]) -> None:
         assert self.process.stdin
@@ -113,7 +114,7 @@ class Server:
                     self._told.append(told)
 
 
-async def until(look: Callable[[], Any], wait_s: float = 5.0) -> Any:
+async def until(look: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
     """What `look` returns once that is something."""
     async with asyncio.timeout(wait_s):
         while not (found := look()):  # noqa: ASYNC110 - what is looked at knows no events
