@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from served import Server, until
 RecordProperty = Callable[[str, object], None]
 
 HIGH, LOW = 1000, 450  # Hz
+LONG_MS = 60_000  # longer than anybody listens
+TRIES = 50
 
 
 async def answered(server: Server, peer: Peer, **options: object) -> tuple[PeerCall, int]:
@@ -44,21 +47,28 @@ async def heard(call: PeerCall, hertz: float, ms: int = 200) -> float:
     return float(np.median([strength(packet.pcm, hertz) for packet in list(call.rtp.packets)[first:]]))
 
 
+async def hears(call: PeerCall, hertz: float, level: float, rel: float = 0.1) -> bool:
+    """Whether a tone is as strong as this, and silence as silent, once what is under way has come."""
+    about = pytest.approx(level, rel=rel, abs=0.01)
+    for _ in range(TRIES):
+        if (found := await heard(call, hertz)) == about:
+            return True
+    raise AssertionError(f"{hertz} Hz: {found} instead of {about}")
+
+
 async def test_both_ends_of_a_bridge_hear_each_other_at_their_level(server: Server) -> None:
     async with Peer() as customer, Peer() as agent:
         one, leg = await answered(server, customer)
         two, other = await placed(server, agent)
-        one.rtp.say(tone(HIGH, 3000, 0.3))
-        two.rtp.say(tone(LOW, 3000, 0.2))
+        one.rtp.say(tone(HIGH, LONG_MS, 0.3))
+        two.rtp.say(tone(LOW, LONG_MS, 0.2))
         assert await heard(two, HIGH) < 0.01
         await server.do("bridge", other, leg=leg)
-        await asyncio.sleep(0.3)
-        assert await heard(two, HIGH) == pytest.approx(0.3, rel=0.1)
-        assert await heard(one, LOW) == pytest.approx(0.2, rel=0.1)
+        assert await hears(two, HIGH, 0.3)
+        assert await hears(one, LOW, 0.2)
         assert await heard(one, HIGH) < 0.01  # nobody hears himself
         await server.do("unbridge", other, leg=leg)
-        await asyncio.sleep(0.3)
-        assert await heard(two, HIGH) < 0.01
+        assert await hears(two, HIGH, 0.0)
         await server.do("unbridge", other, leg=leg)
         await one.bye()
         await two.bye()
@@ -69,19 +79,19 @@ async def test_three_bridges_are_a_conference_and_one_who_leaves_is_missed_by_no
         legs, calls = [], []
         for peer, hertz in ((first, 500), (second, 900), (third, 1500)):
             call, leg = await answered(server, peer)
-            call.rtp.say(tone(hertz, 20000, 0.1))
+            call.rtp.say(tone(hertz, LONG_MS, 0.1))
             calls.append(call)
             legs.append(leg)
         for one, other in ((0, 1), (0, 2), (1, 2)):
             await server.do("bridge", legs[other], leg=legs[one])
-        await asyncio.sleep(0.3)
         for call, others, own in zip(calls, ((900, 1500), (500, 1500), (500, 900)), (500, 900, 1500), strict=True):
             for hertz in others:
-                assert await heard(call, hertz) == pytest.approx(0.1, rel=0.15)
+                assert await hears(call, hertz, 0.1, rel=0.15)
             assert await heard(call, own) < 0.01
         await server.do("unbridge", legs[1], leg=legs[0])
         await server.do("hang_up", leg=legs[1])
-        assert await heard(calls[0], 1500) == pytest.approx(0.1, rel=0.15)
+        await server.event("Ended", legs[1])
+        assert await hears(calls[0], 1500, 0.1, rel=0.15)
         await server.do("unbridge", legs[1], leg=legs[0])  # harmless
         with pytest.raises(RuntimeError, match="LegEndedError"):
             await server.do("bridge", legs[1], leg=legs[0])
@@ -107,24 +117,22 @@ async def test_a_bridge_outlives_hold_and_a_new_address(server: Server) -> None:
     async with Peer() as customer, Peer() as agent:
         one, leg = await answered(server, customer)
         two, other = await placed(server, agent)
-        one.rtp.say(tone(HIGH, 20000, 0.3))
-        two.rtp.say(tone(LOW, 20000, 0.3))
+        one.rtp.say(tone(HIGH, LONG_MS, 0.3))
+        two.rtp.say(tone(LOW, LONG_MS, 0.3))
         await server.do("bridge", other, leg=leg)
         for direction in ("sendonly", "inactive"):
             assert (await one.reinvite(direction)).status == 200
             await server.event("Held", leg)
             assert (await one.reinvite()).status == 200
             await server.event("Resumed", leg)
-            await asyncio.sleep(0.3)
-            assert await heard(two, HIGH) == pytest.approx(0.3, rel=0.1)
-            assert await heard(one, LOW) == pytest.approx(0.3, rel=0.1)
+            assert await hears(two, HIGH, 0.3)
+            assert await hears(one, LOW, 0.3)
         former, one.rtp = one.rtp, customer.new_stream(customer.host)
-        one.rtp.say(tone(HIGH, 20000, 0.3))
+        one.rtp.say(tone(HIGH, LONG_MS, 0.3))
         assert (await one.reinvite()).status == 200
         former.close()
-        await asyncio.sleep(0.3)
-        assert await heard(one, LOW) == pytest.approx(0.3, rel=0.1)
-        assert await heard(two, HIGH) == pytest.approx(0.3, rel=0.1)
+        assert await hears(one, LOW, 0.3)
+        assert await hears(two, HIGH, 0.3)
         await one.bye()
         await two.bye()
 
@@ -138,8 +146,7 @@ async def test_a_wide_band_leg_and_a_narrow_one_hear_each_other(
         other = await server.do("call", wide.uri("tone"), {})  # plays 440 Hz at 8000 of 32767
         await server.event("Answered", other)
         await server.do("bridge", other, leg=leg)
-        await until(one.rtp.sound_ns)
-        assert await heard(one, 440) == pytest.approx(8000 / 32768, rel=0.15)
+        assert await hears(one, 440, 8000 / 32768, rel=0.15)
         assert (await server.do("quality", leg=other))["codec"] == "G722"
         assert (await server.do("quality", leg=leg))["codec"] == "PCMU"
         await server.do("hang_up", leg=other)
@@ -154,9 +161,12 @@ async def test_different_codecs_are_bridged_with_little_delay(server: Server, re
         await asyncio.sleep(1)
         delays = []
         for _ in range(5):
-            said = one.rtp.say(tone(HIGH, 100, 0.5))
-            await until(lambda said=said: said.sent_ns)
-            at_ns = await until(lambda said=said: two.rtp.sound_ns(said.sent_ns))
+            at_ns = None
+            while not at_ns:  # a jitter buffer drops what comes late: a busy machine may lose it
+                said = one.rtp.say(tone(HIGH, 100, 0.5))
+                await until(lambda said=said: said.sent_ns)
+                with suppress(TimeoutError):
+                    at_ns = await until(lambda said=said: two.rtp.sound_ns(said.sent_ns), 5)
             delays.append((at_ns - said.sent_ns) / 1e6)
             await until(lambda at_ns=at_ns: two.rtp.silence_ns(at_ns))
         record_property("bridge_delay_ms", delays)
@@ -177,9 +187,8 @@ async def test_audio_before_the_answer_comes_through_a_bridge(server: Server) ->
         await two.answer(183, sdp(agent.host, two.rtp.port, (PCMA,)))
         assert (await server.event("Progress", other, code=183))["early_media"]
         await server.event("MediaUp", other)
-        two.rtp.say(tone(LOW, 3000, 0.3))
-        await until(one.rtp.sound_ns)
-        assert await heard(one, LOW) == pytest.approx(0.3, rel=0.1)
+        two.rtp.say(tone(LOW, LONG_MS, 0.3))
+        assert await hears(one, LOW, 0.3)
         await server.do("hang_up", leg=other)
         await two.asked_for("CANCEL")
         assert (await server.event("Ended", other))["cause"] == "us"
