@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from peer import Peer, PeerCall
-from served import SERVER, Server, until
+from served import SERVER, WAIT_S, Server, until
 from sipp import sipp_uac
 
 Servers = Callable[..., Server]
@@ -62,7 +62,7 @@ async def test_a_flood_of_cancelled_calls_leaves_every_line_free(server: Server)
             assert {response.status for response in responses} <= {487, 503}
             for call in calls:
                 call.rtp.close()
-    await server.at_rest(5)
+    await server.at_rest()
 
 
 async def test_an_invite_that_crossed_its_refusal_makes_no_call(server: Server) -> None:
@@ -70,6 +70,7 @@ async def test_an_invite_that_crossed_its_refusal_makes_no_call(server: Server) 
     async with Peer() as peer:
         waiting: list[PeerCall] = []  # of a burst some are not let in at once: those wait, and hear nothing meanwhile
         while not waiting:
+            await server.at_rest()
             calls = [await peer.invite(server.uri("manual")) for _ in range(server.capacity)]
             cancelled = await asyncio.gather(*(call.cancel() for call in calls))
             assert [response.status for response in cancelled] == [487] * len(calls)
@@ -96,6 +97,7 @@ async def test_two_hundred_calls_by_sipp_do_not_fail(server: Server, at_once: in
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(500)
 async def test_hundreds_of_calls_leave_nothing_behind(new_server: Servers) -> None:
     server = new_server()
 
@@ -117,9 +119,12 @@ async def test_hundreds_of_calls_leave_nothing_behind(new_server: Servers) -> No
     before = await at_rest()
     await run(300)
     after = await at_rest()
-    assert after["files"] == before["files"]
-    assert after["sockets"] == before["sockets"]
-    assert after["threads"] == before["threads"]
+    handles = ("files", "sockets", "threads")
+    async with asyncio.timeout(WAIT_S):
+        while any(after[name] > before[name] for name in handles):  # of a machine that stood still some come later
+            await asyncio.sleep(0.5)
+            after = await server.do("use")
+    assert all(after[name] <= before[name] for name in handles), (before, after)
     assert after["kilobytes"] < before["kilobytes"] + 300 * 3, (before, after)  # a leaked leg would be 30 kB
 
 
@@ -140,7 +145,7 @@ async def test_a_port_in_use_is_named_with_a_remedy(server: Server) -> None:
     second = await asyncio.create_subprocess_exec(
         sys.executable, str(SERVER), settings, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    _, said = await asyncio.wait_for(second.communicate(), 20)
+    _, said = await asyncio.wait_for(second.communicate(), 60)
     assert second.returncode == 1  # an error, not a crash
     assert f"SipError: Cannot listen on 127.0.0.1:{server.port}/UDP" in said.decode()
     assert "set sip.host and sip.port" in said.decode()
