@@ -1,6 +1,7 @@
 """Keys: one event per press, at once, however they are told."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from peer import Peer, PeerCall
-from served import Server
+from served import Server, until
 
 from voiceedge.sip.events import Key
 from voiceedge.sip.keys import END, PAIRING_NS, SKEW_NS, UPDATE, KeyPresses
@@ -24,8 +25,9 @@ async def answered(peer: Peer, server: Server) -> tuple[PeerCall, int]:
     return call, leg
 
 
-async def keys(server: Server, leg: int) -> str:
-    """All that came within a while."""
+async def keys(server: Server, leg: int, count: int) -> str:
+    """All that came: so many, and what more comes within a while."""
+    await until(lambda: len(server.told("Key", leg)) >= count)
     await asyncio.sleep(0.4)
     return "".join(told["key"] for told in server.told("Key", leg))
 
@@ -38,7 +40,7 @@ async def test_each_press_is_one_key(server: Server, marker: bool, end_copies: i
         for key in "15*":
             await call.press(key, 100, marker=marker, end_copies=end_copies)
             await asyncio.sleep(0.06)
-        assert await keys(server, leg) == "15*"
+        assert await keys(server, leg, 3) == "15*"
         await call.bye()
 
 
@@ -49,7 +51,7 @@ async def test_the_same_key_twice_is_two_keys(server: Server, gap_ms: int) -> No
         for _ in range(3):
             await call.press("1", 60)
             await asyncio.sleep(gap_ms / 1000)
-        assert await keys(server, leg) == "111"
+        assert await keys(server, leg, 3) == "111"
         await call.bye()
 
 
@@ -57,16 +59,16 @@ async def test_a_sender_that_counts_the_timestamp_on_presses_once(server: Server
     async with Peer() as peer:
         call, leg = await answered(peer, server)
         await call.press("4", 200, drifting=True)
-        assert await keys(server, leg) == "4"
+        assert await keys(server, leg, 1) == "4"
         await call.bye()
 
 
 async def test_a_key_is_reported_when_it_begins(server: Server) -> None:
     async with Peer() as peer:
         call, leg = await answered(peer, server)
-        press = await call.press("9", 2000)
-        told = await server.event("Key", leg)
-        assert told["at_ns"] - press.sent_ns < 1000 * MS  # half of the press: no timing claim, only "not at its end"
+        press = call.rtp.press("9", 20_000)
+        await server.event("Key", leg)
+        assert not press.done.is_set()  # no timing claim, only "not at its end"
         await call.bye()
 
 
@@ -77,18 +79,24 @@ async def test_keys_come_by_info(server: Server) -> None:
             assert (await call.info(key)).status == 200
         for body in ("Signal=5\r\n", "Signal= 6\r\nDuration= 100", "Signal=7\nDuration=100\n"):
             assert (await call.send("INFO", {"Content-Type": "application/dtmf-relay"}, body)).status == 200
-        assert await keys(server, leg) == "3#567"
+        assert await keys(server, leg, 5) == "3#567"
         await call.bye()
 
 
 async def test_a_press_told_by_both_methods_is_one_key(server: Server) -> None:
     async with Peer() as peer:
-        call, leg = await answered(peer, server)
-        for key in "2255":
-            await call.press(key, 100)
-            await call.info(key)
-        assert await keys(server, leg) == "2255"
-        await call.bye()
+        for _ in range(5):
+            call, leg = await answered(peer, server)
+            apart_ns = 0
+            for key in "2255":
+                press = await call.press(key, 100)
+                await call.info(key)
+                apart_ns = max(apart_ns, time.monotonic_ns() - press.sent_ns)
+            found = await keys(server, leg, 4)
+            await call.bye()
+            if apart_ns < PAIRING_NS:
+                break  # else a machine that stood still has parted what belongs together
+        assert found == "2255"
 
 
 @pytest.mark.parametrize("signal", ["x", "", "16", "\x00", "1" * 500, "한", "=", "5 6"])
@@ -99,7 +107,7 @@ async def test_nonsense_in_info_is_refused(server: Server, signal: str) -> None:
         assert (await call.info(signal)).status == 415
         assert (await call.info("5", kind="text/plain")).status == 415
         assert (await call.info("5")).status == 200
-        assert await keys(server, leg) == "5"
+        assert await keys(server, leg, 1) == "5"
         await call.bye()
 
 
