@@ -37,7 +37,7 @@ async def test_the_pulse_is_that_of_the_pump(monkeypatch):
     machine, beats = Machine(), asyncio.Queue()
     turning = Pump(machine, pulse=lambda: beats.put_nowait(True))
     await turning.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for _ in range(3):
             await beats.get()
         machine.hanging.set()
