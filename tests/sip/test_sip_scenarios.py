@@ -15,8 +15,8 @@ from sipp import Scenario, ScenarioResult
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 HOST = "127.0.0.1"
-WAIT_S = 30.0
-LONG_S = 70.0
+WAIT_S = 45.0
+LONG_S = 120.0
 
 # Which number of server.py a scenario calls.
 CALLED = {
