@@ -14,14 +14,16 @@ from voiceedge.sip.trace import SipMessage, Talk, Trace
 
 
 def first_words(said):
-    """Each message as `> INVITE`, `< 200 INVITE`: > came, < went."""
-    found = []
-    for sent, text, _ in said:
-        first = text.partition(" ")[0]
-        method = re.search(r"(?im)^cseq: *\d+ +(\w+)", text)
-        assert method
-        found.append(("< " if sent else "> ") + (f"{text[8:11]} {method[1]}" if first == "SIP/2.0" else first))
-    return found
+    """Each message as `> INVITE`, `< 200 INVITE`: > came, < went. What a busy machine repeats counts once."""
+    return list(dict.fromkeys(map(first_word, said)))
+
+
+def first_word(message):
+    sent, text, _ = message
+    first = text.partition(" ")[0]
+    method = re.search(r"(?im)^cseq: *\d+ +(\w+)", text)
+    assert method
+    return ("< " if sent else "> ") + (f"{text[8:11]} {method[1]}" if first == "SIP/2.0" else first)
 
 
 async def test_a_call_is_kept_word_for_word_with_its_ack(server: Server) -> None:
@@ -36,7 +38,8 @@ async def test_a_call_is_kept_word_for_word_with_its_ack(server: Server) -> None
     assert first_words(talk["said"]) == [
         "> INVITE", "< 100 INVITE", "< 200 INVITE", "> ACK", "> BYE", "< 200 BYE",
     ]  # fmt: skip
-    invite, answer = talk["said"][0][1], talk["said"][2][1]
+    texts = {first_word(message): message[1] for message in talk["said"]}
+    invite, answer = texts["> INVITE"], texts["< 200 INVITE"]
     assert "X-Marked: a grünes Wort\r\n" in invite
     assert invite.endswith("a=sendrecv\r\n")
     assert "\r\nm=audio " in answer
@@ -58,7 +61,7 @@ async def test_a_call_we_place_is_kept_too_and_so_is_one_that_is_refused(server:
 
 
 async def until_said(server, call_id, wanted):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             (talk,) = await server.do("trace", call_id)
             if (found := first_words(talk["said"])) == wanted:
@@ -72,7 +75,7 @@ async def test_a_message_that_is_repeated_is_seen_again(server: Server) -> None:
     async with Peer() as peer:
         call = await peer.invite(server.uri("answer"), acknowledge=False)
         await call.final()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 (talk,) = await server.do("trace", call.id)
                 answers = [text for sent, text, _ in talk["said"] if text.startswith("SIP/2.0 200")]
