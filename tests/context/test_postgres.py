@@ -122,15 +122,16 @@ async def test_a_server_that_was_restarted_is_reached_again_by_the_next_who_asks
 async def test_a_server_that_stands_still_keeps_nobody_waiting(
     own_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Postgres, "deadline_s", 0.5)
-    monkeypatch.setattr(module, "CONNECT_S", 0.5)
     async with opened(own_server) as store:
         await store.ingest([step(1)])
         own_server.freeze()
         began = time.monotonic()
-        for _ in range(2):  # by a connection that is open, and by a new one
-            with pytest.raises(StoreError, match="does not answer"):
-                await store.ingest([step(2)])
+        with monkeypatch.context() as impatient:
+            impatient.setattr(Postgres, "deadline_s", 0.5)
+            impatient.setattr(module, "CONNECT_S", 0.5)
+            for _ in range(2):  # by a connection that is open, and by a new one
+                with pytest.raises(StoreError, match="does not answer"):
+                    await store.ingest([step(2)])
         assert time.monotonic() - began < 20
         own_server.thaw()
         assert await store.ingest([step(2)]) == 1
@@ -155,10 +156,12 @@ async def test_a_server_that_is_away_at_the_start_is_used_when_it_comes(own_serv
 async def test_a_node_that_stops_in_mid_transaction_does_not_hold_up_the_others(
     new_node: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(module._SESSION, "idle_in_transaction_session_timeout", "300ms")
     stopped, other = new_node("stopped"), new_node("other")
     await stopped.open()
     await other.open()
+    await stopped.close()
+    monkeypatch.setitem(module._SESSION, "idle_in_transaction_session_timeout", "300ms")
+    await stopped.open()  # its next connection is a new one
     with pytest.raises(StoreError):  # noqa: PT012 - the end of the outer block fails too
         async with stopped.begin() as holding:
             await holding.execute(text("LOCK TABLE outbox"))
