@@ -15,6 +15,7 @@ Content-Security-Policy stops is one), an exception that nobody caught, a reques
 machine, none of which can be reached. What a test provokes on purpose it announces by `browser.expect`.
 """
 
+import asyncio
 import os
 import re
 import shutil
@@ -45,6 +46,7 @@ OPTIONS = (
     "--remote-debugging-port=0",
 )  # fmt: skip
 START_S, STOP_S = 90, 60
+LATE_S = 5  # by which a page may complain after it has shown what it complains of
 ANSWER_MS = 30_000  # for anything a page is expected to do; machines that run tests are busy
 expect.set_options(timeout=ANSWER_MS)
 
@@ -138,8 +140,16 @@ class Browser:
     def unexpected(self) -> list[str]:
         """What the test fails by."""
         strangers = [one for one in self.troubles if not any(re.search(pattern, one) for pattern in self._expected)]
-        missing = [one for one in self._expected if not any(re.search(one, trouble) for trouble in self.troubles)]
-        return strangers + [f"expected, and did not come: {pattern}" for pattern in missing]
+        return strangers + [f"expected, and did not come: {pattern}" for pattern in self._missing()]
+
+    async def complained(self) -> None:
+        """Until what is expected has come, for a while."""
+        deadline = time.monotonic() + LATE_S
+        while self._missing() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    def _missing(self) -> list[str]:
+        return [one for one in self._expected if not any(re.search(one, trouble) for trouble in self.troubles)]
 
     def _note(self, trouble: str) -> None:
         self.troubles.append(trouble)
@@ -166,6 +176,7 @@ async def visiting(chromium: Chromium, directory: Path) -> AsyncIterator[Browser
         browser = Browser(connected, Path(os.environ.get(SCREENSHOTS) or directory))
         try:
             yield browser
+            await browser.complained()
         finally:
             await connected.close()
         troubles = browser.unexpected()
