@@ -19,7 +19,7 @@ from typing import Self
 
 import pytest
 
-START_S = 10
+START_S = 60
 NETS = 512  # 198.18.0.0/15, which no network uses (RFC 2544), in parts of 256 addresses; a subnet a machine has 32
 VETH = ("type", "veth", "peer")
 FORBIDDEN = ("not permitted", "not supported", "Unknown device type")
