@@ -31,7 +31,7 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}/send"
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.requests) < count:
                 self.came.clear()
                 await self.came.wait()
