@@ -116,8 +116,8 @@ async def test_what_two_nodes_write_goes_out_once_and_in_order(nodes, mosquitto:
             node = (a, b)[number % 2]
             await node.ingest(*(step(number, name) for name in (*names, f"of-{number % 2}")))
         await until(lambda: len(seen) >= 240)
-        assert await a.outbox.flushed(5)
-        assert await b.outbox.flushed(5)
+        assert await a.outbox.flushed(60)
+        assert await b.outbox.flushed(60)
     for name in names:
         assert [sequence for conversation, sequence in seen if conversation == name] == list(range(1, 41))
     assert a.outbox.state.published > 0
