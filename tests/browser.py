@@ -145,7 +145,7 @@ class Browser:
     async def complained(self) -> None:
         """Until what is expected has come, for a while."""
         deadline = time.monotonic() + LATE_S
-        while self._missing() and time.monotonic() < deadline:
+        while self._missing() and time.monotonic() < deadline:  # noqa: ASYNC110 - Playwright calls back
             await asyncio.sleep(0.02)
 
     def _missing(self) -> list[str]:
