@@ -29,18 +29,23 @@ from voiceedge.clock import RealClock
 from voiceedge.config import Config
 from voiceedge.edge.between import paths
 from voiceedge.edge.between.link import LinkClient
-from voiceedge.edge.front import process
+from voiceedge.edge.front import place, process, render
 from voiceedge.switch.plan import load_plan
 
-START_S = 15.0
+START_S, WAIT_S, ASK_S = 60.0, 60.0, 30.0
+INSIDE_MS = 1500, 6000  # how long a worker may say nothing: in service, and where it stands still with this process
 needs_kamailio = pytest.mark.skipif(
     not (which("kamailio") or Path("/usr/sbin/kamailio").exists()), reason="kamailio is not installed"
 )
 
 
 class Rig:
-    def __init__(self, directory: Path, plan: str = "", **settings: Mapping[str, Any]) -> None:
-        self.directory = directory
+    """`hurried`: who is silent is given up as soon as in service; else as late as a busy machine needs it."""
+
+    def __init__(
+        self, directory: Path, plan: str = "", *, hurried: bool = False, **settings: Mapping[str, Any]
+    ) -> None:
+        self.directory, self._hurried = directory, hurried
         self.plan_file = directory / "switch.toml"
         self.plan_file.write_text(plan)
         tables: dict[str, dict[str, Any]] = {
@@ -63,8 +68,17 @@ class Rig:
         self._log_before = structlog.get_config()
         structlog.configure(processors=[self._keep])
         self._link = LinkClient(paths.front_socket(self.config))
+        render.TEMPLATE = place.TEMPLATE if self._hurried else self._patient_template()
         await self.start()
         return self
+
+    def _patient_template(self) -> Path:
+        usual, patient = map(str, INSIDE_MS)
+        text = place.TEMPLATE.read_text(encoding="utf-8")
+        assert text.count(usual) == len(["to workers", "fr_timer"])
+        file = self.directory / "patient.cfg"
+        file.write_text(text.replace(usual, patient), encoding="utf-8")
+        return file
 
     async def start(self) -> None:
         """Again, too, after `stop`: as the supervisor would."""
@@ -90,6 +104,7 @@ class Rig:
         await self._exits.aclose()
         await self._link.close()
         await self.stop()
+        render.TEMPLATE = place.TEMPLATE
         structlog.configure(**self._log_before)
 
     # --- the supervisor's part ---
@@ -145,7 +160,7 @@ class Rig:
         return f"<sip:127.0.0.1:{self.facts['inner_port']};lr>"
 
     async def ask(self, name: str, **body: Any) -> dict[str, Any]:
-        return await self._link.request(name, body, timeout_s=10)
+        return await self._link.request(name, body, timeout_s=ASK_S)
 
     def said(self, event: str, **wanted: Any) -> list[dict[str, Any]]:
         """Lines of the log."""
@@ -208,7 +223,7 @@ def invite_by(peer: Peer, uri: str, port: int, headers: Mapping[str, str]) -> Pe
     return call
 
 
-async def until(look: Any, wait_s: float = 10.0) -> Any:
+async def until(look: Any, wait_s: float = WAIT_S) -> Any:
     """What `look` (a function, perhaps async) returns once that is something."""
     async with asyncio.timeout(wait_s):
         while True:
