@@ -77,7 +77,7 @@ async def test_a_flood_is_banned_while_others_are_served_until_the_ban_is_lifted
             assert (await rig.ask("unban", address="127.0.0.2"))["lifted"]
             assert not (await rig.ask("unban", address="127.0.0.2"))["lifted"]
             assert not (await rig.ask("bans"))["bans"]
-            await asyncio.sleep(4.5)  # pike forgets an address after so long
+            await asyncio.sleep(7)  # pike forgets an address after four, by a timer that may be late
             await call_and_hear(rig, attacker)
 
 
@@ -130,7 +130,7 @@ async def test_an_office_whose_phones_start_at_once_is_slowed_and_not_banned(tmp
             except TimeoutError:
                 return False
 
-        await until(served_again, wait_s=30)
+        await until(served_again)
 
 
 async def test_nobody_registers_by_the_password_of_an_unknown_user_being_no_password(tmp_path: Path) -> None:
