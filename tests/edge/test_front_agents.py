@@ -50,7 +50,7 @@ async def phone(peer, service):
 
 
 async def hears(rtp, hertz):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while strength(rtp.heard()[-RATE // 5 :], hertz) < 0.2:  # noqa: ASYNC110 - packets set no event
             await asyncio.sleep(0.02)
 
@@ -58,7 +58,7 @@ async def hears(rtp, hertz):
 async def joined(call, agent, hertz=AGENT_HZ):
     for rtp, tone_hz in ((call.rtp, CALLER_HZ), (agent.rtp, hertz)):
         rtp.hush()
-        rtp.say(tone(tone_hz, 20_000))
+        rtp.say(tone(tone_hz, 120_000))
     await hears(agent.rtp, CALLER_HZ)
     await hears(call.rtp, hertz)
 
