@@ -110,9 +110,8 @@ async def test_names_units_and_help_follow_the_conventions(config):
 
 async def test_a_silent_part_takes_no_other_with_it(config):
     workers = {"worker-1": answering({"figures": figures()}), "worker-2": {"figures": hangs}}
-    async with watched(
-        config, workers=workers, front={**answering(FRONT), "bans": hangs}, control={"agents": hangs}
-    ) as port:
+    front = {**answering(FRONT), "bans": hangs}
+    async with watched(config, workers=workers, front=front, control={"agents": hangs}, patience_s=3) as port:
         told = values(await scrape(port))
     up = {name[1]: value for name, value in told.items() if name[0] == "voiceedge_scrape_part_up"}
     assert up == {"workers": 0, "front": 0, "agents": 0, "queues": 1, "events": 1, "connectors": 1, "machine": 1}
@@ -129,7 +128,7 @@ async def test_what_hangs_is_not_asked_again_meanwhile(config):
         return await hangs(head, payload)
 
     clock = VirtualClock()
-    async with watched(config, control={"queues": hanging}, clock=clock) as port:
+    async with watched(config, control={"queues": hanging}, clock=clock, patience_s=0.8) as port:
         for _ in range(2):
             await scrape(port)
             await clock.advance(2)
@@ -165,6 +164,7 @@ async def test_the_slow_and_the_garrulous_are_sent_away(config, monkeypatch):
     async with watched(config) as port:
         assert await talk_to(port, b"GET /metrics HTT") == b""
         assert await talk_to(port, b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100_000) == b""
+        monkeypatch.setattr(serving, "REQUEST_S", 4)
         assert (await talk_to(port, b"\x16\x03\x01\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
         idle = [await asyncio.open_connection("127.0.0.1", await port()) for _ in range(serving.MOST_AT_ONCE)]
         assert await talk_to(port, b"GET /metrics HTTP/1.1\r\n\r\n") == b""

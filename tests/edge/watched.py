@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from unittest import mock
 
 from voiceedge.clock import Clock, RealClock
 from voiceedge.config import Config
@@ -13,7 +14,7 @@ from voiceedge.context.events.call import LegEnded
 from voiceedge.edge.between import paths
 from voiceedge.edge.between.link import Handler, Head, LinkServer
 from voiceedge.edge.call.tally import Tally
-from voiceedge.edge.metrics import serving
+from voiceedge.edge.metrics import gathering, serving
 
 DAY = {"handled": 8, "abandoned": 2, "overflowed": 1, "called_back": 3, "service_level": 0.75, "wait_s": 12.5}
 QUIET = {"handled": 0, "abandoned": 0, "overflowed": 0, "called_back": 0, "service_level": None, "wait_s": None}
@@ -102,8 +103,9 @@ async def watched(
     control: Mapping[str, Handler] | None = None,
     clock: Clock | None = None,
     tell: Callable[[dict[str, Any]], None] | None = None,
+    patience_s: float = 20.0,
 ) -> AsyncIterator[Callable[[], "asyncio.Future[int]"]]:
-    """Yields what waits for the port that the metrics are served at."""
+    """Yields what waits for the port that the metrics are served at. `patience_s`: for each part to answer."""
     config.site.run_dir.mkdir(parents=True, exist_ok=True)
     config.site.data_dir.mkdir(parents=True, exist_ok=True)
     if workers is None:
@@ -118,6 +120,7 @@ async def watched(
             tell(facts)
 
     async with AsyncExitStack() as stack:
+        stack.enter_context(mock.patch.multiple(gathering, ASK_S=0.75 * patience_s, PART_S=patience_s))
         for name, handlers in workers.items():
             await stack.enter_async_context(LinkServer(paths.worker_socket(config, name), handlers))
         if front is not None:
