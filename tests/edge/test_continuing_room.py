@@ -18,6 +18,7 @@ from voiceedge.context.privacy.pii import pseudonym, pseudonym_key
 from voiceedge.context.record import Changes
 from voiceedge.context.service import ContextService
 from voiceedge.edge.between.link import LinkClient, LinkServer
+from voiceedge.edge.call import tickets
 from voiceedge.edge.call.tickets import TicketOffice
 from voiceedge.edge.rooms import continuing_room
 from voiceedge.flow.call import CallFacts, Continued, HandOver, HandOverTicket, NotContinued
@@ -64,7 +65,8 @@ class Site:
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    monkeypatch.setattr(tickets, "TICKET_S", 30)  # the caller who waits for a ticket is a busy machine
     async with AsyncExitStack() as stack:
         gate = await stack.enter_async_context(gateway())
         (tmp_path / "secret").write_text("hush")
