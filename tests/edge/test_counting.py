@@ -7,6 +7,7 @@ import pytest
 
 from voiceedge.clock import VirtualClock
 from voiceedge.edge.between.link import LinkClient, LinkServer
+from voiceedge.edge.call import counting
 from voiceedge.edge.call.counting import LinkCaps, handlers
 from voiceedge.switch.caps import LEASE_S, RENEW_S, TRUNK_UP, LocalCaps, call_out
 from voiceedge.switch.plan import Plan, Trunk
@@ -24,8 +25,9 @@ def call(clock, number):
 
 
 @pytest.fixture
-async def workers(tmp_path, clock):
+async def workers(tmp_path, clock, monkeypatch):
     """Two of them, and what control counts for both."""
+    monkeypatch.setattr(counting, "ANSWER_S", 30)  # else they count alone while the machine stands still
     control = LocalCaps(clock)
     async with LinkServer(tmp_path / "control.sock", handlers(control)):
         clients = [LinkClient(tmp_path / "control.sock") for _ in range(2)]
