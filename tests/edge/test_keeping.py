@@ -22,6 +22,7 @@ from voiceedge.errors import StoreError
 from voiceedge.web.api.once import Answers
 
 ID = "01945a3c-8f7e-7abc-8def-0123456789ab"
+WAIT_S = 60
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ async def sweeping(*given, erase_old=()):
 
 async def asleep(clock):
     """Until the sweep is over."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_S):
         while not clock._timers:  # noqa: ASYNC110 - in threads
             await asyncio.sleep(0.01)
 
@@ -78,7 +79,7 @@ async def test_what_is_too_old_goes_once_an_hour_and_is_told(site, database):
         told.extend(events)
 
     async with sweeping(site, clock, database, ingest):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_S):
             while old.exists() or not told:  # noqa: ASYNC110 - in a thread
                 await asyncio.sleep(0.01)
         assert (old.parent.exists(), message.exists(), young.exists()) == (False, True, True)
@@ -86,7 +87,7 @@ async def test_what_is_too_old_goes_once_an_hour_and_is_told(site, database):
         assert told[0].data == RecordingDeleted(path=f"recordings/2025-11-01/{ID}-2.wav.sealed", age_days=31.0)
         await asleep(clock)
         await clock.advance(keeping.SWEEP_S)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_S):
             while message.exists() or len(told) < 2:  # noqa: ASYNC110 - in a thread
                 await asyncio.sleep(0.01)
         assert young.exists()
@@ -100,7 +101,7 @@ async def test_a_store_that_fails_stops_no_deletion(site, database):
         raise StoreError("full")
 
     async with sweeping(site, clock, database, ingest) as task:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_S):
             while old.exists():  # noqa: ASYNC110 - in a thread
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -121,7 +122,7 @@ async def test_records_older_than_allowed_are_forgotten_once_an_hour(site, datab
     await add_record(database, "young", clock.now())
 
     async def left(names):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S):
             while True:
                 async with database.begin() as connection:
                     if set(await connection.scalars(select(legs.c.id))) == names:
