@@ -26,7 +26,7 @@ SECOND = np.full(8000, 1000, np.int16)
 
 
 async def until(true):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what is waited for is in another thread
             await asyncio.sleep(0.01)
 
@@ -167,7 +167,7 @@ async def test_a_disk_that_hangs_is_not_waited_for_and_leaves_no_recording_behin
     record, made = call.recorder.record, []
 
     def slowly(channel, path):
-        hanging.wait(10)
+        hanging.wait(60)
         made.append(record(channel, path))
         return made[0]
 
