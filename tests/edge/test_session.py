@@ -100,7 +100,7 @@ async def serve(tmp_path, *, leg=None, journal=None, voice=None, hang_up=False, 
         queues=None, transcripts=None, look_ups=None, journal_of=lambda _: journal,
         customer_of=lambda _: None,
     )  # fmt: skip
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         switchboard = Switchboard(around, group)
         leg = (leg or Leg)(switchboard.pipeline)
         switchboard.take(leg)
