@@ -1,6 +1,6 @@
 """What of a control process serves the queues, on its socket, and a client of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from voiceedge.clock import RealClock
@@ -12,11 +12,12 @@ from voiceedge.edge.rooms import queue_room
 
 
 @asynccontextmanager
-async def control(config: Config) -> AsyncIterator[LinkClient]:
+async def control(config: Config, reloaded: Callable[[], object] = lambda: None) -> AsyncIterator[LinkClient]:
+    """`reloaded` is told once a SIGHUP has been dealt with."""
     clock = RealClock()
     async with (
         ContextService(config, clock) as context,
-        queue_room.opened(config, context, clock, reloaded=lambda: None) as (_, handlers),
+        queue_room.opened(config, context, clock, reloaded=reloaded) as (_, handlers),
         LinkServer(paths.control_socket(config), handlers),
     ):
         client = LinkClient(paths.control_socket(config))
