@@ -25,7 +25,7 @@ def asking(client: LinkClient) -> Ask:
     """As workers do: again, with the same ticket, while control is away."""
 
     async def ask(request: str, **body: object) -> dict[str, Any]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 try:
                     return await client.request(request, body, timeout_s=30)
@@ -38,6 +38,7 @@ def asking(client: LinkClient) -> Ask:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_control_is_killed_and_the_plan_changes_while_callers_wait(tmp_path: Path) -> None:
     plan = tmp_path / "switch.toml"
     plan.write_text(PLAN)
@@ -75,6 +76,7 @@ def test_control_is_killed_and_the_plan_changes_while_callers_wait(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.skipif(not shutil.which("kamailio"), reason="kamailio is not installed")
 def test_an_agent_logs_in_and_out_by_codes_dialled_from_a_registered_phone(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret\n")
