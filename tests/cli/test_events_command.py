@@ -69,7 +69,7 @@ async def test_events_are_followed_once_each_over_a_broker_restart_until_ctrl_c(
     assert follower.stdout
     assert follower.stderr
     seen = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         for first in (1, 3):
             while b"connected to" not in await follower.stderr.readline():
                 pass
@@ -97,7 +97,7 @@ def test_a_wrong_password_is_explained(new_mosquitto: Callable[..., Mosquitto], 
     (tmp_path / "password").write_text("wrong-battery")
     settings = tmp_path / "voiceedge.toml"
     settings.write_text(f'[mqtt]\nurl = "{mosquitto.url}"\nusername = "edge"\npassword_file = "{tmp_path}/password"\n')
-    told = subprocess.run([*COMMAND, "--config", settings], check=False, capture_output=True, text=True, timeout=60)
+    told = subprocess.run([*COMMAND, "--config", settings], check=False, capture_output=True, text=True, timeout=150)
     assert told.returncode == 1
     assert "mqtt.password_file" in told.stderr
     assert "wrong-battery" not in told.stdout + told.stderr

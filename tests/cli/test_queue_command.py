@@ -67,7 +67,7 @@ async def test_an_agent_is_logged_in_goes_to_a_break_and_back(settings: Path, co
 
 async def test_a_queue_is_shown_with_those_in_it(settings: Path, control: LinkClient) -> None:
     await run(settings, "agent", "break", "kim")
-    await control.request("queue_join", {"queue": "sales", "call": "c", "conversation": "c"}, timeout_s=5)
+    await control.request("queue_join", {"queue": "sales", "call": "c", "conversation": "c"}, timeout_s=60)
     listed = (await run(settings, "queue", "list")).output
     assert listed.splitlines()[1].split()[:2] == ["sales", "1"]
     shown = (await run(settings, "queue", "show", "sales")).output
