@@ -45,8 +45,8 @@ void ve_media_run(struct ve_media *media);
 /** The last call is gone: the thread sleeps. */
 void ve_media_rest(struct ve_media *media);
 
-/** Have the keys of `stream`, a pjmedia_stream, put in the queue instead of called back. */
-int ve_media_watch_keys(struct ve_media *media, uintptr_t stream, uint32_t call);
+/** Have the keys of `stream`, a pjmedia_stream of the call in PJSIP's `slot`, put in the queue, as those of `call`. */
+int ve_media_watch_keys(struct ve_media *media, uintptr_t stream, uint32_t slot, uint32_t call);
 /** False when there is none. */
 bool ve_media_next_key(struct ve_media *media, struct ve_told_key *key);
 /* cffi: end */

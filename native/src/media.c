@@ -13,6 +13,7 @@
 #include "ve_symbols.h"
 
 #define KEYS 64u             /* a power of two; a press is some ten packets */
+#define SLOTS 256u           /* calls at once of any PJSIP that was built for us */
 #define MOST_SAMPLES 960u    /* 60 ms at 16 kHz */
 #define POLL_EVENTS 16       /* what one pj_ioqueue_poll handles at most */
 #define POLLS 8              /* a frame: more packets than that wait for the next */
@@ -56,7 +57,7 @@ struct ve_media {
     pthread_cond_t changed;
     bool running, closing;
 
-    struct watched watched[KEYS]; /* by the call's number: as many are never up at once */
+    struct watched watched[SLOTS]; /* by PJSIP's slot: a call has it to itself for as long as it has streams */
     struct ve_told_key keys[KEYS];
     _Atomic uint32_t written, read;
     uint32_t presses; /* told so far */
@@ -236,9 +237,11 @@ void ve_media_close(struct ve_media *media)
     free(media);
 }
 
-int ve_media_watch_keys(struct ve_media *media, uintptr_t stream, uint32_t call)
+int ve_media_watch_keys(struct ve_media *media, uintptr_t stream, uint32_t slot, uint32_t call)
 {
-    struct watched *watched = &media->watched[call % KEYS];
+    if (slot >= SLOTS)
+        return -ERANGE;
+    struct watched *watched = &media->watched[slot];
     *watched = (struct watched){media, call};
     return media->watch_keys((void *)stream, on_key, watched) == 0 ? 0 : -EPROTO; // NOLINT: Python knows it as a number
 }

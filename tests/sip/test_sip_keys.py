@@ -32,6 +32,24 @@ async def keys(server: Server, leg: int, count: int) -> str:
     return "".join(told["key"] for told in server.told("Key", leg))
 
 
+@pytest.mark.slow
+async def test_the_keys_of_a_long_call_are_its_own_however_many_come_and_go(server: Server) -> None:
+    async with Peer() as peer:
+        long, its = await answered(peer, server)
+        for _ in range(63):  # the media thread's memory of calls is no longer
+            call = await peer.invite(server.uri("answer"))
+            await call.final()
+            await call.bye()
+        late, leg = await answered(peer, server)
+        assert leg == its + 64
+        await long.press("7")
+        assert (await keys(server, its, 1), server.told("Key", leg)) == ("7", [])
+        await late.press("9")
+        assert await keys(server, leg, 1) == "9"
+        for call in (long, late):
+            await call.bye()
+
+
 @pytest.mark.parametrize("marker", [True, False], ids=["marked", "unmarked"])
 @pytest.mark.parametrize("end_copies", [1, 3, 5])
 async def test_each_press_is_one_key(server: Server, marker: bool, end_copies: int) -> None:

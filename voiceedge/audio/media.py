@@ -49,9 +49,9 @@ class MediaThread:
             lib.ve_media_rest(self._native)
             self.runs = False
 
-    def watch_keys(self, stream: int, call: int) -> None:
-        """Have the keys of `stream`, the address of a pjmedia_stream, told by `new_keys`."""
-        check(lib.ve_media_watch_keys(self._native, stream, call), "watching a stream's keys")
+    def watch_keys(self, stream: int, slot: int, call: int) -> None:
+        """Have the keys of `stream`, the address of a pjmedia_stream of PJSIP's call `slot`, told by `new_keys`."""
+        check(lib.ve_media_watch_keys(self._native, stream, slot, call), "watching a stream's keys")
 
     def new_keys(self) -> Iterator[ToldKey]:
         key = self._key

@@ -253,7 +253,7 @@ class Stack:
 
     def watch_keys(self, call: LiveCall, stream: int) -> None:
         if self._media:
-            self._media.watch_keys(stream, call.number)
+            self._media.watch_keys(stream, call.getId(), call.number)
 
     # --- inside ---
 
