@@ -58,7 +58,7 @@ class Site:
     async def ask(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         client = LinkClient(self.service.directory / "run" / "control.sock")
         try:
-            return await client.request(name, body, timeout_s=10)
+            return await client.request(name, body, timeout_s=60)
         finally:
             await client.close()
 
