@@ -11,6 +11,7 @@ from chat_site import site
 pytestmark = pytest.mark.slow
 
 CARD = "4111-1111-1111-1111"
+WAIT_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +216,7 @@ async def test_a_shop_shows_the_chat_in_its_page_and_a_stranger_cannot(browser, 
 
 
 def visitor(at, **headers):
-    client = httpx.Client(base_url=at.url, headers=headers)
+    client = httpx.Client(base_url=at.url, headers=headers, timeout=WAIT_S)
     answer = client.post("/chat/sessions", json={})
     assert answer.status_code == 201
     assert "HttpOnly" in answer.headers["set-cookie"]
@@ -229,7 +230,7 @@ def test_one_visitor_sees_nothing_of_another(at):
     name = first.cookies["voiceedge_chat"].split(".")[0]
     secret = second.cookies["voiceedge_chat"].split(".")[1]
     for session in (f"{name}.{secret}", f"{name}.", name, "", "../../etc", f"{name}.{'x' * 4000}"):
-        answer = httpx.get(f"{at.url}/chat/messages", headers={"X-Chat-Session": session})
+        answer = httpx.get(f"{at.url}/chat/messages", headers={"X-Chat-Session": session}, timeout=WAIT_S)
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown")
     assert "비밀" not in second.get("/chat/messages").text
 
@@ -255,13 +256,13 @@ def test_what_is_no_message_of_the_page_is_refused(at, body, headers, status):
 
 def test_pages_of_configured_origins_alone_may_use_the_chat_by_a_header(at):
     shop = at.shop.rstrip("/")
-    with httpx.Client(base_url=at.url, headers={"Origin": shop}) as client:
+    with httpx.Client(base_url=at.url, headers={"Origin": shop}, timeout=WAIT_S) as client:
         asked = client.options("/chat/messages", headers={"Access-Control-Request-Method": "POST"})
         assert asked.headers["access-control-allow-origin"] == shop
         session = client.post("/chat/sessions", json={"embedded": True}).json()["session"]
         answer = client.post("/chat/messages", json={"text": "안녕"}, headers={"X-Chat-Session": session})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (201, shop)
-    other = httpx.options(f"{at.url}/chat/messages", headers={"Origin": "https://evil.example"})
+    other = httpx.options(f"{at.url}/chat/messages", headers={"Origin": "https://evil.example"}, timeout=WAIT_S)
     assert "access-control-allow-origin" not in other.headers
 
 
@@ -278,7 +279,7 @@ def test_a_stream_begins_where_the_reader_was(at):
 
     def read(last):
         numbers = []
-        with client.stream("GET", "/chat/stream", headers={"Last-Event-ID": last}, timeout=10) as stream:
+        with client.stream("GET", "/chat/stream", headers={"Last-Event-ID": last}, timeout=WAIT_S) as stream:
             for line in stream.iter_lines():
                 if line.startswith("id: "):
                     numbers.append(int(line[4:]))
