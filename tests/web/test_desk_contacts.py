@@ -152,7 +152,7 @@ class Floor:
 
     async def until(self, *expected: tuple[str, bool]) -> None:
         """Kim's contacts, and whether each has ended."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (found := [(one.reference, one.ended_ms is not None) for one in await self.open_of()]) != [*expected]:  # noqa: ASYNC110 - in the database
                 await asyncio.sleep(0.01)
         assert found == [*expected]
@@ -229,7 +229,7 @@ async def test_a_chat_of_before_a_restart_ends_for_its_agent(floor: Floor) -> No
     chat = Chat("chat-1", "c1", "web-chat", "main", "ko", ChatState.AGENT, now_ms, now_ms, agent="kim")
     floor.away = 1
     async with running(floor, "_follow_chats"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while floor.away:  # noqa: ASYNC110 - the room asks, and tells nobody
                 await asyncio.sleep(0.01)
         floor.chats["chat-1"] = chat
