@@ -15,7 +15,7 @@ from api_site import Site, opened
 from voiceedge.web import listening
 from voiceedge.web.arrival import network_of
 
-WAIT_S = 10
+WAIT_S = 60
 HEAD = b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n"
 BODY = b"POST /v1/conversations HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
 
@@ -90,10 +90,11 @@ async def test_who_does_not_say_what_they_want_is_cut_off(tmp_path: Path, monkey
     monkeypatch.setattr(listening, "HEAD_S", 0.3)
     monkeypatch.setattr(listening, "BODY_S", 0.3)
     async with opened(tmp_path) as site:
+        key = await site.key()
         with silent(site, 5, "127.0.0.2") as (nothing, half, again, body, dripping):
             half.sendall(HEAD)
             again.sendall(HEAD + b"\r\n" + HEAD)
-            body.sendall(BODY.replace(b"\r\n\r\n", f"\r\nAuthorization: Bearer {await site.key()}\r\n\r\n".encode()))
+            body.sendall(BODY.replace(b"\r\n\r\n", f"\r\nAuthorization: Bearer {key}\r\n\r\n".encode()))
             drip = asyncio.create_task(dripped(dripping))
             assert all([await closed(one) for one in (nothing, half, again, body, dripping)])
             await drip
@@ -111,14 +112,14 @@ async def dripped(connection: socket.socket) -> None:
 
 
 async def test_streams_have_no_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(listening, "HEAD_S", 0.1)
-    monkeypatch.setattr(listening, "BODY_S", 0.1)
+    monkeypatch.setattr(listening, "HEAD_S", 3)
+    monkeypatch.setattr(listening, "BODY_S", 3)
     async with opened(tmp_path) as site:
         client, headers = await site.client(), {"Authorization": f"Bearer {await site.key()}"}
         url = site.url.replace("http", "ws") + "/v1/stream"
         async with client.stream("GET", "/events") as events, websockets.connect(url, additional_headers=headers) as ws:
             await ws.send("{}")
-            await asyncio.sleep(0.3)  # longer than either deadline
+            await asyncio.sleep(4)  # longer than either deadline
             await client.post("/conversations", json={"channel": "kakao", "reference": "room-1"})
             async with asyncio.timeout(WAIT_S):
                 assert "kakao" in json.dumps(json.loads(await ws.recv()))
