@@ -28,7 +28,7 @@ class Receiver:
         self.location = ""
         self._some = asyncio.Event()
 
-    async def until(self, count: int, within_s: float = 20) -> list[Received]:
+    async def until(self, count: int, within_s: float = 60) -> list[Received]:
         async with asyncio.timeout(within_s):
             while len(self.got) < count:
                 self._some.clear()
