@@ -43,7 +43,7 @@ async def channel(directory: Path, mosquitto: Mosquitto, **tables: Any) -> Async
     async with (
         api_site.opened(directory, mqtt={"url": mosquitto.url}, **tables) as site,
         asyncio.TaskGroup() as tasks,
-        asyncio.timeout(60),
+        asyncio.timeout(150),
     ):
         obeying = tasks.create_task(commanding.obey(site.services, lambda: mosquitto.url))
         async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
