@@ -16,7 +16,7 @@ from voiceedge.web.problems import Problem
 
 async def got(site: Site, key: str | None, path: str = "/conversations/search") -> httpx.Response:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=f"{site.url}/v1") as client:
+    async with httpx.AsyncClient(base_url=f"{site.url}/v1", timeout=60) as client:
         return await client.post(path, json={}, headers=headers)
 
 
