@@ -15,6 +15,7 @@ FLOWS = Path("tests/e2e/flows")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_channel_developer_follows_the_page(tmp_path):
     for program in ("curl", "jq", "bash"):
         if not which(program):
@@ -41,7 +42,7 @@ def test_a_channel_developer_follows_the_page(tmp_path):
             python() {{ exec {sys.executable} "$@"; }}
         """
         done = subprocess.run(
-            ["bash", "-c", script + commands], cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
+            ["bash", "-c", script + commands], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "forged" not in done.stdout
