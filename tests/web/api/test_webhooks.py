@@ -32,7 +32,7 @@ async def turn(client: httpx.AsyncClient, name: str, text: str) -> None:
 
 
 async def state_of(client: httpx.AsyncClient, webhook: str, wanted: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             view = (await client.get(f"/webhooks/{webhook}")).json()
             if view["state"] == wanted:
@@ -41,7 +41,7 @@ async def state_of(client: httpx.AsyncClient, webhook: str, wanted: str) -> dict
 
 
 async def delivered(client: httpx.AsyncClient, webhook: str, state: str, count: int) -> list[dict[str, Any]]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             listed = (await client.get(f"/webhooks/{webhook}/deliveries")).json()["deliveries"]
             found = [one for one in listed if one["state"] == state]
@@ -99,7 +99,8 @@ async def test_what_fails_is_sent_again_and_the_next_waits_for_it(tmp_path, monk
 
 @pytest.mark.parametrize("trouble", ["redirect", "hang", "refused"])
 async def test_a_receiver_that_does_not_take_it_harms_nobody_else(tmp_path, monkeypatch, trouble: str):
-    monkeypatch.setattr(sending, "ANSWER_S", 0.5)
+    if trouble == "hang":
+        monkeypatch.setattr(sending, "ANSWER_S", 0.5)
     async with AsyncExitStack() as stack:
         bad, bad_origin = await stack.enter_async_context(receiving())
         good, good_origin = await stack.enter_async_context(receiving())
@@ -114,7 +115,7 @@ async def test_a_receiver_that_does_not_take_it_harms_nobody_else(tmp_path, monk
         await client.post("/conversations", json=OPEN)
         got = await good.until(1)
         assert [one.path for one in got] == ["/"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 (waiting, *_) = (await client.get(f"/webhooks/{webhook['id']}/deliveries")).json()["deliveries"]
                 if waiting["tries"]:
@@ -200,14 +201,15 @@ async def waiting(site: Site) -> int:
         return (await connection.execute(query)).scalar_one()
 
 
-async def test_receivers_that_hang_take_no_connection_from_another(tmp_path):
+async def test_receivers_that_hang_take_no_connection_from_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(sending, "ANSWER_S", 120)
     async with receiving() as (receiver, origin):
         receiver.answer = lambda _: None
         sender = Sender((origin,), b"k", RealClock())
         webhook = store.Webhook("w", "main", origin, (), RealClock().now())
         async with asyncio.TaskGroup() as tasks:
             sent = [tasks.create_task(sender.send(webhook, str(number), "{}")) for number in range(105)]
-            await receiver.until(105, within_s=5)
+            await receiver.until(105)
             for task in sent:
                 task.cancel()
         await sender.close()
@@ -234,7 +236,7 @@ async def test_two_nodes_send_each_event_once(tmp_path, postgres):
             for name in names:
                 await turn(first if number % 2 else second, name, str(number))
         got = await receiver.until(30)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await waiting(nodes[0]):  # noqa: ASYNC110 - until either node has written down what it sent
                 await asyncio.sleep(0.01)
         async with nodes[0].services.context.database.begin() as connection:
