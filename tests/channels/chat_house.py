@@ -28,7 +28,7 @@ from voiceedge.switch.queues.messages import AgentState
 from voiceedge.switch.queues.model import Agent
 from voiceedge.switch.queues.rules import Rules
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 PLAN = """
 [hours.never]
