@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 import pytest_asyncio
-from chat_house import MENU, Skipping, Systems, house, until
+from chat_house import MENU, WAIT_S, Skipping, Systems, house, until
 
 from voiceedge.channels.chat_model import ChatError
 from voiceedge.channels.desks import GONE_S
@@ -185,7 +185,7 @@ async def test_an_agent_takes_a_chat_talks_and_gives_it_back_to_the_flow(at):
         with pytest.raises(ChatError) as refused:
             await at.chats.say(chat.id, "lee", "저도요")
         assert refused.value.code == "not_yours"
-        seen = [await asyncio.wait_for(anext(changes), 5) for _ in range(4)]
+        seen = [await asyncio.wait_for(anext(changes), WAIT_S) for _ in range(4)]
         assert {one.id for one in seen} == {chat.id}
     assert [one.id for one in await at.chats.of_agent("kim")] == [chat.id]
     await at.chats.end(chat.id, "kim", "solved")
@@ -289,7 +289,7 @@ async def test_who_waits_where_nobody_is_any_more_is_told(tmp_path):
         async with at.context.hub.subscribe(types={"voiceedge.queue.left"}) as deliveries:
             await at.chats.send_away(chat.id)
             await at.until_said(chat.id, "아무도 없습니다.")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WAIT_S):
                 told = await anext(aiter(deliveries))
         assert told.event.data["reason"] == "no_agent"
         await at.chats.hear(chat.id, "상담원")
@@ -429,7 +429,7 @@ async def test_a_stream_has_every_message_once_from_any_number_on(at):
     await asyncio.sleep(0)
     with suppress(ChatError):  # the flow may have said good-bye before
         await at.chats.leave(chat.id)
-    await asyncio.wait_for(reading, 10)
+    await asyncio.wait_for(reading, WAIT_S)
     assert seen == list(range(1, (await at.chats.chat(chat.id)).last_number + 1))
 
 
