@@ -5,7 +5,7 @@ import threading
 from unittest.mock import AsyncMock
 
 import pytest
-from chat_house import MENU, Skipping, house, until
+from chat_house import MENU, WAIT_S, Skipping, house, until
 
 from voiceedge.channels.chat_model import ChatError
 from voiceedge.clock import RealClock
@@ -140,7 +140,7 @@ async def test_a_chat_goes_on_after_a_call_in_which_its_conversation_became_part
         await at.context.ingest([happened(earlier, begun)])
         chat = await at.begin()
         await at.until_said(chat.id, "골라 주세요.")
-        await at.chats._live.outgoing.flushed(5)
+        await at.chats._live.outgoing.flushed(WAIT_S)
         await called(at, chat.conversation)
         await at.until_state(chat.id, "call")
         ticket = await at.context.continuing.issue(earlier, "phone", pin=True)
@@ -155,7 +155,7 @@ async def test_a_call_whose_end_nobody_told_the_chat_is_over_all_the_same(tmp_pa
     async with house(tmp_path, clock=clock) as at:
         chat = await at.begin()
         await at.until_said(chat.id, "골라 주세요.")
-        await at.chats._live.outgoing.flushed(5)
+        await at.chats._live.outgoing.flushed(WAIT_S)
         await called(at, chat.conversation)
         await at.until_state(chat.id, "call")
         monkeypatch.setattr(at.chats._live, "_concerned_by", lambda _: [])
@@ -168,7 +168,7 @@ async def test_a_link_whose_opening_was_not_answered_opens_the_same_chat_again_f
     async with house(tmp_path) as at:
         first = await at.begin()
         await at.until_said(first.id, "골라 주세요.")
-        await at.chats._live.outgoing.flushed(5)
+        await at.chats._live.outgoing.flushed(WAIT_S)
         token = (await at.context.continuing.issue(first.conversation, "web-chat")).token
 
         async def open_it(opening):
@@ -191,7 +191,7 @@ async def test_a_link_whose_opening_was_not_answered_opens_the_same_chat_again_f
 async def test_a_chat_without_a_flow_leaves_the_link_as_it_is(tmp_path):
     async with house(tmp_path, channels={"web-chat": {}, "shop": {"flow": "none"}}) as at:
         first = await at.begin()
-        await at.chats._live.outgoing.flushed(5)
+        await at.chats._live.outgoing.flushed(WAIT_S)
         token = (await at.context.continuing.issue(first.conversation, "shop")).token
         with pytest.raises(ChatError):
             await at.chats.open_link("shop", token, "ko", "somebody")
