@@ -18,6 +18,7 @@ kind = "csv"
 file = "customers.csv"
 key = {phone = "휴대전화"}
 found = {name = "고객명", grade = {from = "등급", class = "none"}}
+timeout_s = 10
 """
 
 
@@ -37,7 +38,7 @@ class Kept:
         beside.replace(self.file)
 
     async def name_of(self, phone="01012345678"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answer = await self._connectors.look_up("list", {"phone": phone})
         return answer.values["name"] if isinstance(answer, Found) else answer
 
