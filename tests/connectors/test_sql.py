@@ -21,6 +21,7 @@ INSERT INTO customers VALUES
   (4, '01033334444', '박셋의 동생', 0, NULL);
 """
 BY_PHONE = "SELECT name, points, since AS since FROM customers WHERE phone = :phone"
+PATIENT = "timeout_s = 10"  # the most there is: machines that test stand still at times
 FOUND = 'found = {name = "name", points = {from = "points", class = "none"}, since = "since"}'
 
 
@@ -51,19 +52,21 @@ def shop(load, tmp_path, request):
             lines += [f'url = "{postgres.url(database)}"', 'password_file = "password"']
         if not any(key.startswith("found") for key in keys):
             lines.append(FOUND)
+        if not any(key.startswith("timeout_s") for key in keys):
+            lines.append(PATIENT)
         return load("\n".join(lines))
 
     return shop
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - another process sets no event
             await asyncio.sleep(0.02)
 
 
 async def look_up(connectors, phone="01012345678"):
-    async with asyncio.timeout(30), connectors:
+    async with asyncio.timeout(60), connectors:
         return await connectors.look_up("shop", {"phone": phone})
 
 
@@ -138,7 +141,7 @@ async def test_a_query_that_takes_too_long_is_an_error_in_time(shop, at):
     began = time.monotonic()
     failed = await look_up(shop(at, SLOW[at], "timeout_s = 0.3"))
     assert isinstance(failed, Failed)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 async def test_values_that_do_not_fit_their_column_do_not_open_the_breaker(shop):
@@ -167,17 +170,17 @@ async def test_a_connection_is_kept_for_the_next_question_and_closed_after_a_whi
 
 
 async def test_a_server_that_is_gone_hangs_or_comes_back(shop, postgres):
-    async with shop("postgres", BY_PHONE, "timeout_s = 0.5", "breaker = {failures = 100}") as made:
+    async with shop("postgres", BY_PHONE, "timeout_s = 3", "breaker = {failures = 100}") as made:
 
         async def ask():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return await made.look_up("shop", {"phone": "01012345678"})
 
         assert isinstance(await ask(), Found)
         postgres.freeze()
         try:
-            assert await ask() == Failed("no answer within 0.5 s")  # over the connection it kept
-            assert await ask() == Failed("no answer within 0.5 s")  # over a new one
+            assert await ask() == Failed("no answer within 3 s")  # over the connection it kept
+            assert await ask() == Failed("no answer within 3 s")  # over a new one
         finally:
             postgres.thaw()
         postgres.stop()
@@ -196,7 +199,7 @@ async def test_a_server_that_is_gone_hangs_or_comes_back(shop, postgres):
 async def test_what_the_server_refuses_is_told(load, postgres, tmp_path, whom, reason):
     shutil.copy(postgres.password_file, tmp_path / "password")
     url = f"postgresql://{whom[0]}@127.0.0.1:{postgres.port}/{whom[1]}"
-    text = f'kind = "sql"\nurl = "{url}"\npassword_file = "password"\nquery = "SELECT :phone AS name"'
+    text = f'kind = "sql"\nurl = "{url}"\npassword_file = "password"\nquery = "SELECT :phone AS name"\n{PATIENT}'
     connectors = load(f'[connectors.shop]\n{text}\nfound = {{name = "name"}}\n')
     assert reason in (await look_up(connectors)).reason
 
