@@ -14,6 +14,7 @@ FIGURES = {"cpu_pct_per_call", "rss_mib", "gap_ms", "overruns", "workers", "mach
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)
 @pytest.mark.skipif(not which("sipp"), reason="sipp is not installed (apt install sip-tester)")
 @pytest.mark.skipif(not which("cc"), reason="no C compiler for the callers' RTP")
 def test_bench_load_serves_every_call_and_prints_its_figures_as_json():
@@ -23,7 +24,7 @@ def test_bench_load_serves_every_call_and_prints_its_figures_as_json():
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.stdout, done.stderr
     figures = json.loads(done.stdout)

@@ -22,7 +22,7 @@ CACHE = Path(tempfile.gettempdir()) / f"voiceedge-load-{os.getuid()}"
 SIP_HOST, RTP_HOST = "127.0.0.1", "127.0.0.10"  # the second one stands in the scenarios
 UNUSED_HOST = "127.0.0.9"  # where SIPp opens media sockets of its own
 FIRST_PORT, PLACES = 20000, 2500  # SIPp counts its ports modulo 10000
-STOP_S = 10.0
+STOP_S = 60.0
 
 _COMPILE = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 
