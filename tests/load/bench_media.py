@@ -27,7 +27,7 @@ from rich.table import Table
 from voiceedge.errors import VoiceEdgeError
 
 CHANNELS = 100
-WAIT_S = 150
+WAIT_S = 300
 
 
 def bench_channels(count: int, scripts: int) -> dict[str, Any]:

