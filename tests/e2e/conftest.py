@@ -114,7 +114,7 @@ def switch(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> I
         "speech": {"enabled": False},
         "recording": {"enabled": True},
         "metrics": {"port": 0},
-        "sip": {"no_rtp_s": 3.0},
+        "sip": {"no_rtp_s": 6.0},
         "log": {"level": "debug"},
     }
     with RunningService(directory, flows, tables) as running:

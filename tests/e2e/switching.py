@@ -1,21 +1,22 @@
 """A switch that bridges: its plan, its flows, and how to tell who hears whom."""
 
-import socket
 from pathlib import Path
 
+from ports import free_port
 from rtp import RATE, strength, tone
 from talk import until
 
 CALLER_HZ, KIM_HZ, LEE_HZ = 700.0, 1100.0, 1900.0
+LONG_MS = 60_000
 DIALLED = {exit_: exit_ for exit_ in ("busy", "no_answer", "refused", "failed")} | {"talked": "next"}
 QUEUED = {exit_: exit_ for exit_ in ("full", "closed", "timeout", "left", "call_back", "failed")} | {"talked": "next"}
 TAKEN = {"kept": "next", "empty": "empty", "failed": "failed"}
 STEPS = {
     "main": ("dial: kim", DIALLED),
     "1001": ("dial: kim", DIALLED),
-    "1002": ("dial: kim, ring_s: 5, whisper: A customer with a question about an order.", DIALLED),
+    "1002": ("dial: kim, ring_s: 8, whisper: A customer with a question about an order.", DIALLED),
     "1003": ("dial: [kim, lee]", DIALLED),
-    "1004": ("dial: kim, whisper: Press one., accept: true, ring_s: 5", DIALLED),
+    "1004": ("dial: kim, whisper: Press one., accept: true", DIALLED),
     "1005": ('dial: "{call.channel}"', DIALLED),  # nobody's name, which no check before the call can tell
     "1006": ('dial: "02-1234-5678"', DIALLED),
     "1007": ('dial: "+1 900 555 0100"', DIALLED),
@@ -28,16 +29,6 @@ STEPS = {
 }
 
 
-def free_ports(count):
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def hears(rtp, hertz, since_ns=0):
     """Whether the last 200 ms that came since then are this tone, alone or with others."""
     return strength(rtp.heard(since_ns)[-RATE // 5 :], hertz) > 0.2
@@ -47,13 +38,13 @@ async def in_talk(call, agent, hertz=KIM_HZ):
     """Both hear each other: each says a tone until the other has heard it."""
     for speaker, tone_hz in ((call.rtp, CALLER_HZ), (agent.rtp, hertz)):
         speaker.hush()
-        speaker.say(tone(tone_hz, 20_000))
-    await until(lambda: hears(agent.rtp, CALLER_HZ), 10)
-    await until(lambda: hears(call.rtp, hertz), 10)
+        speaker.say(tone(tone_hz, LONG_MS))
+    await until(lambda: hears(agent.rtp, CALLER_HZ))
+    await until(lambda: hears(call.rtp, hertz))
 
 
 def free(names):
-    return dict(zip(names, free_ports(len(names)), strict=True))
+    return {name: free_port() for name in names}
 
 
 def write_flows(directory: Path) -> None:
@@ -70,7 +61,7 @@ def write_plan(path: Path, ports: dict[str, int]) -> None:
     lines = []
     for code, name in enumerate(("kim", "lee"), 1):
         lines += [f"[agents.{name}]", f'phone = "sip:{name}@127.0.0.1:{ports[name]}"', f'code = "{code}"']
-        lines += ["ring_s = 5.0", "after_call_s = 0.0", 'queues = ["sales", "small"]']
+        lines += ["ring_s = 30.0", "after_call_s = 0.0", 'queues = ["sales", "small"]']
     for rank, name in enumerate(("first_trunk", "second_trunk"), 1):
         lines += [f"[trunks.{name}]", 'host = "127.0.0.1"', f"port = {ports[name]}", f"priority = {rank}"]
         lines += ['caller_id = "0270001234"']

@@ -20,7 +20,7 @@ from service import Events, RunningService
 T = TypeVar("T")
 
 WAIT_S = 60.0  # machines that test are slow and shared
-LOOK_S = 0.02
+LOOK_S, CALL_AGAIN_S = 0.02, 0.5
 
 
 async def until(look: Callable[[], T], within_s: float = WAIT_S) -> T:
@@ -102,6 +102,19 @@ class Talk:
         return ended
 
 
+async def answered(peer: Peer, uri: str, headers: Mapping[str, str] | None = None) -> PeerCall:
+    """Called again where that is asked for: a worker stood still, the front does not know it yet, no line is free."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            name = "".join(secrets.choice(string.ascii_letters) for _ in range(24))  # no digits: those may be masked
+            call = await peer.invite(uri, headers=headers, call_id=name)
+            response = await call.final()
+            if response.status == 200:
+                return call
+            assert response["retry-after"], response.first
+            await asyncio.sleep(CALL_AGAIN_S)
+
+
 @asynccontextmanager
 async def talk(
     service: RunningService,
@@ -117,10 +130,7 @@ async def talk(
             yield made
         return
     async with Peer(user=user) as peer:
-        name = "".join(secrets.choice(string.ascii_letters) for _ in range(24))  # no digits: those may be masked
-        call = await peer.invite(service.uri(number), headers=headers, call_id=name)
-        response = await call.final()
-        assert response.status == 200, response.first
+        call = await answered(peer, service.uri(number), headers)
         made = Talk(peer, call, events)
         try:
             yield made
@@ -191,10 +201,7 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     """Over, and known to be over, when the block ends."""
     async with service.events() as events, Peer(host=line, user=user) as peer:
-        name = "".join(secrets.choice(string.ascii_letters) for _ in range(24))  # no digits: those may be masked
-        placed = await peer.invite(service.uri(number), headers=headers, call_id=name)
-        response = await placed.final()
-        assert response.status == 200, response.first
+        placed = await answered(peer, service.uri(number), headers)
         caller = Caller(placed, events)
         try:
             yield caller

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import aiomqtt
 import numpy as np
 import pytest
-import switching
 from commands import voiceedge
 from peer import Peer, sdp
+from ports import free_port
 from rtp import PCMA, RATE, tone
 from service import RunningService
-from talk import now_ns, until
+from talk import until
 
 from voiceedge.audio import synthesis
 from voiceedge.audio.prompts import PromptLibrary
@@ -20,6 +20,8 @@ from voiceedge.config import Prompts
 from voiceedge.flow.call import Utterance
 
 pytestmark = pytest.mark.slow
+
+SOON_S = 15  # whoever says hello and hears nothing is gone soon; machines that test are slow
 
 FLOW = """
 flow: remind
@@ -54,7 +56,7 @@ keep_free = 0.0
 [campaigns.remind]
 flow = "remind"
 per_minute = 6000
-ring_s = 20.0
+ring_s = 60.0
 retry = {{ busy = {{ after_s = 0.5, attempts = 2 }} }}
 
 [campaigns.message]
@@ -66,8 +68,7 @@ machine = "message"
 
 @pytest.fixture(scope="module")
 def carrier_port():
-    (port,) = switching.free_ports(1)
-    return port
+    return free_port()
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +130,8 @@ async def test_somebody_is_called_answers_presses_a_key_and_the_result_is_stored
         await asyncio.sleep(0.3)
         said = call.rtp.say(spoken("여보세요"))
         await until(said.done.is_set)
-        spoke = now_ns()
-        heard = await until(lambda: call.rtp.sound_ns(spoke), 10)
-        assert (heard - spoke) / 1e9 < 6
+        heard = await until(lambda: call.rtp.sound_ns(said.last_ns))
+        assert (heard - said.last_ns) / 1e9 < SOON_S
         call.rtp.press("1")
         await call.ended()
         result = await events.until("outbound.result")
@@ -168,8 +168,7 @@ async def test_whoever_asks_for_it_is_never_called_again(service, carrier, spoke
         await call.answer()
         said = call.rtp.say(spoken("네"))
         await until(said.done.is_set)
-        spoke = now_ns()
-        await until(lambda: call.rtp.sound_ns(spoke), 10)
+        await until(lambda: call.rtp.sound_ns(said.last_ns))
         call.rtp.press("9")
         await events.until("outbound.over")
         await command(service, "add", "010-4444-5555", "--campaign", "remind", fails=True)
@@ -191,9 +190,8 @@ async def test_a_machine_is_waited_for_and_gets_the_message_after_its_beep(servi
         await call.answer()
         said = call.rtp.say(np.concatenate([greeting, np.zeros(RATE // 3, np.int16), tone(1000, 400)]))
         await until(said.done.is_set)
-        beeped = now_ns()
         assert not call.rtp.sound_ns(0) or call.rtp.sound_ns(0) > said.last_ns - 1_000_000_000
-        await until(lambda: call.rtp.sound_ns(beeped), 10)
+        await until(lambda: call.rtp.sound_ns(said.last_ns))
         await call.ended()
         result = await events.until("outbound.result")
         assert (result["result"], result["answered_by"], result["outcome"]) == ("done", "machine", "message_left")
