@@ -1,5 +1,6 @@
 """The browser that pages are tried with reports what is not in order."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -75,6 +76,9 @@ async def test_pages_that_are_not_in_order_fail_their_test(
                 page = await browser.open(f"{url}{path}")
             with suppress(Error):
                 await page.goto("https://voiceedge.example/")
+            async with asyncio.timeout(30):
+                while not any("ERR_NAME_NOT_RESOLVED" in one for one in browser.troubles):  # noqa: ASYNC110 - Playwright's
+                    await asyncio.sleep(0.01)
 
     with pytest.raises(AssertionError) as failed:
         await visit("/throws", "/injected", "/nowhere", "/good")

@@ -13,7 +13,7 @@ from voiceedge.connectors.service import Connectors
 from voiceedge.flow.look_up import Request, SiteLookUps
 
 
-async def ask(url: str, body=None, timeout_s: float = 5.0, headers=None):
+async def ask(url: str, body=None, timeout_s: float = 60.0, headers=None):
     clock = RealClock()
     async with httpx.AsyncClient() as client, Connectors({}, clock) as connectors:
         return await SiteLookUps(client, clock, connectors).ask(Request(url, headers or {}, body, timeout_s))
