@@ -34,7 +34,7 @@ def start(bridge_rate: int, bridge_frame_ms: int) -> pj.Endpoint:
     return endpoint
 
 
-def events_until(pipeline: Pipeline, kind: type, count: int = 1, patience_s: float = 20.0) -> list:
+def events_until(pipeline: Pipeline, kind: type, count: int = 1, patience_s: float = 60.0) -> list:
     seen = []
     deadline = time.monotonic() + patience_s
     while sum(isinstance(event, kind) for event in seen) < count:
@@ -57,7 +57,7 @@ def carry(pipeline: Pipeline, rate: int, frame_ms: int) -> dict:
     sent = noise(rate)
     here.play(sent)
     events_until(pipeline, Played)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     heard = np.empty(0, np.int16)
     while time.monotonic() < deadline:
         heard = there.read(0, there.head)[0][:: 16000 // rate]

@@ -289,7 +289,7 @@ class TestItsThread:
             assert channel.stats().unjudged_ms > 500
             for thread in threading.enumerate():
                 if thread.name == "judge":
-                    thread.join(5)
+                    thread.join(60)
             assert not pipeline.judge.running
             pipeline.judge.start()  # the next call has a judge again
             assert pipeline.judge.running

@@ -69,7 +69,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     if not shutil.which("espeak-ng"):
         pytest.skip("needs espeak-ng: apt-get install espeak-ng")
     path = tmp_path_factory.mktemp("speech") / "sentence.wav"
-    subprocess.run(["espeak-ng", "-v", "ko", "-w", path, "배송 조회 부탁드립니다"], check=True, timeout=20)
+    subprocess.run(["espeak-ng", "-v", "ko", "-w", path, "배송 조회 부탁드립니다"], check=True, timeout=100)
     samples = wav.load(path, 8000).astype(float)
     loud = np.flatnonzero(np.abs(samples) > 0.03 * np.abs(samples).max())
     samples = samples[loud[0] : loud[-1]]
