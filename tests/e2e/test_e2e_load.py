@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from peer import Peer
 from sipp import sipp_uac
-from talk import talk
+from talk import talk, until
 
 pytestmark = pytest.mark.slow
 
@@ -32,8 +32,8 @@ async def test_200_calls_of_sipp_all_succeed_and_leave_nothing_behind(service, a
     async with talk(service) as call:
         await call.entered("menu")
     assert service.pid("worker-1") == pid
-    assert open_files(pid) <= files + 4
-    assert threads(pid) <= running + 4
+    await until(lambda: open_files(pid) <= files + 4)
+    await until(lambda: threads(pid) <= running + 4)
 
 
 async def test_a_call_too_many_is_told_when_to_try_again(service):
