@@ -45,6 +45,6 @@ async def test_keys_told_in_band_and_by_rfc_4733_are_each_one_key(service):
 async def test_a_busy_tone_from_the_line_ends_the_call_as_the_callers(service):
     async with talk(service) as call:
         await call.entered("menu")
-        call.rtp.say(np.concatenate([tones(BUSY_HZ, 500), silence(500)] * 4))
+        call.rtp.say(np.concatenate([tones(BUSY_HZ, 500), silence(500)] * 30))
         await call.until("call.tone_heard", tone="busy")
         assert (await call.over())["cause"] == "caller"
