@@ -94,8 +94,11 @@ async def test_while_recognition_decides(service, caller_says):
 async def test_while_the_ticket_of_a_hand_over_is_issued(service):
     async with talk(service, "4000") as call:
         await call.entered("pick")
+        await call.spoken_to()
         with frozen(service, "control"):
+            pressed = now_ns()
             await call.press(KEYS["hand_over"])
+            await call.silence(pressed, for_ms=400)  # the key has come
             await call.hang_up()
         ended = await call.over()
         assert ended["cause"] == "caller"
