@@ -19,6 +19,7 @@ from voiceedge.edge.between.link import LinkClient
 from voiceedge.edge.between.process_name import process_name
 
 CODES = {"kim": "102030", "lee": "405060", "boss": "708090", "short": "11", "other": "515253"}
+WAIT_S = 60  # machines that test are slow and shared
 TITLES = {"kim": "김상담", "lee": "이상담", "boss": "박팀장", "short": "최상담", "other": "남의집"}
 FLOW = """
 flow: help
@@ -72,7 +73,7 @@ def write(directory: Path, ports: dict[str, int]) -> dict[str, object]:
     plan += ['[desk]\nconnector = "crm"\nanswers = ["안녕하세요."]']
     for name, code in CODES.items():
         plan += [f'[agents.{name}]\ntitle = "{TITLES[name]}"\nphone = "sip:{name}@127.0.0.1:{ports.get(name, 9)}"']
-        plan += [f'code = "{code}"\nring_s = 15.0\nafter_call_s = 60.0\nmisses = 9']
+        plan += [f'code = "{code}"\nring_s = 60.0\nafter_call_s = 120.0\nmisses = 9']
         plan += [f"supervisor = {str(name == 'boss').lower()}\nqueues = {[] if name == 'boss' else ['orders']}"]
         plan += ['tenant = "elsewhere"' if name == "other" else ""]
     (directory / "switch.toml").write_text("\n".join(plan), encoding="utf-8")
@@ -113,12 +114,17 @@ class Site:
         event = StampedEvent(id=new_id(clock), time=clock.now(), conversation=conversation, type=turn.type, data=turn)
         async with self.control() as link:
             body = {"events": [event.model_dump(mode="json")], "holder": process_name(os.getpid())}
-            await link.request("ingest", body, timeout_s=10)
+            await link.request("ingest", body, timeout_s=WAIT_S)
 
     async def state(self, agent: str) -> str:
         async with self.control() as link:
-            agents = (await link.request("agents", {}, timeout_s=10))["agents"]
+            agents = (await link.request("agents", {}, timeout_s=WAIT_S))["agents"]
         return str(next(one["state"] for one in agents if one["name"] == agent))
+
+    async def becomes(self, agent: str, state: str) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while await self.state(agent) != state:  # noqa: ASYNC110 - it changes in another process
+                await asyncio.sleep(0.05)
 
     async def desk(self, browser: Browser, agent: str, viewport: Viewport = DESKTOP) -> Page:
         """Logged in."""
@@ -136,7 +142,7 @@ class Site:
 
     def client(self) -> httpx.AsyncClient:
         """Somebody's own cookies."""
-        return httpx.AsyncClient(base_url=self.url, headers={"X-VoiceEdge-Desk": "1"}, timeout=20)
+        return httpx.AsyncClient(base_url=self.url, headers={"X-VoiceEdge-Desk": "1"}, timeout=WAIT_S)
 
     @asynccontextmanager
     async def agent(self, name: str) -> AsyncIterator[httpx.AsyncClient]:
@@ -146,14 +152,19 @@ class Site:
             yield client
 
     async def out(self) -> None:
-        """Everybody goes home."""
+        """Everybody goes home, as soon as their talks are over."""
         for name in ("kim", "lee"):
-            async with self.agent(name) as client:
-                desk = (await client.get("/desk/api/desk")).json()
-                for contact in desk["contacts"]:
-                    if contact["state"] in {"wrap_up", "talking"}:
+            async with self.agent(name) as client, asyncio.timeout(WAIT_S):
+                while contacts := await self._open(client):
+                    for contact in contacts:
                         await client.post(f"/desk/api/conversations/{contact['conversation']}/close", json={})
+                    await asyncio.sleep(0.05)
                 await client.post("/desk/api/logout")
+
+    @staticmethod
+    async def _open(client: httpx.AsyncClient) -> list[dict[str, str]]:
+        contacts = (await client.get("/desk/api/desk")).json()["contacts"]
+        return [contact for contact in contacts if contact["state"] in {"wrap_up", "talking"}]
 
 
 class Visitor:
@@ -172,7 +183,7 @@ class Visitor:
 
     async def hears(self, words: str) -> str:
         """The message in which this stands, whenever it comes."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             while True:
                 found = (await self._client.get("/chat/messages")).json()["messages"]
                 for one in found:
@@ -190,7 +201,7 @@ class Visitor:
 
 @asynccontextmanager
 async def visitor(site: Site) -> AsyncIterator[Visitor]:
-    async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=site.url, timeout=WAIT_S) as client:
         yield Visitor(client)
 
 
