@@ -28,6 +28,8 @@ FLOWS = Path(__file__).parents[2] / "ivr_flows"
 ORDERS = {"20261122": {"status": "shipped", "arrives": "2026-11-24", "carrier": "한빛택배"}}
 ORDER = "20261122"
 DESK_NUMBER = "2000"
+LINK_SENT = "바로 이어서 도와드리겠습니다."
+TAKE_YOUR_TIME = " 서두르지 않고 천천히 열어 보셔도 괜찮습니다." * 5  # while the page opens the call must go on
 TO_THE_DESK = """
 flow: to_the_desk
 language: ko
@@ -93,8 +95,8 @@ class Shop(desk.Site):
         """As the API tells it to whoever may read."""
         async with self.control() as control:
             wish = {"name": "test", "tenant": "main", "scopes": ["conversations:read"], "expires_days": 1}
-            key = (await control.request("key_add", wish, timeout_s=20))["key"]
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=20) as client:
+            key = (await control.request("key_add", wish, timeout_s=desk.WAIT_S))["key"]
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=desk.WAIT_S) as client:
             answer = await client.get(f"{self.url}/v1/conversations/{conversation}")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -156,6 +158,9 @@ def opened(directory: Path, store: Mapping[str, Any] | None = None) -> Iterator[
     flows = directory / "flows"
     for file in FLOWS.glob("*.yaml"):
         shutil.copy(file, flows)
+    retail = (flows / "retail.yaml").read_text(encoding="utf-8")
+    assert retail.count(LINK_SENT) == 1
+    (flows / "retail.yaml").write_text(retail.replace(LINK_SENT, LINK_SENT + TAKE_YOUR_TIME), encoding="utf-8")
     (flows / "to_the_desk.yaml").write_text(TO_THE_DESK, encoding="utf-8")
     with ThreadingHTTPServer(("127.0.0.1", 0), _Outside) as outside:
         outside.messages = []
