@@ -99,6 +99,7 @@ async def test_a_call_goes_on_in_a_chat_and_from_there_by_phone_again(site, brow
         await browser.screenshot(again.page, "chat-link-used")
         assert not await accessible(again.page)
         assert ORDER not in await again.page.content()
+        call.peer.rtp.press("#")  # the rest need not be said
         ended = await call.until("call.ended")
         assert (ended["cause"], ended["outcome"]) == ("flow", "served")
         conversation = call.conversation
@@ -124,7 +125,7 @@ async def test_a_link_whose_time_is_over_opens_nothing_and_one_that_was_altered_
         conversation = call.conversation
         wish = {"conversation": conversation, "channel": "web-chat", "expires_s": 0.0, "interaction": call.peer.id}
         async with site.control() as control:
-            link = (await control.request("issue_token", wish, timeout_s=20))["link"]
+            link = (await control.request("issue_token", wish, timeout_s=desk.WAIT_S))["link"]
         browser.expect("410")
         late = await site.open_link(browser, link)
         await expect(late.page.get_by_role("heading", name="기간이 지난 링크입니다")).to_be_visible()
