@@ -123,9 +123,15 @@ class Site:
         assert (await call.final()).status == 200
         return call
 
+    async def whole(self):
+        """Until the front knows that its nodes answer, which it may have asked before they did."""
+        async with asyncio.timeout(60):
+            while any(node["state"] != "up" for node in (await ask(self.front, "nodes", "front"))["nodes"]):  # noqa: ASYNC110 - it asks them now and then
+                await asyncio.sleep(0.1)
+
     async def waiting(self, name, count):
         """Until so many wait, as a node sees it."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await ask(self.nodes[name], "queues"))["queues"][0]["waiting"] != count:  # noqa: ASYNC110 - it changes in another process
                 await asyncio.sleep(0.1)
 
@@ -165,6 +171,7 @@ def site(tmp_path_factory):
 async def events(site):
     """Those of both nodes, to one subscriber: none came twice, those of a conversation in order and without a gap."""
     async with site.nodes["two"].events() as events:
+        await site.whole()
         yield events
     assert events.again == []
     sequences = defaultdict(list)
