@@ -126,7 +126,7 @@ async def callers(node, count, number="1000"):
 
 async def answered(peer, uri):
     """Called again after a 503: nodes look for each other every two seconds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             call = await peer.invite(uri)
             response = await call.final()
@@ -186,7 +186,8 @@ async def test_the_callers_of_workers_that_hang_reach_the_other_node(nodes, serv
         for call in calls:
             await until(call.rtp.sound_ns)
         assert await until(lambda: served_by().get("two") == 2)
-    await asyncio.to_thread(nodes["one"].until, lambda status: status["ready"] and not set(hung) & pids(status), 90)
+    await asyncio.to_thread(nodes["one"].until, lambda status: status["ready"] and not set(hung) & pids(status))
+    await asyncio.to_thread(nodes["one"].until, lambda _: nodes["one"].knows_its_workers)
 
 
 def pids(status):
