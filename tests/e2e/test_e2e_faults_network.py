@@ -10,7 +10,7 @@ import pytest
 from peer import Peer, PeerCall
 from rtp import RATE, RtpStream
 from service import Events, RunningService
-from talk import Talk, now_ns, until
+from talk import Talk, answered, now_ns, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,8 +42,7 @@ async def caller(service: RunningService, events: Events, number: str, loss: flo
 
     async with Peer(new_stream=stream) as peer:
         peer.loss = loss
-        call = await peer.invite(service.uri(number))
-        assert (await call.final()).status == 200
+        call = await answered(peer, service.uri(number))
         yield Talk(peer, call, events)
 
 
@@ -79,6 +78,7 @@ async def test_audio_follows_a_caller_whose_packets_come_from_another_address(se
         await speaks(call.rtp, now_ns())
         await call.press("1234567#40991")
         await call.call.ended()
+        await call.over()
         assert [value for _, value in call.turns] == ["1234567", "4099", "right"]
 
 
@@ -93,6 +93,7 @@ async def test_a_caller_goes_on_from_another_phone_address_by_a_new_invite(servi
         await call.press("1234567#40991")
         await call.call.ended()
         assert call.call.requests[-1].method == "BYE", "it comes to where the caller is now"
+        await call.over()
         assert [value for _, value in call.turns] == ["1234567", "4099", "right"]
 
 
