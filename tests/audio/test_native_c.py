@@ -54,6 +54,7 @@ def build_with(sanitizer: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the first one of a sanitizer builds all sources
 @pytest.mark.parametrize(
     ("test", "sanitizer"), [*((test, "memory") for test in TESTS), *((test, "threads") for test in RACES)]
 )
@@ -62,6 +63,6 @@ def test_the_c_code_is_clean_under_the_sanitizers(
 ) -> None:
     program = tmp_path / test
     build = [*build_with(sanitizer), NATIVE / "test" / f"{test}.c", *objects(sanitizer), "-o", program]
-    subprocess.run([*build, *FAILING_MEMORY, "-lm", "-ldl", "-lpthread"], check=True, timeout=120)
-    run = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    subprocess.run([*build, *FAILING_MEMORY, "-lm", "-ldl", "-lpthread"], check=True, timeout=300)
+    run = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
