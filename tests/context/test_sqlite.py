@@ -161,6 +161,6 @@ async def test_a_service_that_ends_waits_for_no_transaction_for_ever(tmp_path: P
         while left := asyncio.all_tasks() - others:
             for task in left:
                 task.cancel()
-            _, pending = await asyncio.wait(left, timeout=5)
+            _, pending = await asyncio.wait(left, timeout=60)
             assert not pending
         await database.close()
