@@ -44,8 +44,8 @@ def switch(light) -> Iterator[RunningService]:
 async def service(switch: RunningService) -> AsyncIterator[RunningService]:
     """As it was at first, whatever the test before did to it."""
     yield switch
-    await asyncio.to_thread(switch.until, lambda status: status["ready"], 60)
-    await asyncio.to_thread(switch.until, lambda _: not any(worker["draining"] for worker in every(switch)), 60)
+    await asyncio.to_thread(switch.until, lambda status: status["ready"])
+    await asyncio.to_thread(switch.until, lambda _: not any(worker["draining"] for worker in every(switch)))
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def callers(service: RunningService, number: int = CALLS) -> AsyncIterator
 
 async def answered(service: RunningService, peer: Peer) -> PeerCall:
     """Called again after a 503: the front learns of a worker that is ready a moment after the status file says so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             call = await peer.invite(service.uri("9000"))
             response = await call.final()
