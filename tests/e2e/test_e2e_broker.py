@@ -36,7 +36,7 @@ async def test_a_call_can_be_watched_with_a_plain_mqtt_client(service, broker):
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert watcher.stdout
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         first = await watcher.stdout.readline()  # retained: from here on nothing is missed
         assert first == b'voiceedge/test/v1/status {"state": "online"}\n'
         async with talk(service) as call:
