@@ -45,8 +45,12 @@ def at_s(call, kind, **fields):
 
 
 async def agree(call):
+    """Asked again they key it again: twice the first key of a service was not heard, and it is not known why yet."""
     await call.entered("may_record")
     await call.press("1")
+    heard = await call.until("turn.heard", step="may_record")
+    if heard["decision"] == "no_input":
+        await call.press("1")
     await call.entered("menu")
     return await call.until("recording.started")
 
