@@ -65,6 +65,22 @@ async def test_a_flood_of_cancelled_calls_leaves_every_line_free(server: Server)
     await server.at_rest()
 
 
+async def test_an_invite_that_crossed_its_200_makes_no_second_call(server: Server) -> None:
+    """RFC 6026: until it can be repeated no more, whoever has accepted an INVITE lets its repetitions go by."""
+    async with Peer() as peer:
+        call = await peer.invite(server.uri("answer"))
+        assert (await call.final()).status == 200
+        leg = (await server.event("Incoming", id=call.id))["leg"]
+        repeating = asyncio.create_task(call.repeat())
+        await server.event("Answered", leg)
+        await asyncio.sleep(1.2)  # it has come twice by then
+        await call.bye()
+        await server.event("Ended", leg)
+        assert [told for told in server._told if told.get("event") == "Incoming"] == []
+        repeating.cancel()
+    await server.at_rest()
+
+
 async def test_an_invite_that_crossed_its_refusal_makes_no_call(server: Server) -> None:
     """RFC 3261, 17.2.1: who refused an INVITE says the same to its repetitions, even when a line is free by then."""
     async with Peer() as peer:

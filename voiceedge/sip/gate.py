@@ -50,8 +50,8 @@ class Gate:
     many calls a second; answers one call too many with 486 and no Retry-After; takes messages and subscriptions
     from anybody; and is silent to methods it does not know. A burst of calls is let in one after another.
 
-    What it answers itself PJSIP knows nothing of: an INVITE that is repeated because the answer crossed it is told the
-    same again, or it would be a call that nobody makes.
+    What it answers itself PJSIP knows nothing of, and what PJSIP has answered with 200 it knows no longer: an INVITE
+    that is repeated because the answer crossed it would be a call that nobody makes.
     """
 
     def __init__(self, house: House, retry_after_s: int, codecs: tuple[str, ...]) -> None:
@@ -60,7 +60,7 @@ class Gate:
         self._allow = library.allow()
         self._let_in: deque[float] = deque(maxlen=_NEW_CALLS)
         self._held: dict[bytes, int] = {}  # by invitation, in order of arrival
-        self._answered: dict[bytes, tuple[int, float]] = {}  # by invitation: the status, and when; oldest first
+        self._answered: dict[bytes, tuple[int, float]] = {}  # by invitation: the status (0: let in), and when
         library.on_message(b"voiceedge-sdp", _FIRST, request=self._refuses_content, response=self._drops_content)
         library.on_message(b"voiceedge-gate", _AFTER_DIALOGS, request=self._refuses)
 
@@ -84,9 +84,10 @@ class Gate:
 
     def _refuses_call(self, request: int) -> bool:
         invitation = library.invitation_of(request)
-        status, at = self._answered.get(invitation, (0, 0.0))
-        if status and time.monotonic() - at < _REPEATED_S:
-            self._respond(request, status)
+        status, at = self._answered.get(invitation, (0, -_REPEATED_S))
+        if time.monotonic() - at < _REPEATED_S:
+            if status:  # of a call that was let in PJSIP repeats its answer by itself (RFC 6026, Accepted)
+                self._respond(request, status)
         elif invitation in self._held:
             pass  # it is let in when its turn comes
         elif refusal := self._house.replaced(request):
@@ -97,15 +98,19 @@ class Gate:
             self._held[invitation] = library.keep(request)
         else:
             self._let_in.append(time.monotonic())
+            self._remember(invitation, 0)
             return False
         return True
 
     def _answer(self, invitation: bytes, request: int, status: int) -> None:
+        self._remember(invitation, status)
+        self._respond(request, status)
+
+    def _remember(self, invitation: bytes, status: int) -> None:
         self._answered.pop(invitation, None)
         self._answered[invitation] = (status, time.monotonic())
         if len(self._answered) > _MOST_REMEMBERED:
             del self._answered[next(iter(self._answered))]
-        self._respond(request, status)
 
     def _respond(self, request: int, status: int) -> None:
         library.respond(request, status, self._retry_after if status == _BUSY else None)

@@ -93,6 +93,17 @@ def silence_log() -> None:
     _c.pj_log_set_level(0)
 
 
+def keep_to_udp() -> None:
+    """Send what is long by UDP too, whatever RFC 3261, 18.1.1 says: a phone that is silent on TCP would lose its call.
+
+    PJSIP would try TCP for each re-INVITE of over 1300 bytes, and abort where many do. Raises SipError.
+    """
+    settings = (ctypes.c_int * 8).in_dll(_c, "pjsip_sip_cfg_var")
+    if not settings[6] == settings[7] == 1:  # follow_early_media_fork, req_has_via_alias: true by default
+        raise SipError("PJSIP is not the one we know: install pjsua2-python 2.15.1.post1.")
+    settings[4] = 1  # disable_tcp_switch
+
+
 def set_transaction_timeout(timeout_s: int) -> None:
     """How long an unanswered request or a missing ACK holds a call (timers B, D, F, H and J of RFC 3261)."""
     _c.pjsip_tsx_set_timers(0, 0, 0, timeout_s * 1000)

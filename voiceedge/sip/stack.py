@@ -84,6 +84,7 @@ class Stack:
         self._endpoint.libCreate()
         self._endpoint.libInit(library_settings())
         library.set_transaction_timeout(TRANSACTION_S)
+        library.keep_to_udp()
         library.halve_g722()
         self._pipeline.bridge_self_test()
         most = self._settings.max_calls or library.call_slots()
