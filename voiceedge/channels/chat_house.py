@@ -22,10 +22,10 @@ from voiceedge.context.publishing.journal import Outgoing
 from voiceedge.context.record import Conversation
 from voiceedge.context.service import ContextService
 from voiceedge.errors import StoreError
+from voiceedge.switch.queues.nodes import GONE_S
 
 LOOK_EVERY_S = 10.0  # for chats in which nothing happens
 READY_S = 5.0
-GONE_S = 40.0  # when the chats of a node that says nothing become others'
 PRUNE_EVERY_MS = 3_600_000
 DAY_MS = 86_400_000
 FLUSH_S = 1.0

@@ -53,8 +53,7 @@ class Lease:
             return []
         self.check()
         async with self._database.begin() as connection:
-            silent = nodes.c.seen_at_ms < NOW_MS - int(for_s * 1000)
-            return list(await connection.scalars(select(nodes.c.name).where(silent)))
+            return await self._silent(connection, for_s)
 
     async def keep(self, taken_over: Callable[[], object]) -> None:
         """Renew it for ever; `taken_over` is called when a dead node has left events to us."""
@@ -88,7 +87,7 @@ class Lease:
 
     async def _seen(self, connection: AsyncConnection) -> bool:
         row = insert(nodes).values(**self._row, keys=self._keys())
-        ours_or_old = (nodes.c.machine == row.excluded.machine) | (nodes.c.seen_at_ms < self._dead_before())
+        ours_or_old = (nodes.c.machine == row.excluded.machine) | _is_silent(self._lease_s)
         changes = {name: row.excluded[name] for name in ("machine", "keys", "seen_at_ms")}
         done = await connection.execute(
             row.on_conflict_do_update(index_elements=["name"], set_=changes, where=ours_or_old)
@@ -96,13 +95,17 @@ class Lease:
         return done.rowcount == 1
 
     async def _take_over(self, connection: AsyncConnection) -> int:
-        dead = select(nodes.c.name).where(nodes.c.seen_at_ms < self._dead_before())
-        names = (await connection.scalars(dead)).all()
+        names = await self._silent(connection, self._lease_s)
         if not names:
             return 0
         await self._database.lock(connection, [PUBLISHING])
         theirs = update(outbox).where(outbox.c.published_at_ms.is_(None), outbox.c.node.in_(names))
         return (await connection.execute(theirs.values(node=self._database.node))).rowcount
 
-    def _dead_before(self) -> ColumnElement[int]:
-        return NOW_MS - int(self._lease_s * 1000)
+    @staticmethod
+    async def _silent(connection: AsyncConnection, for_s: float) -> list[str]:
+        return list(await connection.scalars(select(nodes.c.name).where(_is_silent(for_s))))
+
+
+def _is_silent(for_s: float) -> ColumnElement[bool]:
+    return nodes.c.seen_at_ms < NOW_MS - int(for_s * 1000)

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-_STATE, _START = 0, 19  # fields of /proc/PID/stat after the name, from 0
+_STATE, _START = 0, 19
 _DEAD = {"Z", "X"}
 
 
@@ -21,6 +21,11 @@ def lives(name: str) -> bool:
         return True
 
 
+def stat_fields(pid: int) -> list[str]:
+    """Of /proc/PID/stat those after the name, which may hold anything, from 0. Raises OSError."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
 @cache
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -29,7 +34,7 @@ def _boot() -> str:
 def _start(pid: int) -> str:
     """In ticks since the machine started; empty where there is no such process."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        fields = stat_fields(pid)
     except (FileNotFoundError, ProcessLookupError):
         return ""
     return "" if fields[_STATE] in _DEAD else fields[_START]

@@ -9,10 +9,11 @@ from typing import Any
 
 from voiceedge.config import Config
 from voiceedge.edge.between import paths
+from voiceedge.edge.between.process_name import stat_fields
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_UTIME, _STIME, _THREADS = 11, 12, 17  # fields of /proc/PID/stat after the name, from 0
+_UTIME, _STIME, _THREADS = 11, 12, 17  # of `stat_fields`
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _use(name: str, pids: Iterable[int]) -> Use | None:
     ticks = threads = own = shared = 0
     for pid in pids:
         with suppress(OSError):
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            stat = stat_fields(pid)
             resident, its_shared = map(int, Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1:3])
             ticks += int(stat[_UTIME]) + int(stat[_STIME])
             threads += int(stat[_THREADS])

@@ -91,13 +91,13 @@ class Orphans:
         try:
             self._context.check_node()
             known = await calls_up.of_this_node(self._context.database)
-            await self._end([(call, call.told) for call in known if not lives(call.holder)], GONE)
+            living = [call for call in known if lives(call.holder)]
+            await self._end([(call, call.told) for call in known if call not in living], GONE)
         except StoreError as error:
             log.warning("calls_not_ended", problem=str(error))
             return False
-        for call in known:
-            if lives(call.holder):
-                self._note((call.conversation, call.call_id), call.holder)
+        for call in living:
+            self._note((call.conversation, call.call_id), call.holder)
         return True
 
     def _note(self, call: tuple[str, str], holder: str) -> None:

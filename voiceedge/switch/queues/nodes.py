@@ -9,7 +9,7 @@ from voiceedge.switch.queues import store
 
 SAY_S = 5.0
 SILENT_S = 15.0  # nobody is rung any more for the callers of a node that has said nothing so long …
-GONE_S = 40.0  # … and then they lose their places
+GONE_S = 40.0  # … and then they lose their places, and its chats become others'
 
 
 class Nodes:
